@@ -1,0 +1,84 @@
+"""Writing files so that a reader sees the old content or the new one, never half of it."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from sitenet.errors import UserError
+
+logger = logging.getLogger("sitenet")
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which takes its place once it is safely on disk.
+
+    Raises:
+        UserError: The file cannot be written, for example because the disk is full; `path` is as before.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Replaces `path` by `content` in one step; see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path | str, content: str) -> None:
+    """Replaces `path` by `content` in one step; see `replacing`."""
+    write_bytes(path, content.encode())
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Holds `folder` (created where absent) for this process; waits while another one holds it.
+
+    The lock vanishes with its process, however it ends. Temporary files of a killed holder are removed.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"cannot write in {folder}: {error.strerror or error}") from error
+    with lock:
+        _wait_for(lock, folder)
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink(missing_ok=True)
+        yield
+
+
+def _wait_for(lock: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logger.warning("waiting for another process that works in %s", folder)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:  # some file systems of clusters have no locks
+        logger.warning("%s cannot be locked (%s): start no second process there", folder, error.strerror)
+
+
+def _sync(path: Path) -> None:
+    """Forces a file's content, or a folder's entries, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""Logging of a workflow job: to its log file and to the terminal, warnings and uncaught errors included."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sitenet.errors import UserError
+
+logger = logging.getLogger("sitenet")
+
+
+def run_job(main: Callable[[Any], None], job: Any) -> None:
+    """Runs the `main` of a workflow script and ends the process with status 1 where it fails.
+
+    Args:
+        main: Function of the script; receives `job`.
+        job: What Snakemake hands a script; its first log file takes everything that is logged.
+    """
+    log_to(Path(job.log[0]))
+    try:
+        main(job)
+    except UserError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception as error:
+        logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
+        sys.exit(1)
+
+
+def log_to(path: Path) -> None:
+    """Sends log records and warnings to `path` and to the terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
