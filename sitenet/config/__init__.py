@@ -1,0 +1,1 @@
+"""Closed, typed configuration of a benchmark; imports neither torch nor pymatgen."""

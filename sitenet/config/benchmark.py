@@ -1,0 +1,115 @@
+"""The configuration of a whole benchmark, as the Snakefile reads it."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, field_validator
+
+from sitenet.config.base import Section
+from sitenet.config.data import DatasetSettings, SplitSettings
+from sitenet.config.features import FeatureSettings
+from sitenet.config.grid import expand_grid
+from sitenet.config.problems import validate
+from sitenet.config.tracking import TrackingSettings
+from sitenet.config.trial import Trial
+from sitenet.errors import UserError
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class BenchmarkSettings(Section):
+    """Top level of config.yaml; each key is explained there."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
+    dataset: DatasetSettings
+    splits: SplitSettings
+    folds: tuple[Index, ...] | None = None
+    seeds: tuple[Index, ...] = (0,)
+    shards: Annotated[int, Field(ge=1, le=1000)] = 4
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    tracking: TrackingSettings = TrackingSettings()
+    grid: list
+
+    @field_validator("folds", "seeds")
+    @classmethod
+    def _not_empty_nor_repeated(cls, values: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if values is not None and (not values or len(set(values)) < len(values)):
+            raise ValueError("at least one value is needed, each once")
+        return values
+
+
+class Benchmark:
+    """A validated benchmark: its settings and the trials of its grid."""
+
+    def __init__(self, config: Mapping[str, Any]):
+        """Validates the configuration.
+
+        Raises:
+            UserError: One line for each problem: the key, the value and what is valid.
+        """
+        values = {key: _from_command_line(value) for key, value in config.items()}
+        self.settings = validate(BenchmarkSettings, values, "")
+        self.trials: dict[str, Trial] = expand_grid(self.settings.grid)
+        self.folds = self._planned_folds()
+        self._check_splits()
+
+    def _check_splits(self) -> None:
+        dataset, kind = self.settings.dataset, self.settings.splits.kind
+        if kind == "official" and dataset.source != "matbench":
+            raise UserError(
+                f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
+                f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
+            )
+
+    def _planned_folds(self) -> tuple[int, ...]:
+        folds = self.settings.folds if self.settings.folds is not None else self.available_folds
+        for fold in folds:
+            if fold not in self.available_folds:
+                last = self.available_folds[-1]
+                raise UserError(f"configuration key 'folds' has the value {fold}: the splits have folds 0 to {last}")
+        return folds
+
+    @property
+    def name(self) -> str:
+        """Folder of the benchmark's results; the data set's name unless the configuration names one."""
+        return self.settings.name or self.settings.dataset.name
+
+    @property
+    def available_folds(self) -> tuple[int, ...]:
+        """All folds that the splits have, planned or not."""
+        return tuple(range(self.settings.splits.n_folds))
+
+    @cached_property
+    def networks(self) -> dict[str, Trial]:
+        """Trials that train a network, by id."""
+        return {id_: trial for id_, trial in self.trials.items() if trial.is_network}
+
+    @cached_property
+    def baselines(self) -> dict[str, Trial]:
+        """Trials of baselines, by id."""
+        return {id_: trial for id_, trial in self.trials.items() if not trial.is_network}
+
+    @cached_property
+    def feature_sets(self) -> dict[str, FeatureSettings]:
+        """The feature settings that the grid needs, by folder name."""
+        return {trial.feature_id: trial.features for trial in self.networks.values()}
+
+    def resolved(self) -> dict[str, Any]:
+        """The configuration with every default written out; without tracking, which changes no result."""
+        return {
+            **self.settings.model_dump(mode="json", exclude={"tracking"}),
+            "folds": list(self.folds),
+            "trials": {id_: trial.settings for id_, trial in self.trials.items()},
+        }
+
+
+def _from_command_line(value: Any) -> Any:
+    """`--config key=[...]` hands lists and mappings over as text."""
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return value

@@ -1,0 +1,72 @@
+"""Grid entries of the configuration, expanded to trials."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sitenet.config.problems import unknown, validate
+from sitenet.config.trial import BASELINES, NETWORKS, Trial, sections_of
+from sitenet.errors import UserError
+
+GridEntry = Mapping[str, Mapping[str, Any]]
+
+
+def expand_grid(entries: Any) -> dict[str, Trial]:
+    """All trials of a grid by id, in the order written; a trial listed twice counts once.
+
+    An entry has the sections of its model kind (`model`, `features`, `training`). A list is a scan over
+    its values, so a hyperparameter that is itself a list is written as a list of lists.
+
+    Raises:
+        UserError: The grid or one scan is empty, a model kind or key is unknown, a value is out of range.
+    """
+    if not isinstance(entries, list) or not entries:
+        raise UserError("configuration key 'grid' is empty: it needs at least one entry with a 'model' section")
+    trials = (trial for i, entry in enumerate(entries) for trial in _expand_entry(entry, f"grid.{i}"))
+    return {trial.id: trial for trial in trials}
+
+
+def _expand_entry(entry: Any, where: str) -> Iterator[Trial]:
+    sections = sections_of(_kind(entry, where))
+    for name in entry:
+        if name not in sections:
+            raise UserError(unknown("configuration key", f"{where}.{name}", [f"{where}.{s}" for s in sections]))
+        if not isinstance(entry[name], Mapping):
+            raise UserError(f"configuration key '{where}.{name}' has the value {entry[name]!r}: write keys below it")
+    for point in _points(entry, where):
+        yield Trial(
+            {name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()}
+        )
+
+
+def _kind(entry: Any, where: str) -> str:
+    model = entry.get("model") if isinstance(entry, Mapping) else None
+    kind = model.get("kind") if isinstance(model, Mapping) else None
+    if not isinstance(kind, str):
+        raise UserError(f"configuration key '{where}.model.kind' is missing (valid: {', '.join(_kinds())})")
+    if kind not in _kinds():
+        raise UserError(unknown(f"configuration key '{where}.model.kind': model", kind, _kinds()))
+    return kind
+
+
+def _kinds() -> list[str]:
+    return [*NETWORKS, *BASELINES]
+
+
+def _points(entry: GridEntry, where: str) -> Iterator[dict[str, dict[str, Any]]]:
+    """One nested dictionary for each combination of the scanned values."""
+    keys = [(section, key) for section, values in entry.items() for key in values]
+    scans = [_scan(entry[section][key], f"{where}.{section}.{key}") for section, key in keys]
+    for values in itertools.product(*scans):
+        point: dict[str, dict[str, Any]] = {}
+        for (section, key), value in zip(keys, values, strict=True):
+            point.setdefault(section, {})[key] = value
+        yield point
+
+
+def _scan(value: Any, key: str) -> list[Any]:
+    if not isinstance(value, list):
+        return [value]
+    if not value:
+        raise UserError(f"configuration key '{key}' is an empty list: a scan needs at least one value")
+    return value

@@ -1,0 +1,6 @@
+"""Version of each stage; raising one reruns its jobs, since editing the package alone reruns none."""
+
+DATA = 1
+FEATURES = 1
+TRAIN = 1
+EVALUATE = 1
