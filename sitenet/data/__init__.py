@@ -1,0 +1,1 @@
+"""Crystal tables, data sources and splits."""

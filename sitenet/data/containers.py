@@ -1,0 +1,74 @@
+"""Folders and zip archives as files by name; nothing is ever unpacked to disk."""
+
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from sitenet.data.crystal import BadCrystal
+
+MAX_FILE = 50_000_000  # bytes of one file, unpacked
+
+
+class Container(Protocol):
+    """Files by name."""
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted."""
+
+    def read(self, name: str) -> bytes:
+        """Content of a file; raises BadCrystal with the reason if it cannot be had."""
+
+
+class Folder:
+    """Files of a folder; names that lead out of it, also by links, are refused."""
+
+    def __init__(self, root: Path):
+        self._root = root.resolve()
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted."""
+        return sorted(path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        try:
+            path = (self._root / name).resolve()
+            if not path.is_relative_to(self._root):
+                raise BadCrystal(f"unreadable: {name} lies outside the data set's folder")
+            if not path.is_file():
+                raise BadCrystal(f"missing file: {name}")
+            with path.open("rb") as file:
+                return _read_limited(file, name)
+        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+            raise BadCrystal(f"unreadable: {name}: {error}") from None
+
+
+class Archive:
+    """Members of a zip archive."""
+
+    def __init__(self, path: Path):
+        self._zip = zipfile.ZipFile(path)
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted."""
+        return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            raise BadCrystal(f"unreadable: {name} leads out of the archive")
+        try:
+            with self._zip.open(name) as file:
+                return _read_limited(file, name)
+        except KeyError:
+            raise BadCrystal(f"missing file: {name}") from None
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+            raise BadCrystal(f"unreadable: {name}: {error}") from None
+
+
+def _read_limited(file: IO[bytes], name: str) -> bytes:
+    content = file.read(MAX_FILE + 1)  # sizes that an archive states are not to be trusted
+    if len(content) > MAX_FILE:
+        raise BadCrystal(f"too large: {name} has more than {MAX_FILE // 1_000_000} MB")
+    return content

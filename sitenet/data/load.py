@@ -1,0 +1,188 @@
+"""Turns any data source into the files of a data set: structures, targets, failures and manifest."""
+
+import csv
+import hashlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sitenet.config.data import DatasetSettings
+from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
+from sitenet.data.formula import reduced_formula
+from sitenet.data.manifest import Counts, Download, Manifest
+from sitenet.data.source import Entry, Source, sha256_of
+from sitenet.data.sources import open_source
+from sitenet.data.table import copy_rows, write_crystals
+from sitenet.errors import UserError
+from sitenet.files import replacing
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 10_000
+Targets = dict[str, float | None]
+
+
+@dataclass
+class _Rows:
+    """What became of the rows read so far; usable structures are already in the table on disk."""
+
+    ids: Counter[str] = field(default_factory=Counter)
+    targets: Targets = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Download | None = None) -> Manifest:
+    """Writes `structures.parquet`, `targets.parquet`, `failures.csv` and `manifest.json`.
+
+    `targets.parquet` has the columns id, target (null: unlabelled) and group: the reduced formula, or what
+    the source says belongs together.
+
+    Rows that cannot be used are listed in `failures.csv` with their reason: unreadable, empty, disordered
+    and too large structures, unusable targets, and every row whose id occurs more than once, since nothing
+    says which of them is right.
+
+    Args:
+        settings: The data set.
+        out_dir: Folder of the files.
+        download: What `download_dataset` fetched, for sources that need it.
+
+    Raises:
+        UserError: No crystal is usable, or a larger share than `max_failed_share` is not; the list of
+            failures is then called `unusable.csv`.
+    """
+    out, rows = Path(out_dir), _Rows()
+    out.mkdir(parents=True, exist_ok=True)
+    source = open_source(settings, download)
+    with replacing(out / "structures.parquet") as structures:
+        write_crystals(structures, _usable_crystals(source, settings, rows))
+        n_written = len(rows.targets)
+        _reject_duplicates(rows)
+        _stop_above_share(settings, rows, out / "unusable.csv")
+        kept = _choose(rows.targets, settings)
+        if len(kept) < n_written:
+            with replacing(structures) as subset:
+                copy_rows(structures, subset, kept)
+        checksum = sha256_of(structures)
+    _write_targets(out / "targets.parquet", kept, rows)
+    _write_failures(out / "failures.csv", rows)
+    manifest = _manifest(settings, source, rows, kept, checksum)
+    manifest.write(out / "manifest.json")
+    return manifest
+
+
+def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> Iterator[Crystal]:
+    """Yields the usable crystals and notes in `rows` what became of every row."""
+    for entry in source.entries:
+        rows.ids[entry.id] += 1
+        try:
+            crystal = _usable(entry, settings)
+        except BadCrystal as reason:
+            rows.failures.append((entry.id, " ".join(str(reason).split())))
+            continue
+        rows.targets[entry.id] = entry.target
+        rows.groups[entry.id] = entry.group or reduced_formula(crystal.atomic_numbers)
+        if len(rows.targets) % PROGRESS_EVERY == 0:
+            log.info("%s: %d crystals read", settings.name, len(rows.targets))
+        yield crystal
+
+
+def _usable(entry: Entry, settings: DatasetSettings) -> Crystal:
+    if isinstance(entry.crystal, BadCrystal):
+        raise entry.crystal
+    check_crystal(entry.crystal, settings.max_sites)
+    if entry.target is not None:
+        if not (isinstance(entry.target, int | float) and math.isfinite(entry.target)):
+            raise BadCrystal(f"bad target: {entry.target} is not a finite number")
+        if settings.non_negative and entry.target < 0:
+            raise BadCrystal(f"bad target: {entry.target} is negative, but {settings.target} is non-negative")
+    return entry.crystal
+
+
+def _reject_duplicates(rows: _Rows) -> None:
+    """Turns the usable rows of every repeated id into failures, one for each row."""
+    failed = Counter(id_ for id_, _ in rows.failures)
+    for id_, n in rows.ids.items():
+        if n > 1:
+            rows.targets.pop(id_, None)
+            rows.failures += [(id_, f"duplicate id: {n} rows have it")] * (n - failed[id_])
+
+
+def _stop_above_share(settings: DatasetSettings, rows: _Rows, path: Path) -> None:
+    """Lists the failures at `path` if there are too many of them; a workflow removes its declared outputs."""
+    path.unlink(missing_ok=True)
+    n_failed, n_rows = len(rows.failures), rows.ids.total()
+    if n_failed < n_rows and n_failed <= settings.max_failed_share * n_rows:
+        return
+    _write_failures(path, rows)
+    raise UserError(
+        f"data set '{settings.name}': {n_failed} of {n_rows} crystals cannot be used "
+        f"({_by_kind(rows)}), while dataset.max_failed_share is {settings.max_failed_share:g}; see {path}"
+    )
+
+
+def _by_kind(rows: _Rows) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in _kinds(rows).items()) or "there is none"
+
+
+def _kinds(rows: _Rows) -> dict[str, int]:
+    return dict(Counter(reason.split(":")[0] for _, reason in rows.failures))
+
+
+def _choose(targets: Targets, settings: DatasetSettings) -> Targets:
+    """A random subset, in the order of the data set; smaller ones are nested in larger ones."""
+    if settings.max_crystals is None:
+        return targets
+
+    def rank(id_: str) -> bytes:
+        return hashlib.sha256(f"{settings.subset_seed}/{id_}".encode()).digest()
+
+    chosen = set(sorted(targets, key=rank)[: settings.max_crystals])
+    return {id_: target for id_, target in targets.items() if id_ in chosen}
+
+
+def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
+    columns = {
+        "id": pa.array(kept, pa.string()),
+        "target": pa.array(kept.values(), pa.float64()),
+        "group": pa.array(map(rows.groups.get, kept), pa.string()),
+    }
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+def _write_failures(path: Path, rows: _Rows) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "stage", "reason"))
+        writer.writerows((id_, "data", reason) for id_, reason in rows.failures)
+
+
+def _manifest(
+    settings: DatasetSettings, source: Source, rows: _Rows, kept: Targets, structures_sha256: str
+) -> Manifest:
+    n_rows, n_failed = rows.ids.total(), len(rows.failures)
+    limits = {"max_sites": settings.max_sites, "max_crystals": settings.max_crystals}
+    return Manifest(
+        name=settings.name,
+        source=settings.source,
+        **vars(source.provenance),
+        target=settings.target,
+        unit=settings.unit,
+        non_negative=settings.non_negative,
+        counts=Counts(
+            rows=n_rows,
+            kept=len(kept),
+            failed=n_failed,
+            left_out=n_rows - n_failed - len(kept),
+            unlabelled=sum(target is None for target in kept.values()),
+        ),
+        filters={name: limit for name, limit in limits.items() if limit is not None},
+        failures=_kinds(rows),
+        structures_sha256=structures_sha256,
+    )

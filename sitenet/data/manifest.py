@@ -1,0 +1,96 @@
+"""Records of what a data set is and how it is split; light to import, as every job reads them."""
+
+from collections.abc import Iterable
+
+from sitenet.records import Record
+
+
+class Download(Record):
+    """A file that a data set is read from."""
+
+    path: str
+    sha256: str
+
+
+class Counts(Record):
+    """Rows of a data set; `rows` = `kept` + `failed` + `left_out`, and `unlabelled` are among the kept."""
+
+    rows: int
+    kept: int
+    failed: int
+    left_out: int
+    unlabelled: int
+
+
+class Manifest(Record):
+    """What a data set is, where it comes from and what became of its rows.
+
+    Attributes:
+        sha256: Checksum of the file that was read.
+        structures_sha256: Checksum of the `structures.parquet` written from it.
+        filters: Settings that leave crystals out.
+        failures: Number of failed rows of each kind; each is listed in `failures.csv`.
+    """
+
+    name: str
+    source: str
+    version: str
+    url: str
+    sha256: str
+    licence: str
+    citation: str
+    query: str
+    target: str
+    unit: str
+    non_negative: bool
+    counts: Counts
+    filters: dict[str, int]
+    failures: dict[str, int]
+    structures_sha256: str
+
+
+class FoldCounts(Record):
+    """Sizes of one fold.
+
+    Attributes:
+        train: Crystals trained on.
+        validation: Crystals that select epochs and hyperparameters.
+        test: Crystals predicted.
+        test_unlabelled: Those among `test` without a target, which are not scored.
+        full_train: Training and validation crystals, with failed, left-out and unlabelled ones.
+        full_test: Test crystals, with failed and left-out ones.
+    """
+
+    train: int
+    validation: int
+    test: int
+    test_unlabelled: int
+    full_train: int
+    full_test: int
+
+    def describe(self) -> str:
+        """What is used of the full parts, such as "100 of 84,890 training crystals ..."."""
+        text = (
+            f"{self.train + self.validation:,} of {self.full_train:,} training crystals "
+            f"({self.validation:,} of them for validation), {self.test:,} of {self.full_test:,} test crystals"
+        )
+        return text + (f" ({self.test_unlabelled:,} unlabelled, not scored)" if self.test_unlabelled else "")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every crystal is used and scored."""
+        used = (self.train + self.validation, self.test, self.test_unlabelled)
+        return used == (self.full_train, self.full_test, 0)
+
+
+class Splits(Record):
+    """What the folds of a data set are; `sha256` covers every id and its part in every fold."""
+
+    kind: str
+    seed: int
+    folds: tuple[FoldCounts, ...]
+    sha256: str
+
+    def subset_notes(self, folds: Iterable[int]) -> list[str]:
+        """A line for each of `folds` that is not used whole, for the footer of tables."""
+        return [f"Fold {k}: {self.folds[k].describe()}." for k in folds if not self.folds[k].is_whole]

@@ -1,0 +1,135 @@
+"""Split files: which crystals of a data set are trained on, validated on and tested on."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sitenet.config.data import DatasetSettings, KFoldSplits, SplitSettings
+from sitenet.data.folds import PARTS, Fold, plan_folds, take
+from sitenet.data.manifest import FoldCounts, Splits
+from sitenet.errors import UserError
+from sitenet.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path | str) -> Splits:
+    """Reads `targets.parquet` and writes `folds/` in the same folder.
+
+    Each `folds/fold{k}/` holds `train.parquet` (id, target, part), `test_inputs.parquet` (id) and
+    `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`.
+
+    Raises:
+        UserError: The kind does not suit the data set, or a part of a fold is empty.
+    """
+    folder = Path(data_dir)
+    table = pq.read_table(folder / "targets.parquet").to_pydict()
+    targets = dict(zip(table["id"], table["target"], strict=True))
+    groups = dict(zip(table["id"], table["group"], strict=True))
+    if not (isinstance(splits, KFoldSplits) and splits.kind == "grouped_kfold"):
+        groups = {id_: id_ for id_ in targets}
+    plans = plan_folds(splits, dataset, groups)
+    folds = [use(plan, number, targets, groups, splits) for number, plan in enumerate(plans)]
+    for number, fold in enumerate(folds):
+        _write_fold(folder / "folds" / f"fold{number}", fold, targets)
+    record = Splits(
+        kind=splits.kind,
+        seed=splits.seed,
+        folds=tuple(_counts(fold, plan, targets) for fold, plan in zip(folds, plans, strict=True)),
+        sha256=_checksum(folds),
+    )
+    record.write(folder / "splits.json")
+    return record
+
+
+def use(
+    plan: Fold,
+    number: int,
+    targets: Mapping[str, float | None],
+    groups: Mapping[str, str],
+    splits: SplitSettings,
+) -> Fold:
+    """What is used of a planned fold: crystals that are there and, outside the test part, labelled.
+
+    Of the training part at most `max_train` crystals. Where the plan has no validation part,
+    `validation_share` of the training part becomes one.
+
+    Raises:
+        UserError: A crystal is in two parts, or a part is empty.
+    """
+    train, validation = ([id_ for id_ in ids if targets.get(id_) is not None] for ids in (plan.train, plan.validation))
+    if splits.max_train is not None:
+        chosen = take({id_: id_ for id_ in train}, splits.max_train, f"{splits.seed}/train/{number}")
+        train = [id_ for id_ in train if id_ in chosen]
+    if not plan.validation:
+        n_validation = max(1, round(splits.validation_share * len(train)))
+        chosen = take({id_: groups[id_] for id_ in train}, n_validation, f"{splits.seed}/validation/{number}")
+        validation = [id_ for id_ in train if id_ in chosen]
+        train = [id_ for id_ in train if id_ not in chosen]
+    fold = Fold(train, validation, [id_ for id_ in plan.test if id_ in targets])
+    _check(fold, number)
+    unused = _size(plan) - _size(fold)
+    if unused:
+        log.warning(
+            "fold %d: %d of %d crystals are not used: failed, left out or no target",
+            *(number, unused, _size(plan)),
+        )
+    return fold
+
+
+def _size(fold: Fold) -> int:
+    return len(fold.train) + len(fold.validation) + len(fold.test)
+
+
+def _check(fold: Fold, number: int) -> None:
+    seen: set[str] = set()
+    for part in PARTS:
+        ids = getattr(fold, part)
+        if not ids:
+            raise UserError(f"fold {number} has no usable {part} crystals")
+        repeated = len(ids) - len(set(ids) - seen)
+        if repeated:
+            raise UserError(f"fold {number}: {repeated} of the {part} crystals are in it twice or in another part")
+        seen.update(ids)
+
+
+def _write_fold(folder: Path, fold: Fold, targets: Mapping[str, float | None]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    train = fold.train + fold.validation
+    parts = ["train"] * len(fold.train) + ["validation"] * len(fold.validation)
+    tables = {
+        "train": {**_columns(train, targets), "part": pa.array(parts)},
+        "test_inputs": {"id": pa.array(fold.test, pa.string())},
+        "test_targets": _columns(fold.test, targets),
+    }
+    for name, columns in tables.items():
+        with replacing(folder / f"{name}.parquet") as path:
+            pq.write_table(pa.table(columns), path)
+
+
+def _columns(ids: list[str], targets: Mapping[str, float | None]) -> dict[str, pa.Array]:
+    return {"id": pa.array(ids, pa.string()), "target": pa.array([targets[id_] for id_ in ids], pa.float64())}
+
+
+def _counts(fold: Fold, plan: Fold, targets: Mapping[str, float | None]) -> FoldCounts:
+    return FoldCounts(
+        train=len(fold.train),
+        validation=len(fold.validation),
+        test=len(fold.test),
+        test_unlabelled=sum(targets[id_] is None for id_ in fold.test),
+        full_train=len(plan.train) + len(plan.validation),
+        full_test=len(plan.test),
+    )
+
+
+def _checksum(folds: list[Fold]) -> str:
+    digest = hashlib.sha256()
+    for number, fold in enumerate(folds):
+        for part in PARTS:
+            for id_ in getattr(fold, part):
+                digest.update(f"{number}\t{part}\t{id_}\n".encode())
+    return digest.hexdigest()
