@@ -1,0 +1,1 @@
+"""Supercells, the lossless pair reduction, elemental properties and the feature store."""

@@ -1,0 +1,121 @@
+"""Periodic minimum-image distances between the primitive sites and all sites of their supercell."""
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+# Relative margin within which a vector counts as no longer than its neighbour; it makes the loops below end
+# and shifts distances by less than 1e-11 of the cell.
+_MARGIN = 1e-12
+
+
+def relevant_vectors(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lattice vectors that bound the Voronoi cell of a lattice point.
+
+    A vector is the shortest of its class modulo the lattice exactly if none of them, added or subtracted,
+    shortens it. They are the partial sums of a superbase without acute angles, which Selling's algorithm
+    finds (Conway and Sloane, Proc. R. Soc. Lond. A 436, 55 (1992), doi 10.1098/rspa.1992.0004).
+
+    Args:
+        lattice: (3, 3) lattice vectors as rows, in angstrom.
+
+    Returns:
+        (7, 3) vectors, one of each pair +-v; the first three are a basis of the lattice.
+    """
+    superbase = np.concatenate([lattice, -lattice.sum(axis=0, keepdims=True)])
+    _make_obtuse(superbase)
+    return np.concatenate([superbase, superbase[:3] + superbase[3]])
+
+
+@njit(cache=True)
+def _make_obtuse(superbase: NDArray[np.float64]) -> None:
+    """Selling's algorithm on four vectors that sum to zero, in place."""
+    obtuse = False
+    while not obtuse:
+        obtuse = True
+        for i in range(4):
+            for j in range(4):
+                if i != j and _is_acute(superbase[i], superbase[j]):
+                    obtuse = False
+                    for axis in range(3):
+                        for k in range(4):
+                            if k != i and k != j:
+                                superbase[k, axis] += superbase[i, axis]
+                        superbase[i, axis] *= -1
+
+
+@njit(cache=True)
+def _is_acute(u: NDArray[np.float64], v: NDArray[np.float64]) -> bool:
+    projection = u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
+    square_u = u[0] * u[0] + u[1] * u[1] + u[2] * u[2]
+    square_v = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
+    return projection > _MARGIN * math.sqrt(square_u * square_v)
+
+
+def pair_distances(
+    lattice: NDArray[np.float64],
+    frac_coords: NDArray[np.float64],
+    matrix: NDArray[np.int64],
+    translations: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Minimum-image distances from primitive sites i to supercell sites (j, t), exact for any cell shape.
+
+    All copies of a primitive site have the same surroundings, hence rows of one copy suffice.
+
+    Args:
+        lattice: (3, 3) primitive lattice vectors as rows, in angstrom.
+        frac_coords: (P, 3) fractional coordinates in the primitive cell.
+        matrix: (3, 3) supercell matrix.
+        translations: (n_images, 3) primitive translations inside the supercell.
+
+    Returns:
+        (P, P, n_images) distances in angstrom in the periodic supercell; [i, i, 0] is zero.
+    """
+    vectors = relevant_vectors(matrix @ lattice)
+    to_base = lattice @ np.linalg.inv(vectors[:3])
+    squares = np.sum(vectors**2, axis=1)
+    shifts = translations.astype(np.float64) @ to_base
+    return _distances(frac_coords @ to_base, shifts, vectors, squares)
+
+
+@njit(cache=True)
+def _distances(
+    sites: NDArray[np.float64],
+    shifts: NDArray[np.float64],
+    vectors: NDArray[np.float64],
+    squares: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """`pair_distances` of sites and translations in the basis vectors[:3]; squares are |vectors|^2."""
+    n_sites, n_images = len(sites), len(shifts)
+    distances = np.empty((n_sites, n_sites, n_images))
+    for i in range(n_sites):
+        for j in range(n_sites):
+            a, b, c = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1], sites[j, 2] - sites[i, 2]
+            for t in range(n_images):
+                distances[i, j, t] = _shortest_length(
+                    a + shifts[t, 0], b + shifts[t, 1], c + shifts[t, 2], vectors, squares
+                )
+    return distances
+
+
+@njit(cache=True, error_model="numpy")
+def _shortest_length(a: float, b: float, c: float, vectors: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
+    """Length of the shortest vector equal to (a, b, c) @ vectors[:3] modulo the lattice."""
+    a, b, c = a - np.rint(a), b - np.rint(b), c - np.rint(c)
+    x = a * vectors[0, 0] + b * vectors[1, 0] + c * vectors[2, 0]
+    y = a * vectors[0, 1] + b * vectors[1, 1] + c * vectors[2, 1]
+    z = a * vectors[0, 2] + b * vectors[1, 2] + c * vectors[2, 2]
+    shortened = True
+    while shortened:
+        shortened = False
+        for v in range(len(vectors)):
+            projection = x * vectors[v, 0] + y * vectors[v, 1] + z * vectors[v, 2]
+            if abs(projection) > (0.5 + _MARGIN) * squares[v]:
+                steps = np.rint(projection / squares[v])
+                x -= steps * vectors[v, 0]
+                y -= steps * vectors[v, 1]
+                z -= steps * vectors[v, 2]
+                shortened = True
+    return math.sqrt(x * x + y * y + z * z)

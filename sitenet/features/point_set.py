@@ -1,0 +1,38 @@
+"""A crystal as the network sees it: site classes and their reduced pairs.
+
+A supercell holds S = P * n_images sites, where P is the number of primitive sites. Only primitive sites
+are unique, so only their P rows of pairs are formed. Sites with indistinguishable surroundings share one
+row (a *site class*), and within a row all supercell sites of one class at one distance share one pair.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """One featurized crystal; R site classes, E reduced pairs, P primitive sites.
+
+    Attributes:
+        id: Identifier of the crystal, unique within its data set.
+        n_images: Copies of the primitive cell in the supercell, S = P * n_images.
+        site_class: (P,) index of each primitive site's class, in 0..R-1.
+        atomic_numbers: (R,) atomic number Z of each class.
+        site_counts: (R,) primitive sites in each class; sums to P.
+        row_counts: (R,) reduced pairs of each class; sums to E. Pairs are stored row after row.
+        pair_sites: (E,) class at the far end of each pair.
+        pair_counts: (E,) supercell sites that share the pair; sums to S in each row.
+        distances: (E,) minimum-image distance in angstrom; 0 only where a site meets itself.
+    """
+
+    id: str
+    n_images: int
+    site_class: NDArray[np.integer]
+    atomic_numbers: NDArray[np.integer]
+    site_counts: NDArray[np.integer]
+    row_counts: NDArray[np.integer]
+    pair_sites: NDArray[np.integer]
+    pair_counts: NDArray[np.integer]
+    distances: NDArray[np.floating]

@@ -1,0 +1,259 @@
+"""Columnar shards of point sets that every training job memory-maps (Arrow IPC, uncompressed)."""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sitenet.errors import UserError
+from sitenet.features.point_set import PointSet
+from sitenet.files import replacing
+from sitenet.records import Record
+
+LISTS = {
+    "site_class": pa.uint16(),
+    "atomic_numbers": pa.uint8(),
+    "site_counts": pa.uint16(),
+    "row_counts": pa.uint16(),
+    "pair_sites": pa.uint16(),
+    "pair_counts": pa.uint16(),
+    "distances": pa.float32(),
+}
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("n_images", pa.uint16())] + [(name, pa.list_(kind)) for name, kind in LISTS.items()]
+)
+# Bounds the writer's memory; where record batches end makes no difference to readers.
+PAIRS_PER_BATCH = 1_000_000
+
+
+class Failure(NamedTuple):
+    """A crystal that could not be featurized, and why."""
+
+    id: str
+    reason: str
+
+
+class ShardManifest(Record):
+    """What a complete shard holds, in a JSON file next to it.
+
+    Attributes:
+        crystals: Number of crystals in the shard.
+        failures: Number of crystals in its failures table.
+        pairs: Number of reduced pairs.
+        bytes: Length of the shard file.
+        sha256: Checksum of the shard file, hexadecimal.
+    """
+
+    crystals: int
+    failures: int
+    pairs: int
+    bytes: int
+    sha256: str
+
+
+def manifest_path(shard: Path) -> Path:
+    """Path of a shard's manifest."""
+    return shard.with_suffix(".json")
+
+
+def failures_path(shard: Path) -> Path:
+    """Path of a shard's failures table (CSV: id, stage, reason)."""
+    return shard.with_suffix(".failures.csv")
+
+
+def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> ShardManifest:
+    """Writes a shard, its failures table and, last, its manifest; each replaces an old one in one step.
+
+    Args:
+        path: The shard file.
+        results: Featurized and failed crystals in table order.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest_path(path).unlink(missing_ok=True)
+    failures: list[Failure] = []
+    crystals = pairs = 0
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), SCHEMA) as writer:
+        for group in _groups(_without_failures(results, failures)):
+            writer.write_batch(_record_batch(group))
+            crystals += len(group)
+            pairs += sum(len(point_set.distances) for point_set in group)
+    write_failures(failures_path(path), failures)
+    manifest = ShardManifest(
+        crystals=crystals,
+        failures=len(failures),
+        pairs=pairs,
+        bytes=path.stat().st_size,
+        sha256=_sha256(path),
+    )
+    manifest.write(manifest_path(path))
+    return manifest
+
+
+def _without_failures(results: Iterable[PointSet | Failure], failures: list[Failure]) -> Iterator[PointSet]:
+    for result in results:
+        if isinstance(result, Failure):
+            failures.append(result)
+        else:
+            yield result
+
+
+def write_failures(path: Path, failures: Iterable[Failure]) -> None:
+    """Writes a failures table."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "stage", "reason"))
+        writer.writerows((failure.id, "features", failure.reason) for failure in failures)
+
+
+def read_failures(path: Path) -> list[Failure]:
+    """Reads a failures table."""
+    with path.open(newline="") as file:
+        return [Failure(row["id"], row["reason"]) for row in csv.DictReader(file)]
+
+
+def _groups(point_sets: Iterable[PointSet]) -> Iterator[list[PointSet]]:
+    """Consecutive point sets that share a record batch."""
+    group: list[PointSet] = []
+    pairs = 0
+    for point_set in point_sets:
+        group.append(point_set)
+        pairs += len(point_set.distances)
+        if pairs >= PAIRS_PER_BATCH:
+            yield group
+            group, pairs = [], 0
+    if group:
+        yield group
+
+
+def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
+    columns = [
+        pa.array([point_set.id for point_set in point_sets], pa.string()),
+        pa.array([point_set.n_images for point_set in point_sets], pa.uint16()),
+    ]
+    for name, kind in LISTS.items():
+        arrays = [getattr(point_set, name) for point_set in point_sets]
+        offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
+        values = np.concatenate(arrays, dtype=kind.to_pandas_dtype(), casting="unsafe")
+        columns.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)))
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_length(shard: Path) -> ShardManifest:
+    """Compares the length of a shard with its manifest, which finds truncation without reading the shard.
+
+    Raises:
+        UserError: They differ, or one is missing; the message names the shard.
+    """
+    for path in (shard, manifest_path(shard)):
+        if not path.exists():
+            raise UserError(f"feature shard {shard} is incomplete: {path.name} is missing; featurize it again")
+    manifest, length = ShardManifest.read(manifest_path(shard)), shard.stat().st_size
+    if length != manifest.bytes:
+        raise UserError(
+            f"feature shard {shard} is damaged: {length:,} bytes instead of {manifest.bytes:,}; "
+            "delete it and featurize it again"
+        )
+    return manifest
+
+
+def verify_shard(shard: Path) -> ShardManifest:
+    """Compares length and checksum of a shard with its manifest; reads the whole shard.
+
+    Raises:
+        UserError: They differ, or a file is missing; the message names the shard.
+    """
+    manifest = check_length(shard)
+    if _sha256(shard) != manifest.sha256:
+        raise UserError(
+            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; "
+            "delete it and featurize it again"
+        )
+    return manifest
+
+
+class FeatureStore:
+    """Read-only view of all crystals in some shards, in their order.
+
+    Attributes:
+        ids: Identifiers of the N crystals.
+        n_pairs: (N,) reduced pairs of each crystal.
+        n_sites: (N,) primitive sites of each crystal.
+    """
+
+    def __init__(self, paths: Iterable[Path | str]):
+        """Maps the shards; pairs stay on disk until their crystal is read.
+
+        Raises:
+            UserError: A shard is incomplete or truncated, or an id occurs twice.
+        """
+        self._paths = [Path(path) for path in paths]
+        batches = [batch for path in self._paths for batch in _map_batches(path)]
+        self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
+        self._lists = [{name: _list_views(batch, name) for name in LISTS} for batch in batches]
+        self._n_images = _joined(batch["n_images"].to_numpy() for batch in batches)
+        self.ids: list[str] = [id_ for batch in batches for id_ in batch["id"].to_pylist()]
+        self.n_pairs = self._lengths("distances")
+        self.n_sites = self._lengths("site_class")
+        self._index = {id_: index for index, id_ in enumerate(self.ids)}
+        if len(self._index) != len(self.ids):
+            raise UserError(f"{len(self.ids) - len(self._index)} ids occur more than once in {self._paths}")
+
+    def __reduce__(self) -> tuple[type["FeatureStore"], tuple[list[Path]]]:
+        """Sends paths instead of content, so that a data loader's worker maps the same files."""
+        return FeatureStore, (self._paths,)
+
+    def __len__(self) -> int:
+        """Number of crystals."""
+        return len(self.ids)
+
+    def index_of(self, id_: str) -> int:
+        """Position of a crystal.
+
+        Raises:
+            KeyError: It is not in the store.
+        """
+        return self._index[id_]
+
+    def __getitem__(self, index: int) -> PointSet:
+        """The point set at `index`; its arrays are read-only views of the mapped file."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"crystal {index} of a store of {len(self)}")
+        batch = int(np.searchsorted(self._ends, index, side="right"))
+        row = index - (int(self._ends[batch - 1]) if batch else 0)
+        arrays = {
+            name: values[offsets[row] : offsets[row + 1]] for name, (offsets, values) in self._lists[batch].items()
+        }
+        return PointSet(id=self.ids[index], n_images=int(self._n_images[index]), **arrays)
+
+    def _lengths(self, name: str) -> NDArray[np.int64]:
+        return _joined(np.diff(lists[name][0]) for lists in self._lists)
+
+
+def _joined(parts: Iterable[NDArray[np.integer]]) -> NDArray[np.int64]:
+    return np.concatenate([np.empty(0, dtype=np.int64), *parts])
+
+
+def _map_batches(path: Path) -> list[pa.RecordBatch]:
+    check_length(path)
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+
+def _list_views(batch: pa.RecordBatch, name: str) -> tuple[NDArray, NDArray]:
+    """Offsets and values of a list column, without a copy."""
+    column = batch[name]
+    return column.offsets.to_numpy(), column.values.to_numpy()
