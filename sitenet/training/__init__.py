@@ -1,0 +1,1 @@
+"""Batching, the training loop and checkpoints."""

@@ -1,0 +1,150 @@
+"""Checkpoints: one file of tensors and JSON, read back without executing anything stored in it.
+
+`best.pt` holds the weights to predict with, `last.pt` all that a killed run needs to go on. Both carry a
+`RunDescription`, so that a checkpoint can be used, or refused, without the files around it.
+"""
+
+import io
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sitenet.errors import UserError
+from sitenet.files import write_bytes
+from sitenet.records import Record, RunKey
+from sitenet.training.progress import Best, Progress
+from sitenet.training.trainer import Trainer
+
+logger = logging.getLogger("sitenet")
+
+FORMAT = 1
+
+
+class RunDescription(Record):
+    """What a checkpoint belongs to.
+
+    Attributes:
+        key: Data set, trial, fold and seed.
+        settings: All settings with dotted names, "model.blocks" for example.
+        target: Name of the target.
+        unit: Unit of the target.
+        non_negative: Whether predictions are clamped at zero.
+        data_checksum: Checksum in the data set's manifest.
+        fold_checksum: Checksum of the fold's ids, targets and parts.
+        mean_target: Mean target of the training crystals, the prediction where a crystal has no features.
+        stages: Versions of the workflow's stages up to training.
+        packages: Versions of Python and the packages that numbers depend on.
+    """
+
+    key: RunKey
+    settings: dict[str, Any]
+    target: str
+    unit: str
+    non_negative: bool
+    data_checksum: str
+    fold_checksum: str
+    mean_target: float
+    stages: dict[str, int]
+    packages: dict[str, str]
+
+    def section(self, name: str) -> dict[str, Any]:
+        """The settings of one section, "model" for example, without the section's name."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in self.settings.items() if key.startswith(prefix)}
+
+
+def save_best(path: Path, description: RunDescription, trainer: Trainer) -> None:
+    """Writes the weights of the best epoch."""
+    best = trainer.progress.best
+    assert best is not None
+    metadata = {"description": description.model_dump(mode="json"), "best": vars(best)}
+    _save(path, metadata, {"weights": trainer.best_weights})
+
+
+def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]]:
+    """What a best checkpoint belongs to, how good it is, and its weights.
+
+    Raises:
+        UserError: The file is not a checkpoint of this format.
+    """
+    metadata, tensors = _load(path)
+    if "best" not in metadata:
+        raise UserError(f"{path} is for resuming; predict with best.pt beside it")
+    return (
+        RunDescription.model_validate(metadata["description"]),
+        Best(**metadata["best"]),
+        tensors["weights"],
+    )
+
+
+def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None:
+    """Writes all that a killed run needs to end as if it had not been killed."""
+    metadata = {
+        "description": description.model_dump(mode="json"),
+        "progress": trainer.progress.to_dict(),
+        "finished": trainer.finished,
+    }
+    _save(path, metadata, trainer.state())
+
+
+def restore(path: Path, description: RunDescription, trainer: Trainer) -> Progress:
+    """Brings a new trainer to where `last.pt` was written; returns its progress.
+
+    A finished run that was made from something else, such as other splits, is outdated: the trainer stays new.
+
+    Raises:
+        UserError: The checkpoint is unreadable, or holds unfinished work of another run, data set or version.
+    """
+    metadata, tensors = _load(path)
+    found, wanted = metadata["description"], description.model_dump(mode="json")
+    differing = [name for name in wanted if name != "packages" and found.get(name) != wanted[name]]
+    if differing:
+        name = differing[0]
+        there, here = _differences(found.get(name), wanted[name])
+        problem = f"{path} belongs to another run ({name}: {there} there, {here} here)"
+        if not metadata["finished"]:
+            raise UserError(f"{problem}; remove it to train from the start")
+        logger.warning("%s; that one is finished, this one starts anew", problem)
+        return trainer.progress
+    progress = Progress.from_dict(metadata["progress"])
+    trainer.restore(progress, tensors)
+    return progress
+
+
+def _differences(there: Any, here: Any) -> tuple[Any, Any]:
+    """Two values without what they have in common, if they are dictionaries."""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return there, here
+    keys = [key for key in there | here if there.get(key) != here.get(key)]
+    return {key: there.get(key) for key in keys}, {key: here.get(key) for key in keys}
+
+
+def _save(path: Path, metadata: dict[str, Any], tensors: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"metadata": json.dumps(metadata | {"format": FORMAT}, allow_nan=False), **tensors}, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        metadata = json.loads(content.pop("metadata"))
+    except FileNotFoundError:
+        raise UserError(f"there is no checkpoint {path}") from None
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        KeyError,
+        AttributeError,
+        ValueError,
+    ) as error:
+        raise UserError(f"{path} is not a readable checkpoint of sitenet") from error
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path} has checkpoint format {metadata.get('format')}; this version reads format {FORMAT}")
+    return metadata, content

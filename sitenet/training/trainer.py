@@ -1,0 +1,229 @@
+"""The training loop."""
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sitenet.config.training import TrainingSettings
+from sitenet.errors import UserError
+from sitenet.features.store import FeatureStore
+from sitenet.model.batch import Batch
+from sitenet.model.sitenet import SiteNet
+from sitenet.training.batching import Indices, load_batches, pair_batches, shuffled
+from sitenet.training.fold import Fold
+from sitenet.training.inference import infer
+from sitenet.training.progress import Best, Epoch, HistoryRow, Progress
+from sitenet.training.schedule import learning_rate, momentum
+
+logger = logging.getLogger("sitenet")
+
+SKIP_LIMIT = 10
+AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": nn.functional.l1_loss,
+    "huber": nn.functional.huber_loss,
+    "mse": nn.functional.mse_loss,
+}
+
+
+class Trainer:
+    """A network in training and everything that changes with it.
+
+    Attributes:
+        model: The network; the buffers of its `scale`, `target_mean` and `target_std`, are set here.
+        progress: Where the run stands.
+        best_weights: Weights of the epoch with the lowest validation MAE.
+    """
+
+    def __init__(
+        self,
+        model: SiteNet,
+        settings: TrainingSettings,
+        store: FeatureStore,
+        fold: Fold,
+        seed: int,
+        device: torch.device,
+    ):
+        self.settings, self.store, self.fold, self.seed, self.device = settings, store, fold, seed, device
+        self.model = model.to(device)
+        self.progress = Progress()
+        self.best_weights: dict[str, Tensor] = {}
+        if settings.standardise_target:
+            self.model.scale.target_mean.fill_(fold.train.targets.mean())
+            self.model.scale.target_std.fill_(fold.train.targets.std() or 1.0)
+        self._averaged: AveragedModel | None = None
+        if settings.ema_decay is not None:
+            self._averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+        self._optimiser = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            eps=settings.epsilon,
+            weight_decay=settings.weight_decay,
+            amsgrad=settings.amsgrad,
+            fused=True,
+        )
+        self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+        self._mark = monotonic()
+
+    def fit(self, after_step: Callable[[], None], after_epoch: Callable[[], None]) -> None:
+        """Trains to the end.
+
+        Args:
+            after_step: Called after each batch of an epoch but its last.
+            after_epoch: Called after each validation.
+
+        Raises:
+            UserError: Loss or gradient was not finite in too many batches.
+        """
+        while not self.finished:
+            self._train_epoch(after_step)
+            self._validate()
+            after_epoch()
+
+    @property
+    def finished(self) -> bool:
+        """Whether a limit of the settings is reached."""
+        best, patience = self.progress.best, self.settings.patience
+        if best is None:
+            return False
+        impatient = patience is not None and self.progress.epochs - best.epoch >= patience
+        return impatient or self.share >= 1
+
+    @property
+    def share(self) -> float:
+        """Share of the run that is over, by epochs or by time, whichever is further."""
+        progress, settings = self.progress, self.settings
+        epochs = (progress.epochs + progress.epoch.seen / len(self.fold.train)) / settings.max_epochs
+        if settings.max_minutes is None:
+            return epochs
+        for_steps = max(60 * settings.max_minutes - progress.validation_seconds, 1e-9)
+        return max(epochs, progress.seconds / for_steps)
+
+    def state(self) -> dict[str, Any]:
+        """All tensors that `restore` needs."""
+        return {
+            "model": self.model.state_dict(),
+            "averaged": self._averaged.state_dict() if self._averaged else {},
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "best": self.best_weights,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+
+    def restore(self, progress: Progress, state: dict[str, Any]) -> None:
+        """Goes on from a stored state."""
+        self.progress = progress
+        self.model.load_state_dict(state["model"])
+        if self._averaged:
+            self._averaged.load_state_dict(state["averaged"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.best_weights = state["best"]
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def _train_epoch(self, after_step: Callable[[], None]) -> None:
+        """Finishes the epoch under way, unless the time is up before."""
+        epoch, train = self.progress.epoch, self.fold.train
+        batches = self._batches()[epoch.batches :]
+        loader = load_batches(self.store, [train.indices[rows] for rows in batches])
+        for rows, batch in zip(batches, loader, strict=True):
+            self._step(batch.to(self.device), torch.as_tensor(train.targets[rows], dtype=torch.float32))
+            epoch.batches += 1
+            epoch.seen += len(rows)
+            epoch.seconds += self._lap()
+            if self.share >= 1:
+                break
+            if epoch.seen < len(train):
+                after_step()
+
+    def _batches(self) -> list[Indices]:
+        """Rows of the training part in each batch of the epoch under way."""
+        order = shuffled(len(self.fold.train), self.seed, self.progress.epochs)
+        n_pairs = self.store.n_pairs[self.fold.train.indices[order]]
+        return [order[batch] for batch in pair_batches(n_pairs, self.settings.batch_pairs)]
+
+    def _step(self, batch: Batch, targets: Tensor) -> None:
+        targets, scale = targets.to(self.device), self.model.scale.target_std
+        self._set_rates()
+        self._optimiser.zero_grad()
+        with torch.autocast(self.device.type, AUTOCAST[self.settings.precision], self.settings.precision != "float32"):
+            predictions = self.model(batch)
+        loss = LOSSES[self.settings.loss](predictions / scale, targets / scale)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimiser)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
+        # Half precision overflows now and then by design; its scaler leaves such a step out by itself.
+        if not (loss.isfinite() and (norm.isfinite() or self._scaler.is_enabled())):
+            self._scaler.update()
+            self._skip(batch)
+            return
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        if self._averaged:
+            self._averaged.update_parameters(self.model)
+        epoch = self.progress.epoch
+        epoch.crystals += len(targets)
+        epoch.loss += loss.item() * len(targets)
+        epoch.absolute_error += (predictions.detach() - targets).abs().double().sum().item()
+
+    def _set_rates(self) -> None:
+        share = self.share
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, share)
+            group["betas"] = (momentum(self.settings, share), group["betas"][1])
+
+    def _skip(self, batch: Batch) -> None:
+        self.progress.skipped += 1
+        message = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
+        if self.progress.skipped >= SKIP_LIMIT:
+            raise UserError(f"{message}; it was so in {SKIP_LIMIT} batches, so training stops")
+        logger.warning("%s; it is skipped (%d of %d allowed)", message, self.progress.skipped, SKIP_LIMIT - 1)
+
+    def _validate(self) -> None:
+        """Closes the epoch: history, best weights."""
+        mae = self._validation_mae(self.model)
+        mae_ema = self._validation_mae(self._averaged.module) if self._averaged else None
+        progress, epoch = self.progress, self.progress.epoch
+        progress.validation_seconds = self._lap()
+        progress.history.append(
+            HistoryRow(
+                epoch=progress.epochs + 1,
+                seconds=progress.seconds,
+                learning_rate=self._optimiser.param_groups[0]["lr"],
+                train_loss=epoch.loss / epoch.crystals if epoch.crystals else None,
+                train_mae=epoch.absolute_error / epoch.crystals if epoch.crystals else None,
+                validation_mae=mae,
+                validation_mae_ema=mae_ema,
+                crystals_per_second=epoch.seen / epoch.seconds,
+            )
+        )
+        progress.epoch = Epoch()
+        self._keep_best(self.model, mae, averaged=False)
+        if self._averaged and mae_ema is not None:
+            self._keep_best(self._averaged.module, mae_ema, averaged=True)
+
+    def _validation_mae(self, model: nn.Module) -> float:
+        part = self.fold.validation
+        predictions = infer(model, self.store, part.indices, self.settings.batch_pairs, self.device)
+        return float(abs(predictions - part.targets).mean())
+
+    def _keep_best(self, model: nn.Module, mae: float, averaged: bool) -> None:
+        best = self.progress.best
+        if best is None or mae < best.validation_mae:
+            self.progress.best = Best(self.progress.epochs, mae, averaged)
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    def _lap(self) -> float:
+        """Seconds since the last call, added to the run's."""
+        now = monotonic()
+        lap, self._mark = now - self._mark, now
+        self.progress.seconds += lap
+        return lap

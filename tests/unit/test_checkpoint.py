@@ -1,0 +1,222 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from sitenet.config import versions
+from sitenet.errors import UserError
+from sitenet.features.store import FeatureStore
+from sitenet.predict import predict
+from sitenet.records import RunResult
+from sitenet.training import run
+from sitenet.training.checkpoint import load_best
+from sitenet.training.run import TrainJob, train
+from tests.training_case import Inputs, write_inputs
+from tests.unit.test_files import full_disk
+
+
+class Killed(BaseException):
+    """Stands for the end of the process in tests that stay within one."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def finished(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> TrainJob:
+    job = inputs.job(tmp_path_factory.mktemp("run"))
+    train(job)
+    return job
+
+
+def train_in_pieces(job: TrainJob, checkpoints: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains, ended and started again after each so many checkpoints."""
+    line, count = run.progress_line, 0
+
+    def die_at_times(*arguments: Any) -> str:
+        nonlocal count
+        count += 1
+        if count % checkpoints == 0:
+            raise Killed
+        return line(*arguments)
+
+    monkeypatch.setattr(run, "progress_line", die_at_times)
+    while True:
+        try:
+            train(job)
+            return
+        except Killed:
+            continue
+
+
+def without_timing(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "crystals_per_second")} for row in rows]
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("checkpoints", [1, 3, 4])
+def test_a_run_in_pieces_ends_with_the_same_bits(
+    inputs: Inputs, finished: TrainJob, tmp_path: Path, checkpoints: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = replace(inputs.job(tmp_path), checkpoint_seconds=0.0)
+    train_in_pieces(job, checkpoints, monkeypatch)
+    for kind in ("model", "averaged", "best"):
+        whole, pieces = (tensors(folder / "last.pt")[kind] for folder in (finished.folder, tmp_path))
+        assert whole.keys() == pieces.keys()
+        assert all(torch.equal(whole[name], pieces[name]) for name in whole)
+    assert without_timing(tmp_path) == without_timing(finished.folder)
+    assert RunResult.read(tmp_path / "run.json").cost.restarts > 0
+
+
+def test_a_finished_run_restores_its_outputs_without_training(finished: TrainJob) -> None:
+    names = ("best.pt", "history.jsonl")
+    before = {name: (finished.folder / name).read_bytes() for name in names}
+    for name in (*names, "run.json"):
+        (finished.folder / name).unlink()
+    train(finished)
+    assert {name: (finished.folder / name).read_bytes() for name in names} == before
+
+
+def test_record_says_what_was_done(finished: TrainJob) -> None:
+    record = RunResult.read(finished.folder / "run.json")
+    assert (record.n_train, record.n_train_available, record.n_validation) == (32, 32, 8)
+    assert record.epochs == 3
+    assert record.settings["model.heads"] == 2
+    assert record.cost.seconds > 0
+    assert record.cost.peak_memory_mb > 10
+    rows = without_timing(finished.folder)
+    assert record.validation_mae == min(min(row["validation_mae"], row["validation_mae_ema"]) for row in rows)
+
+
+def test_best_checkpoint_is_self_describing(finished: TrainJob) -> None:
+    description, best, _ = load_best(finished.folder / "best.pt")
+    assert description.key == finished.key
+    assert description.settings == finished.trial.settings
+    assert (description.target, description.unit, description.non_negative) == ("band_gap", "eV", True)
+    assert description.packages["torch"] == torch.__version__
+    assert best.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
+
+
+def test_predictions_reach_the_recorded_error(inputs: Inputs, finished: TrainJob) -> None:
+    fold = pd.read_parquet(inputs.fold_table)
+    validation = fold[fold["part"] == "validation"]
+    frame = predict(finished.folder / "best.pt", FeatureStore([inputs.shard]), validation["id"].tolist())
+    assert frame["id"].tolist() == validation["id"].tolist()
+    mae = abs(frame["prediction"].to_numpy() - validation["target"].to_numpy()).mean()
+    assert mae == pytest.approx(RunResult.read(finished.folder / "run.json").validation_mae, rel=1e-5)
+    assert (frame["prediction"] >= 0).all()
+
+
+def test_nothing_to_predict(inputs: Inputs, finished: TrainJob) -> None:
+    frame = predict(finished.folder / "best.pt", FeatureStore([inputs.shard]), [])
+    assert list(frame.columns) == ["id", "prediction"]
+    assert frame.empty
+
+
+def copy_of(job: TrainJob, folder: Path, finished: bool = False) -> TrainJob:
+    """The run with its last.pt in another folder, by default as if it had been killed before its end."""
+    content = torch.load(job.folder / "last.pt", weights_only=True)
+    content["metadata"] = json.dumps(json.loads(content["metadata"]) | {"finished": finished})
+    torch.save(content, folder / "last.pt")
+    return replace(job, folder=folder)
+
+
+def test_checkpoint_of_another_data_set_is_refused(finished: TrainJob, tmp_path: Path) -> None:
+    job = replace(copy_of(finished, tmp_path), data_checksum="b" * 64)
+    with pytest.raises(UserError, match=r"last\.pt belongs to another run \(data_checksum: aaa"):
+        train(job)
+
+
+def test_outdated_finished_run_is_trained_anew(
+    finished: TrainJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a change of the data, a rerun of the workflow must not stop at what the old data left behind."""
+    result = train(replace(copy_of(finished, tmp_path, finished=True), data_checksum="b" * 64))
+    assert "starts anew" in caplog.text
+    assert result.cost.restarts == 0
+    assert result.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
+
+
+def test_crystals_without_features_get_the_training_mean(
+    inputs: Inputs, finished: TrainJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FeatureStore([inputs.shard])
+    predictions = predict(finished.folder / "best.pt", store, [inputs.ids[0], "mp-none"]).set_index("id")["prediction"]
+    training = pd.read_parquet(finished.fold_table).query("part == 'train'")["target"]
+    assert predictions["mp-none"] == pytest.approx(training.mean())
+    assert predictions[inputs.ids[0]] != predictions["mp-none"]
+    assert "1 of 2 crystals have no features" in caplog.text
+
+
+def test_checkpoint_of_another_trial_is_refused(inputs: Inputs, finished: TrainJob, tmp_path: Path) -> None:
+    copy_of(finished, tmp_path)
+    other = replace(inputs.job(tmp_path, learning_rate=0.5), key=finished.key)
+    with pytest.raises(UserError, match=r"settings: {'training.learning_rate': 0.01} there, .*0\.5} here"):
+        train(other)
+
+
+def test_checkpoint_of_another_fold_is_refused(finished: TrainJob, tmp_path: Path) -> None:
+    fold = tmp_path / "train.parquet"
+    pd.read_parquet(finished.fold_table).iloc[1:].to_parquet(fold)
+    with pytest.raises(UserError, match="fold_checksum: "):
+        train(replace(copy_of(finished, tmp_path), fold_table=fold))
+
+
+def test_checkpoint_of_another_version_is_refused(
+    finished: TrainJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "TRAIN", versions.TRAIN + 1)
+    with pytest.raises(UserError, match=rf"stages: {{'train': {versions.TRAIN - 1}}} there"):
+        train(copy_of(finished, tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half a file"])
+def test_unreadable_checkpoint_is_refused(finished: TrainJob, tmp_path: Path, content: bytes) -> None:
+    job = copy_of(finished, tmp_path)
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(UserError, match=r"last\.pt is not a readable checkpoint"):
+        train(job)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    torch.save({"metadata": print}, tmp_path / "best.pt")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        predict(tmp_path / "best.pt", FeatureStore([inputs.shard]), inputs.ids[:1])
+
+
+def test_missing_checkpoint_and_wrong_kind(inputs: Inputs, finished: TrainJob, tmp_path: Path) -> None:
+    store = FeatureStore([inputs.shard])
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        predict(tmp_path / "best.pt", store, inputs.ids[:1])
+    with pytest.raises(UserError, match=r"predict with best\.pt"):
+        predict(finished.folder / "last.pt", store, inputs.ids[:1])
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = replace(inputs.job(tmp_path), checkpoint_seconds=0.0)
+    monkeypatch.setattr(run, "progress_line", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        train(job)
+    monkeypatch.undo()
+    before = (tmp_path / "last.pt").read_bytes()
+    with full_disk(1000), pytest.raises(UserError, match=r"cannot write .*last\.pt: "):
+        train(job)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert train(job).cost.restarts == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_requested_gpu_that_is_absent_is_told_at_once(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a GPU was requested but torch .* sees 0"):
+        train(replace(inputs.job(tmp_path / "run"), device="cuda"))
+    assert not (tmp_path / "run").exists()
