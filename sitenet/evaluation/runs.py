@@ -1,0 +1,149 @@
+"""The finished runs of a benchmark, the plan they belong to and the rows they make up."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sitenet.config.trial import BASELINES
+from sitenet.evaluation.selection import Selection
+from sitenet.records import Metrics, RunResult
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's record and the folder with its other files."""
+
+    result: RunResult
+    folder: Path
+
+    @classmethod
+    def read(cls, record: Path | str) -> "Run":
+        """Reads `result.json` or `run.json` of a run."""
+        return cls(RunResult.read(record), Path(record).parent)
+
+    @property
+    def test(self) -> Metrics:
+        """Test errors of a scored run."""
+        assert self.result.test is not None
+        return self.result.test
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are errors over at least one labelled test crystal."""
+        return self.result.test is not None and self.result.test.n_scored > 0
+
+    def scored_predictions(self) -> pd.DataFrame:
+        """(target, prediction) of the labelled test crystals, indexed by id."""
+        return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id").dropna(subset="target")
+
+    def history(self) -> pd.DataFrame:
+        """Rows of `history.jsonl`, one an epoch."""
+        return pd.read_json(self.folder / "history.jsonl", lines=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark sets out to run: every trial on every fold with every seed.
+
+    Attributes:
+        trials: Full flat settings of each trial by id; "model.kind" is the model kind.
+        folds: Planned folds.
+        seeds: Planned seeds.
+    """
+
+    trials: Mapping[str, Mapping[str, Any]]
+    folds: Sequence[int]
+    seeds: Sequence[int]
+
+    def trials_by_kind(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """Trials of each model kind, in the order of the plan."""
+        kinds: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for trial, settings in self.trials.items():
+            kinds.setdefault(settings["model.kind"], {})[trial] = settings
+        return kinds
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the leaderboard: what stands for a model on each fold.
+
+    Attributes:
+        model: Name shown.
+        kind: Model kind.
+        candidates: Number of trials that were chosen from.
+        chosen: Trial of each fold.
+        runs: Scored runs of the chosen trial for each fold, one for each seed.
+        search: All finished runs of the trials chosen from.
+    """
+
+    model: str
+    kind: str
+    candidates: int
+    chosen: dict[int, str]
+    runs: dict[int, list[Run]]
+    search: list[Run]
+
+    def fold_scores(self, metric: str) -> dict[int, float]:
+        """A field of `Metrics` for each fold, averaged over seeds."""
+        return {fold: float(np.mean([getattr(run.test, metric) for run in runs])) for fold, runs in self.runs.items()}
+
+    @property
+    def all_runs(self) -> list[Run]:
+        """The scored runs of all folds."""
+        return [run for runs in self.runs.values() for run in runs]
+
+
+def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], plan: Plan) -> list[Entry]:
+    """Rows of the leaderboard: one a network kind, made of its selected trials, and one a baseline trial.
+
+    Baselines are not tuned, so nothing is selected among them.
+
+    Args:
+        runs: Finished runs; those that are not planned are left out.
+        selections: Selection of each fold.
+        plan: The planned benchmark.
+    """
+    runs = [run for run in runs if run.result.key.fold in plan.folds and run.result.key.seed in plan.seeds]
+    entries = []
+    for kind, trials in plan.trials_by_kind().items():
+        if kind in BASELINES:
+            for trial, settings in trials.items():
+                name = _baseline_name(settings, varying_settings(trials))
+                entries.append(_entry(name, kind, {trial}, dict.fromkeys(plan.folds, trial), runs))
+        else:
+            chosen = {k: s.root[kind].trial for k, s in selections.items() if k in plan.folds and kind in s.root}
+            entries.append(_entry(kind, kind, set(trials), chosen, runs))
+    return entries
+
+
+def _entry(name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run]) -> Entry:
+    search = [run for run in runs if run.result.key.trial in candidates]
+    scored: dict[int, list[Run]] = {}
+    for run in search:
+        key = run.result.key
+        if run.is_scored and chosen.get(key.fold) == key.trial:
+            scored.setdefault(key.fold, []).append(run)
+    return Entry(name, kind, len(candidates), chosen, dict(sorted(scored.items())), search)
+
+
+def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of the settings that tell the trials of one kind apart, in their order."""
+    values: dict[str, set[str]] = {}
+    for settings in trials.values():
+        for name, value in settings.items():
+            values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, seen in values.items() if len(seen) > 1]
+
+
+def _baseline_name(settings: Mapping[str, Any], varying: Sequence[str]) -> str:
+    """The kind with its choices, as in "dummy (median)", and whatever else tells its trials apart."""
+    own = {name: value for name, value in settings.items() if name != "model.kind"}
+    choices = [value for value in own.values() if isinstance(value, str)]
+    numbers = [f"{n.split('.')[-1]}={own[n]}" for n in varying if not isinstance(own[n], str)]
+    details = ", ".join(choices + numbers)
+    return f"{settings['model.kind']} ({details})" if details else settings["model.kind"]

@@ -1,0 +1,99 @@
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.figure import Figure
+
+from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
+from sitenet.evaluation.learning_curves import learning_curve_figure
+from sitenet.evaluation.runs import Run
+from sitenet.evaluation.standings import Standings, compute_standings
+from tests.unit.benchmark_runs import FOREST, SITENET, plan, select, write_benchmark, write_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    return write_benchmark(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def standings(runs: list[Run]) -> Standings:
+    return compute_standings(runs, select(runs), plan(), n_resamples=100)
+
+
+def draw(kind: str, runs: list[Run], standings: Standings) -> Figure:
+    if kind == "parity":
+        return parity_figure(standings, "band_gap", "eV")
+    if kind == "intervals":
+        return interval_figure(standings, "eV")
+    return learning_curve_figure(runs, plan(), "eV")
+
+
+@pytest.mark.parametrize("kind", ["parity", "intervals", "curves"])
+def test_same_input_same_bytes(kind: str, runs: list[Run], standings: Standings, tmp_path: Path) -> None:
+    paths = [[tmp_path / f"{kind}{repeat}.{suffix}" for suffix in ("svg", "png")] for repeat in range(2)]
+    for repeat in paths:
+        save_figure(draw(kind, runs, standings), repeat)
+    for first, second in zip(*paths, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    assert ET.parse(paths[0][0]).getroot().tag.endswith("svg")
+    assert paths[0][1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_parity_panels_show_every_crystal_and_the_leaderboards_error(standings: Standings) -> None:
+    panels = parity_figure(standings, "band_gap", "eV").axes
+    assert [panel.get_title(loc="left").split("\n")[0] for panel in panels] == [
+        entry.model for entry in standings.entries
+    ]
+    assert f"MAE {standings.score(0).value:.3f} eV" in panels[0].get_title(loc="left")
+    points = np.asarray(panels[0].collections[0].get_offsets())
+    assert len(points) == 24
+    assert panels[0].get_xlim() == panels[0].get_ylim() == panels[1].get_ylim()
+    assert panels[0].get_xlim()[0] < points.min()
+    assert points.max() < panels[0].get_xlim()[1]
+
+
+def test_seeds_are_averaged_in_the_parity_plot(tmp_path: Path) -> None:
+    own = [write_run(tmp_path, FOREST, 0, errors, seed) for seed, errors in enumerate(([1.0, 2.0], [3.0, 0.0]))]
+    standings = compute_standings(own, {}, plan(folds=(0,), seeds=(0, 1)), n_resamples=10)
+    (panel,) = parity_figure(standings, "band_gap", "eV").axes
+    assert np.asarray(panel.collections[0].get_offsets()).tolist() == [[0.0, 2.0], [1.0, 2.0]]
+
+
+def test_many_points_are_shaded_by_density(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, FOREST, 0, np.random.default_rng(0).normal(size=3000))]
+    standings = compute_standings(runs, {}, plan(folds=(0,)), n_resamples=10)
+    (panel,) = parity_figure(standings, "band_gap", "eV").axes
+    kinds = {type(collection) for collection in panel.collections}
+    assert PathCollection not in kinds
+    (bins,) = (c for c in panel.collections if isinstance(c, PolyCollection))
+    assert np.asarray(bins.get_array()).sum() == 3000
+
+
+def test_intervals_are_those_of_the_leaderboard(standings: Standings) -> None:
+    (axes,) = interval_figure(standings, "eV").axes
+    (bars,) = (c for c in axes.collections if isinstance(c, LineCollection))
+    drawn = [segment[:, 0].tolist() for segment in bars.get_segments()]
+    assert drawn == [pytest.approx(standings.score(i)[1:]) for i in range(len(standings.entries))]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [entry.model for entry in standings.entries]
+
+
+def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(runs: list[Run]) -> None:
+    panels = learning_curve_figure(runs, plan(), "eV").axes
+    assert sorted(panel.get_title(loc="left").split()[1] for panel in panels) == sorted(SITENET)
+    assert SITENET[1] in panels[0].get_title(loc="left")  # lowest validation MAE first
+    assert "blocks = " in panels[0].get_title(loc="left")
+    means = {
+        line.get_label(): np.asarray(line.get_ydata()) for line in panels[0].get_lines() if line.get_linewidth() > 1
+    }
+    assert means["validation"][:3] == pytest.approx([2.5, 1.25, 2.5 / 3])
+    assert np.isnan(means["validation"][3])  # fold 0 has three epochs, fold 1 four
+    assert np.isnan(means["training"][0])  # not known in the first epoch
+
+
+def test_figures_of_nothing_are_empty_and_no_error(tmp_path: Path) -> None:
+    standings = compute_standings([], {}, plan(), n_resamples=10)
+    for kind in ("parity", "intervals", "curves"):
+        save_figure(draw(kind, [], standings), [tmp_path / f"{kind}.svg"])

@@ -1,0 +1,252 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
+from sitenet.errors import UserError
+from sitenet.evaluation.leaderboard import comparison_table, leaderboard_table
+from sitenet.evaluation.runs import Run
+from sitenet.evaluation.selection import Selection
+from sitenet.evaluation.standings import Standings, compute_standings
+from sitenet.evaluation.tables import read_failures, write_leaderboard, write_trials
+from sitenet.evaluation.trials import trials_table
+from tests.unit.benchmark_runs import (
+    DUMMY_MEAN,
+    DUMMY_MEDIAN,
+    FOREST,
+    SITENET,
+    plan,
+    select,
+    write_benchmark,
+    write_run,
+)
+
+MANIFEST = Manifest(
+    name="gaps",
+    source="bundled",
+    version="v1",
+    url="https://example.org/gaps",
+    sha256="a" * 64,
+    licence="CC BY 4.0",
+    citation="Someone (2020)",
+    query="",
+    target="band_gap",
+    unit="eV",
+    non_negative=True,
+    counts=Counts(rows=1056, kept=24, failed=2, left_out=1030, unlabelled=0),
+    filters={"max_crystals": 24},
+    failures={"disordered structure": 2},
+    structures_sha256="b" * 64,
+)
+SPLITS = Splits(
+    kind="kfold",
+    seed=0,
+    folds=(
+        FoldCounts(train=10, validation=2, test=12, test_unlabelled=0, full_train=12, full_test=12),
+        FoldCounts(train=8, validation=2, test=12, test_unlabelled=0, full_train=12, full_test=12),
+    ),
+    sha256="c" * 64,
+)
+NO_FAILURES = pd.DataFrame({"id": [], "stage": [], "reason": []})
+
+
+def standings_of(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,)) -> Standings:
+    return compute_standings(runs, select(runs), plan(folds, seeds), n_resamples=200)
+
+
+def rows_of(standings: Standings) -> dict[str, dict[Any, Any]]:
+    """Rows of the leaderboard by model."""
+    return {row["model"]: row for row in leaderboard_table(standings).to_dict("records")}
+
+
+def test_rows_are_ranked_by_test_error_and_selected_by_validation(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    table = leaderboard_table(standings_of(runs))
+    assert table["model"].tolist() == ["random_forest", "sitenet", "dummy (median)", "dummy (mean)"]
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    # The third trial is better on the test part; validation prefers the second.
+    assert table.loc[1, "trial"] == f"best of 4 by validation: {SITENET[1]} in 2"
+    chosen = [run.test.mae for run in runs if run.result.key.trial == SITENET[1]]
+    assert table.loc[1, "mae"] == pytest.approx(np.mean(chosen))
+    assert table.loc[1, "mae_std"] == pytest.approx(np.std(chosen, ddof=1))
+    assert table.loc[0, "trial"] == FOREST
+
+
+def test_selected_row_takes_each_folds_own_choice(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    selections = select(runs)
+    other = selections[1].root["sitenet"].model_copy(update={"trial": SITENET[3]})
+    selections[1] = Selection({"sitenet": other})
+    standings = compute_standings(runs, selections, plan(), n_resamples=100)
+    entry = next(entry for entry in standings.entries if entry.kind == "sitenet")
+    assert {k: own[0].result.key.trial for k, own in entry.runs.items()} == {0: SITENET[1], 1: SITENET[3]}
+    row = rows_of(standings)["sitenet"]
+    assert row["trial"] == f"best of 4 by validation: {SITENET[1]} in 1, {SITENET[3]} in 1"
+
+
+def test_interval_holds_the_score_and_difference_is_paired(tmp_path: Path) -> None:
+    rows = rows_of(standings_of(write_benchmark(tmp_path)))
+    for row in rows.values():
+        assert row["mae_low"] < row["mae"] < row["mae_high"]
+    assert np.isnan(rows["random_forest"]["difference"])
+    for row in list(rows.values())[1:]:
+        assert row["difference"] == pytest.approx(row["mae"] - rows["random_forest"]["mae"])
+        assert row["difference_low"] < row["difference"] < row["difference_high"]
+    # All errors scale the same noise, so pairing removes nearly all of the spread of close models.
+    sitenet = rows["sitenet"]
+    paired = sitenet["difference_high"] - sitenet["difference_low"]
+    assert paired < 0.2 * (sitenet["mae_high"] - sitenet["mae_low"])
+
+
+def test_models_that_lack_a_fold_come_last_without_a_rank(tmp_path: Path) -> None:
+    runs = [run for run in write_benchmark(tmp_path) if run.folder.parts[-3:-1] != (FOREST, "fold1")]
+    rows = rows_of(standings_of(runs, folds=(0, 1, 2)))
+    assert list(rows) == ["sitenet", "dummy (median)", "dummy (mean)", "random_forest"]
+    assert [row["rank"] for row in rows.values()][:3] == [1, 2, 3]
+    assert pd.isna(rows["random_forest"]["rank"])
+    assert [row["folds_scored"] for row in rows.values()] == [2, 2, 2, 1]
+    assert {row["folds_planned"] for row in rows.values()} == {3}
+
+
+def test_models_are_compared_on_the_folds_they_share(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 4.0]), write_run(tmp_path, DUMMY_MEAN, 1, [0.5, 0.5])]
+    runs.append(write_run(tmp_path, FOREST, 0, [1.0, 3.0]))
+    rows = rows_of(standings_of(runs))
+    assert rows["dummy (mean)"]["mae"] == pytest.approx(1.75)
+    assert rows["random_forest"]["mae"] == pytest.approx(2.0)
+    assert rows["random_forest"]["difference"] == pytest.approx(-1.0)
+
+
+def test_planned_models_without_any_run_are_shown(tmp_path: Path) -> None:
+    runs = [run for run in write_benchmark(tmp_path) if run.result.kind == "sitenet"]
+    rows = rows_of(standings_of(runs))
+    assert len(rows) == 4
+    assert rows["random_forest"]["folds_scored"] == 0
+    assert np.isnan(rows["random_forest"]["mae"])
+    assert rows["sitenet"]["rank"] == 1
+
+
+def test_no_run_at_all_still_makes_a_table(tmp_path: Path) -> None:
+    standings = standings_of([])
+    write_leaderboard(standings, [], MANIFEST, SPLITS, NO_FAILURES, tmp_path / "l.csv", tmp_path / "l.md")
+    write_trials(standings, [], "eV", tmp_path / "t.csv", tmp_path / "t.md")
+    assert "0 of 2" in (tmp_path / "l.md").read_text()
+
+
+def test_seeds_are_averaged_for_each_crystal_before_anything_else(tmp_path: Path) -> None:
+    write_run(tmp_path, FOREST, 0, [1.0, 0.0, 2.0], seed=0)
+    runs = [Run.read(tmp_path / FOREST / "fold0/seed0/result.json")]
+    runs.append(write_run(tmp_path, FOREST, 0, [0.0, -1.0, 2.0], seed=1))
+    standings = standings_of(runs, folds=(0,), seeds=(0, 1, 2))
+    assert standings.bootstrap is not None
+    assert standings.bootstrap.observed[0, 0] == pytest.approx(np.mean([0.5, 0.5, 2.0]))
+    row = rows_of(standings)["random_forest"]
+    assert (row["runs_scored"], row["runs_planned"]) == (2, 3)
+    assert row["n_test"] == 3
+    assert row["training_seconds"] == 20.0
+
+
+def test_runs_that_are_not_planned_are_left_out(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, FOREST, fold, [1.0, 1.0], seed) for fold in (0, 1) for seed in (0, 1)]
+    row = rows_of(standings_of(runs, folds=(0,), seeds=(1,)))["random_forest"]
+    assert (row["runs_scored"], row["runs_planned"], row["training_seconds"]) == (1, 1, 10.0)
+
+
+def test_unlabelled_folds_are_not_scored_and_cost_no_model_its_rank(tmp_path: Path) -> None:
+    unlabelled = [np.nan] * 3
+    runs = [
+        write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0]),
+        write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 2.0, 3.0]),
+    ]
+    runs += [write_run(tmp_path, trial, 1, [1.0] * 3, targets=unlabelled) for trial in (FOREST, DUMMY_MEAN)]
+    row = rows_of(standings_of(runs))["random_forest"]
+    assert (row["rank"], row["folds_scored"], row["mae"]) == (1, 1, 2.0)
+
+
+def test_partly_unlabelled_folds_are_counted_in_the_footer(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0], targets=[1.0, np.nan, 2.0])]
+    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, NO_FAILURES, tmp_path / "l.csv", tmp_path / "l.md")
+    assert "Unlabelled test crystals: 1 " in (tmp_path / "l.md").read_text()
+    assert pd.read_csv(tmp_path / "l.csv").loc[0, "n_test"] == 2
+
+
+def test_models_scored_on_different_crystals_are_not_compared(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0]), write_run(tmp_path, DUMMY_MEAN, 0, [1.0, 2.0])]
+    with pytest.raises(UserError, match=r"fold 0: dummy \(mean\) lacks 1 of the 3 crystals"):
+        standings_of(runs)
+
+
+def test_single_fold_has_no_standard_deviation(tmp_path: Path) -> None:
+    rows = rows_of(standings_of(write_benchmark(tmp_path, folds=(0,)), folds=(0,)))
+    assert np.isnan([row["mae_std"] for row in rows.values()]).all()
+
+
+def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    standings = standings_of(runs)
+    table = comparison_table(standings)
+    assert len(table) == 6
+    assert (table["difference"] <= 0).all()  # the better model is named first
+    assert (table["n_test"] == 24).all()
+    assert standings.difference(0, 1).value == -standings.difference(1, 0).value
+
+
+def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    failures = pd.DataFrame(
+        {
+            "id": ["a", "b"],
+            "stage": "data",
+            "reason": ["disordered structure: Fe0.5", "disordered structure: Ni0.5"],
+        }
+    )
+    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failures, tmp_path / "l.csv", tmp_path / "l.md")
+    text = (tmp_path / "l.md").read_text()
+    for expected in (
+        "MAE (eV)",
+        "2 of 2",
+        "90 of 100",
+        "Failed crystals: 2 of 1,056 (2 disordered structure)",
+        "24 of 1,056 crystals are used (max_crystals = 24)",
+        "CC BY 4.0",
+        "Someone (2020)",
+        "200 resamples",
+        "lowest validation MAE",
+        "processor: abacus; cores: 2",
+    ):
+        assert expected in text
+    assert "nan" not in text.lower()
+    mae = pd.read_csv(tmp_path / "l.csv")["mae"].tolist()
+    assert f" {mae[0]:.3f} |" in text
+
+
+def test_trials_show_what_varies_and_every_score(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    table = trials_table(runs, standings_of(runs))
+    rows: dict[str, dict[Any, Any]] = {row["trial"]: row for row in table.to_dict("records")}
+    assert len(rows) == 7
+    varying = {name for name in rows[FOREST] if str(name).startswith(("model.", "training."))}
+    assert varying == {"model.blocks", "training.learning_rate", "model.statistic"}
+    assert [rows[trial]["model.blocks"] for trial in SITENET] == [1, 1, 2, 2]
+    assert [rows[trial]["folds_selected"] for trial in SITENET] == [0, 2, 0, 0]
+    assert pd.isna(rows[DUMMY_MEDIAN]["folds_selected"])
+    assert rows[SITENET[2]]["validation_mae_fold1"] == pytest.approx(0.6)
+    scores = [run.test.mae for run in runs if run.result.key.trial == SITENET[2]]
+    assert [rows[SITENET[2]][f"test_mae_fold{k}"] for k in (0, 1)] == pytest.approx(scores)
+    assert table.loc[table["kind"] == "sitenet", "validation_mae"].is_monotonic_increasing
+
+
+def test_tables_do_not_depend_on_the_order_of_the_runs(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    pd.testing.assert_frame_equal(leaderboard_table(standings_of(runs)), leaderboard_table(standings_of(runs[::-1])))
+
+
+def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
+    header, row = "id,stage,reason\n", "mp-1,features,overlapping sites: 0.1\n"
+    for name, text in (("data.csv", header), ("a.csv", header + row), ("b.csv", header + row)):
+        (tmp_path / name).write_text(text)
+    failures = read_failures([tmp_path / name for name in ("data.csv", "a.csv", "b.csv")])
+    assert failures["id"].tolist() == ["mp-1"]
