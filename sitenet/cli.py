@@ -1,0 +1,34 @@
+"""The command `sitenet`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sitenet.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a subcommand; what the user can put right ends as one line and status 1."""
+    parser = argparse.ArgumentParser(prog="sitenet", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_sync(commands)
+    args = parser.parse_args(arguments)
+    try:
+        args.run(args)
+    except UserError as error:
+        print(f"sitenet: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("sync", help="upload runs tracked offline to Weights & Biases")
+    parser.add_argument("benchmarks", nargs="*", help="names of benchmarks; all when left out")
+    parser.add_argument("--directory", type=Path, default=Path(), help="the workflow's; the current one when left out")
+    parser.set_defaults(run=_sync)
+
+
+def _sync(args: argparse.Namespace) -> None:
+    from sitenet.tracking.sync import sync
+
+    sync(args.directory.resolve(), args.benchmarks)

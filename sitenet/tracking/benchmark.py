@@ -1,0 +1,119 @@
+"""A finished benchmark in W&B: every run with its test scores, and one run for the whole."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from sitenet.config.tracking import TrackingSettings
+from sitenet.data.manifest import Manifest
+from sitenet.evaluation.figures import run_parity_figure, save_figure
+from sitenet.evaluation.runs import Entry, Plan, Run, collect_entries
+from sitenet.evaluation.selection import Selection
+from sitenet.tracking.content import benchmark_identity, result_config, run_identity, summary
+from sitenet.tracking.session import Session, image, table
+from sitenet.tracking.tasks import Publish
+from sitenet.tracking.worker import read_history
+
+FINISH_SECONDS = 300.0  # for data set, models and tables
+
+
+def publish(task: Publish) -> str | None:
+    """Tracks all runs, then the benchmark.
+
+    Returns:
+        What went wrong.
+    """
+    data = Manifest.read(task.manifest)
+    runs = [Run.read(path) for path in task.results]
+    settings = task.settings
+    problems: list[str | None] = []
+    for run in runs:
+        if problem := _publish_run(run, data.name, settings, task.folder):
+            problems.append(problem)
+            settings = settings.model_copy(update={"mode": "offline"})  # rather than wait again for each run
+    problems.append(_publish_benchmark(task, settings, data, runs))
+    return next(filter(None, problems), None)
+
+
+def _publish_run(run: Run, dataset: str, settings: TrackingSettings, folder: Path) -> str | None:
+    result = run.result
+    with Session(settings, run_identity(result.key, result.kind, dataset), folder) as session:
+        session.describe(result_config(result))
+        session.log_epochs(read_history(run.folder))
+        if run.is_scored:
+            _log_parity(session, run)
+        session.summarise(summary(result))
+    return session.problem
+
+
+def _log_parity(session: Session, run: Run) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "parity.png"
+        save_figure(run_parity_figure(run), [path])
+        session.log({"parity": image(path, "test crystals")}, step=(run.result.epochs or 0) + 1)
+
+
+def _publish_benchmark(task: Publish, settings: TrackingSettings, data: Manifest, runs: Sequence[Run]) -> str | None:
+    config = yaml.safe_load(task.config.read_text())
+    entries = _entries(config, runs, task.selections)
+    identity = benchmark_identity(task.benchmark, data.name)
+    with Session(settings, identity, task.folder, finish_seconds=FINISH_SECONDS) as session:
+        session.describe(
+            {"benchmark": task.benchmark, "folds": config["folds"], "seeds": config["seeds"]}
+            | {"n_trials": len(config["trials"]), "data": data.model_dump(mode="json")}
+        )
+        tables = {path.stem: _table(path) for path in task.tables}
+        figures = {path.stem + "_figure": image(path, path.stem) for path in task.figures}
+        session.log(tables | figures, step=1)
+        session.summarise({f"test_mae/{e.model}": _mean(e.fold_scores("mae")) for e in entries if e.runs})
+        _log_lineage(session, task, data, entries)
+    return session.problem
+
+
+def _entries(config: dict[str, Any], runs: Sequence[Run], selections: Sequence[Path]) -> list[Entry]:
+    plan = Plan(config["trials"], config["folds"], config["seeds"])
+    chosen = {fold: Selection.read(path) for fold, path in zip(plan.folds, selections, strict=True)}
+    return collect_entries(runs, chosen, plan)
+
+
+def _mean(values: dict[int, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def _table(path: Path) -> Any:
+    frame = pd.read_csv(path).astype(object)
+    return table(frame.columns.tolist(), frame.where(frame.notna(), None).to_numpy().tolist())
+
+
+def _log_lineage(session: Session, task: Publish, data: Manifest, entries: Sequence[Entry]) -> None:
+    """Data set and features as what the benchmark used, models and results as what it made.
+
+    Of features, which can be large and follow from the data set, the checksums are kept; of models and
+    predictions those that the leaderboard shows.
+    """
+    origin = {"data": data.name, "structures_sha256": data.structures_sha256}
+    tables = [task.manifest.parent / name for name in ("structures.parquet", "targets.parquet")]
+    files = {path.name: path for path in [*tables, task.manifest]}
+    session.log_artifact(f"{task.benchmark}-data", "dataset", files, data.model_dump(mode="json"), used=True)
+    manifests = {f"{path.parent.name}.json": path for path in task.features}
+    if manifests:
+        session.log_artifact(f"{task.benchmark}-features", "features", manifests, origin, used=True)
+    shown = {run.folder: run for entry in entries for run in entry.all_runs}
+    models = {f"{_place(run)}/best.pt": folder / "best.pt" for folder, run in shown.items()}
+    models = {name: path for name, path in models.items() if path.exists()}
+    if models:
+        session.log_artifact(f"{task.benchmark}-models", "model", models, origin)
+    results = {path.name: path for path in task.tables}
+    for folder, run in shown.items():
+        for name in ("result.json", "test_predictions.parquet"):
+            results[f"{_place(run)}/{name}"] = folder / name
+    session.log_artifact(f"{task.benchmark}-results", "results", results, origin)
+
+
+def _place(run: Run) -> str:
+    key = run.result.key
+    return f"{run.result.kind}/{key.trial}/fold{key.fold}/seed{key.seed}"

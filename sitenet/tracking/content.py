@@ -1,0 +1,108 @@
+"""What of a run is sent to W&B, under which names."""
+
+import math
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import sitenet
+from sitenet.records import Record, RunKey, RunResult
+
+TAG_LENGTH = 64  # W&B's limit
+
+
+class Identity(Record):
+    """What a run is known by in W&B."""
+
+    id: str
+    name: str
+    group: str
+    job_type: str
+    tags: tuple[str, ...]
+
+
+def run_identity(key: RunKey, kind: str, dataset: str) -> Identity:
+    """Identity of a training; a run that is repeated or goes on has the same.
+
+    Args:
+        key: Its `dataset` is the name of the benchmark.
+        kind: Model kind.
+        dataset: Name of the data set.
+    """
+    return Identity(
+        id=f"{key.dataset}-{key.trial}-fold{key.fold}-seed{key.seed}",
+        name=f"{kind} {key.trial} fold{key.fold} seed{key.seed}",
+        group=key.trial,
+        job_type="train",
+        tags=_tags(f"data:{dataset}", f"benchmark:{key.dataset}", f"fold:{key.fold}", kind),
+    )
+
+
+def benchmark_identity(benchmark: str, dataset: str) -> Identity:
+    """Identity of a benchmark's aggregate run."""
+    return Identity(
+        id=f"{benchmark}-benchmark",
+        name=f"benchmark {benchmark}",
+        group="benchmarks",
+        job_type="benchmark",
+        tags=_tags(f"data:{dataset}", f"benchmark:{benchmark}"),
+    )
+
+
+def _tags(*tags: str) -> tuple[str, ...]:
+    return tuple(tag[:TAG_LENGTH] for tag in tags)
+
+
+def key_config(key: RunKey, settings: dict[str, Any]) -> dict[str, Any]:
+    """Identity and hyperparameters as top-level keys; W&B's panels cannot address keys with dots."""
+    hyperparameters = {name.replace(".", "_"): value for name, value in settings.items()}
+    return {
+        "benchmark": key.dataset,
+        "trial": key.trial,
+        "fold": key.fold,
+        "seed": key.seed,
+        **hyperparameters,
+    }
+
+
+def result_config(result: RunResult) -> dict[str, Any]:
+    """What a finished run was: hyperparameters, numbers of crystals, versions and hardware."""
+    names = {"target", "unit", "n_train", "n_train_available", "n_validation", "versions", "hardware"}
+    return key_config(result.key, result.settings) | result.model_dump(mode="json", include=names)
+
+
+def summary(result: RunResult) -> dict[str, float]:
+    """Scores and cost; what is not known yet, or not a number, is left out."""
+    values: dict[str, float | None] = {
+        "validation_mae": result.validation_mae,
+        "n_parameters": result.n_parameters,
+        "epochs": result.epochs,
+        "training_seconds": result.cost.seconds,
+        "peak_memory_mb": result.cost.peak_memory_mb,
+        "restarts": result.cost.restarts,
+    }
+    if result.test:
+        values |= {f"test_{name}": value for name, value in result.test}
+    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def origin(anonymize: bool) -> dict[str, str]:
+    """Host name and commit of the code; nothing for the anonymous."""
+    if anonymize:
+        return {}
+    return {"host": socket.gethostname()} | _commit(Path(sitenet.__file__).parents[1])
+
+
+def _commit(checkout: Path) -> dict[str, str]:
+    """Commit of the package's checkout, marked where files differ from it; nothing outside of one."""
+    if not (checkout / ".git").exists():
+        return {}
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    return {"commit": run.stdout.strip()} if run.returncode == 0 else {}
+
+
+def one_line(error: BaseException) -> str:
+    """Kind and message of an error, for a line of log."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")

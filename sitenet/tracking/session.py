@@ -1,0 +1,169 @@
+"""One open W&B run; the only module that imports wandb."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import wandb
+
+from sitenet.config.tracking import TrackingSettings
+from sitenet.tracking.content import Identity, one_line, origin
+
+INIT_SECONDS = 20
+FINISH_SECONDS = 20
+# W&B collects nothing by itself: no environment, command line, path, package list, git remote, machine data,
+# system statistics or terminal output. What is sent instead is what content.py names.
+PRIVATE: dict[str, Any] = {
+    "host": "sitenet",
+    "program": "sitenet",
+    "console": "off",
+    "silent": True,
+    "disable_code": True,
+    "save_code": False,
+    "disable_git": True,
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
+
+
+class Session:
+    """A W&B run that is being written; a context manager, at whose end the run ends.
+
+    Attributes:
+        problem: Why not all of the run is in the cloud although online was asked for; None where it is.
+        failed: The run did not reach its end; an exception that leaves the block has the same effect.
+    """
+
+    def __init__(
+        self,
+        settings: TrackingSettings,
+        identity: Identity,
+        folder: Path,
+        resume: bool = False,
+        finish_seconds: float = FINISH_SECONDS,
+    ):
+        """Opens the run; what is on disk of an earlier attempt at it gives way.
+
+        Args:
+            settings: Mode, project and entity.
+            identity: What the run is known by.
+            folder: Where W&B keeps its files, in a folder `wandb`.
+            resume: Go on with the run that the server has. Otherwise the new one takes its place, as it always
+                does offline, where every attempt carries the whole history.
+            finish_seconds: How long to wait for uploads at the end.
+
+        Raises:
+            Exception: Whatever keeps W&B from working.
+        """
+        self.problem: str | None = None
+        self.failed = False
+        self._finish_seconds = finish_seconds
+        self._run = self._open(settings, identity, folder, resume)
+        self._folder = Path(self._run.settings.sync_dir)
+        self._next_step: int = self._run.step
+        self.describe(origin(settings.anonymize))
+        self._run.define_metric("epoch", summary="none")
+        self._run.define_metric("*", step_metric="epoch", summary="none")
+        for attempt in self._folder.parent.glob(f"*run-{'?' * 8}_{'?' * 6}-{identity.id}"):
+            if attempt.name != self._folder.name:
+                shutil.rmtree(attempt)
+
+    def _open(self, settings: TrackingSettings, identity: Identity, folder: Path, resume: bool) -> wandb.Run:
+        try:
+            return self._init(settings.mode, settings, identity, folder, resume)
+        except wandb.Error as error:
+            if settings.mode != "online":
+                raise
+            self.problem = f"tracked offline, W&B cannot be used online ({one_line(error)})"
+            wandb.teardown()  # the service would take the run to be open
+            return self._init("offline", settings, identity, folder, resume=False)
+
+    def _init(self, mode: Any, settings: TrackingSettings, identity: Identity, folder: Path, resume: bool) -> wandb.Run:
+        return wandb.init(
+            mode=mode,
+            project=settings.project,
+            entity=settings.entity,
+            dir=folder.resolve(),
+            id=identity.id,
+            name=identity.name,
+            group=identity.group,
+            job_type=identity.job_type,
+            tags=identity.tags,
+            resume="allow" if resume and mode == "online" else None,
+            reinit="create_new",
+            settings=wandb.Settings(
+                **PRIVATE,
+                init_timeout=INIT_SECONDS,
+                finish_timeout=self._finish_seconds,
+                finish_timeout_raises=True,
+            ),
+        )
+
+    def __enter__(self) -> Self:
+        """The session itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the run and waits for its uploads."""
+        try:
+            self._run.finish(exit_code=int(self.failed or kind is not None))
+        except TimeoutError:
+            self.problem = f"not all was uploaded within {self._finish_seconds:g} s"
+            return
+        if not self._run.offline:
+            for log in self._folder.glob("*.wandb"):
+                log.with_suffix(".wandb.synced").touch()  # `wandb sync` skips what has this marker
+
+    def describe(self, config: Mapping[str, Any]) -> None:
+        """Sets configuration values."""
+        self._run.config.update(dict(config), allow_val_change=True)
+
+    def log_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Logs those rows of a history that W&B does not have; the step of a row is its epoch."""
+        for row in rows:
+            self.log({name: value for name, value in row.items() if value is not None}, row["epoch"])
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Logs values at a step, unless that or a later one is logged already."""
+        if step >= self._next_step:
+            self._run.log(dict(values), step=step, commit=True)
+            self._next_step = step + 1
+
+    def summarise(self, values: Mapping[str, float]) -> None:
+        """Sets summary values."""
+        self._run.summary.update(dict(values))
+
+    def log_artifact(
+        self, name: str, kind: str, files: Mapping[str, Path], metadata: Mapping[str, Any], used: bool = False
+    ) -> None:
+        """Adds files as an artifact, of which the same content makes one version only.
+
+        Args:
+            name: Name of the artifact.
+            kind: Type of the artifact.
+            files: Files by their path in the artifact. They are read where they are, at the latest by `sync`;
+                relative paths keep the machine's folders out of the manifest that is sent.
+            metadata: Plain values.
+            used: The run is made from the artifact; otherwise the artifact is made by the run.
+        """
+        artifact = wandb.Artifact(name, kind, metadata=dict(metadata))
+        for path_inside, path in sorted(files.items()):
+            artifact.add_file(str(path), path_inside, skip_cache=True, policy="immutable")
+        if used:
+            # `use_artifact` refuses to work offline, although `wandb sync` replays the record that it makes.
+            self._run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
+        else:
+            self._run.log_artifact(artifact)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> wandb.Table:
+    """A table that W&B shows; None is an empty cell."""
+    return wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
+
+
+def image(path: Path, caption: str) -> wandb.Image:
+    """A picture from a PNG file, which is copied when it is logged."""
+    return wandb.Image(str(path), caption=caption)
