@@ -1,0 +1,38 @@
+# A benchmark from crystal structures to leaderboard; `snakemake --cores 8` runs the one of config.yaml.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+onstart:
+    begin_run()
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+# Steps of seconds, which run beside the driver where the others go through a cluster.
+localrules:
+    all,
+    collect_features,
+    select_trials,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.leaderboard.output,
+        rules.figures.output,
+        [] if tracked.mode == "disabled" else rules.track_benchmark.output,

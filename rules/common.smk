@@ -1,0 +1,77 @@
+# The validated benchmark and the paths that rules share; no rules here.
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from sitenet.config import tracking, versions
+from sitenet.config.benchmark import Benchmark
+from sitenet.driver import take_folder
+from sitenet.errors import UserError
+
+try:
+    plan = Benchmark(config)
+    tracked = plan.settings.tracking.overridden(os.environ)
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
+
+# Jobs read this section from their `config` rather than from `params`, whose changes would rerun them.
+config["tracking"] = tracked.model_dump(mode="json")
+
+DATA = f"results/data/{plan.name}"
+FOLD = f"{DATA}/folds/fold{{fold}}"
+FEATURES = f"results/features/{plan.name}/{{features}}"
+RUN = f"results/runs/{plan.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
+SELECTED = f"results/selected/{plan.name}/fold{{fold}}"
+TABLES = f"results/tables/{plan.name}"
+FIGURES = f"results/figures/{plan.name}"
+LOGS = f"results/logs/{plan.name}"
+COSTS = f"results/benchmarks/{plan.name}"
+WANDB = f"{tracking.FOLDER}/{plan.name}"
+
+# Baselines are few and networks may be thousands, which a pattern that names each would make slow to plan.
+BASELINE = "|".join(plan.baselines) or "none"
+NETWORK = f"(?!{BASELINE})[0-9a-f]{{8}}"
+
+
+wildcard_constraints:
+    trial="[0-9a-f]{8}",
+    fold=r"\d+",
+    seed=r"\d+",
+    shard=r"\d+",
+    features="(sites[0-9]+|primitive)-[0-9a-f]{8}",
+
+
+@cache
+def shards(features):
+    """The shards of one feature set."""
+    pattern = f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.arrow"
+    return expand(pattern, features=features, shard=range(plan.settings.shards))
+
+
+def features_of(wildcards):
+    """Manifest of the feature set of a network, written when all shards are complete."""
+    return f"{FEATURES}/manifest.json".format(
+        features=plan.networks[wildcards.trial].feature_id
+    )
+
+
+def runs(pattern, trials=tuple(plan.trials), folds=plan.folds):
+    """`pattern` for every planned run."""
+    return expand(pattern, trial=trials, fold=folds, seed=plan.settings.seeds)
+
+
+def begin_run():
+    """Takes the working directory before the first job; refused while another driver works in it."""
+    global folder_lock  # held until this process ends
+    try:
+        folder_lock = take_folder(Path.cwd())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def growing(amount):
+    """A resource that grows with each attempt: what was killed at a limit is repeated with more."""
+    return lambda wildcards, attempt: amount * attempt

@@ -1,0 +1,100 @@
+# Source -> crystal table, targets and failures -> folds.
+
+
+if plan.settings.dataset.needs_download:
+
+    # What it fetches lies in downloads/, outside results/: no rerun fetches it again, and a file that was put
+    # there by hand is used.
+    localrules:
+        download,
+        refetch,
+
+    rule download:
+        output:
+            f"{DATA}/download.json",
+        log:
+            f"{LOGS}/download.log",
+        benchmark:
+            f"{COSTS}/download.tsv"
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(1000),
+            runtime=growing(240),
+        params:
+            dataset=plan.settings.dataset.model_dump(mode="json"),
+            folder="downloads",
+            version=versions.DATA,
+        script:
+            "../workflow_scripts/download.py"
+
+    # Has no output: it runs when asked for, `snakemake refetch`, and never by itself.
+    rule refetch:
+        log:
+            f"{LOGS}/refetch.log",
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(240),
+        params:
+            dataset=plan.settings.dataset.model_dump(mode="json"),
+            folder="downloads",
+            record=rules.download.output[0],
+        script:
+            "../workflow_scripts/refetch.py"
+
+
+rule load_data:
+    input:
+        files=plan.settings.dataset.files,
+        download=f"{DATA}/download.json" if plan.settings.dataset.needs_download else [],
+    output:
+        structures=f"{DATA}/structures.parquet",
+        targets=f"{DATA}/targets.parquet",
+        failures=f"{DATA}/failures.csv",
+        manifest=f"{DATA}/manifest.json",
+    log:
+        f"{LOGS}/load_data.log",
+    benchmark:
+        f"{COSTS}/load_data.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        dataset=plan.settings.dataset.model_dump(mode="json"),
+        version=versions.DATA,
+    script:
+        "../workflow_scripts/load_data.py"
+
+
+rule split:
+    input:
+        structures=rules.load_data.output.structures,
+        targets=rules.load_data.output.targets,
+    output:
+        summary=f"{DATA}/splits.json",
+        train=expand(f"{FOLD}/train.parquet", fold=plan.available_folds),
+        test_inputs=expand(f"{FOLD}/test_inputs.parquet", fold=plan.available_folds),
+        test_targets=expand(f"{FOLD}/test_targets.parquet", fold=plan.available_folds),
+    log:
+        f"{LOGS}/split.log",
+    benchmark:
+        f"{COSTS}/split.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        dataset=plan.settings.dataset.model_dump(mode="json"),
+        splits=plan.settings.splits.model_dump(mode="json"),
+        version=versions.DATA,
+    script:
+        "../workflow_scripts/split.py"

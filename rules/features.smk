@@ -1,0 +1,72 @@
+# Crystal table -> point sets, in parallel shards, and composition features for the forest.
+
+
+rule featurize:
+    input:
+        structures=rules.load_data.output.structures,
+    output:
+        shard=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.arrow",
+        manifest=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.json",
+        failures=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.failures.csv",
+    log:
+        f"{LOGS}/featurize/{{features}}/shard{{shard}}.log",
+    benchmark:
+        f"{COSTS}/featurize/{{features}}/shard{{shard}}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        features=lambda wildcards: plan.feature_sets[wildcards.features].model_dump(
+            mode="json"
+        ),
+        shards=plan.settings.shards,
+        version=versions.FEATURES,
+    script:
+        "../workflow_scripts/featurize.py"
+
+
+rule collect_features:
+    input:
+        data=rules.load_data.output.manifest,
+        shards=lambda wildcards: shards(wildcards.features),
+    output:
+        manifest=f"{FEATURES}/manifest.json",
+        failures=f"{FEATURES}/failures.csv",
+    log:
+        f"{LOGS}/collect_features/{{features}}.log",
+    benchmark:
+        f"{COSTS}/collect_features/{{features}}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        max_failed_share=plan.settings.dataset.max_failed_share,
+    script:
+        "../workflow_scripts/collect_features.py"
+
+
+rule composition_features:
+    input:
+        structures=rules.load_data.output.structures,
+    output:
+        f"results/features/{plan.name}/composition.parquet",
+    log:
+        f"{LOGS}/composition_features.log",
+    benchmark:
+        f"{COSTS}/composition_features.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        version=versions.FEATURES,
+    script:
+        "../workflow_scripts/composition_features.py"

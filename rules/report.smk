@@ -1,0 +1,143 @@
+# Results of all runs -> tables and figures.
+# Long lists of files are functions: as plain lists, Snakemake's planning time grows with their length squared.
+
+RESULTS = {
+    "data": rules.load_data.output.manifest,
+    "splits": rules.split.output.summary,
+    "failures": [
+        rules.load_data.output.failures,
+        *expand(rules.collect_features.output.failures, features=plan.feature_sets),
+    ],
+    "results": lambda wildcards: runs(rules.score.output.result),
+    "predictions": lambda wildcards: runs(rules.score.output.predictions),
+    "selections": expand(rules.select_trials.output, fold=plan.folds),
+}
+
+
+def figure(name):
+    """A figure as SVG, which the report shows, and as PNG."""
+    caption = f"../report/{name}.rst"
+    vector = report(f"{FIGURES}/{name}.svg", caption=caption, category="Figures")
+    return [vector, f"{FIGURES}/{name}.png"]
+
+
+rule leaderboard:
+    input:
+        **RESULTS,
+    output:
+        config=f"{TABLES}/config.yaml",
+        csv=report(
+            f"{TABLES}/leaderboard.csv",
+            caption="../report/leaderboard.rst",
+            category="Tables",
+        ),
+        markdown=f"{TABLES}/leaderboard.md",
+        trials_csv=report(
+            f"{TABLES}/trials.csv", caption="../report/trials.rst", category="Tables"
+        ),
+        trials_markdown=f"{TABLES}/trials.md",
+        comparisons=report(
+            f"{TABLES}/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Tables",
+        ),
+        failures=report(
+            f"{TABLES}/failures.csv",
+            caption="../report/failures.rst",
+            category="Tables",
+        ),
+    log:
+        f"{LOGS}/leaderboard.log",
+    benchmark:
+        f"{COSTS}/leaderboard.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        config=plan.resolved(),
+        version=versions.EVALUATE,
+    script:
+        "../workflow_scripts/leaderboard.py"
+
+
+rule figures:
+    input:
+        **RESULTS,
+        histories=lambda wildcards: runs(rules.train.output.history, plan.networks),
+    output:
+        leaderboard=figure("leaderboard"),
+        parity=figure("parity"),
+        curves=figure("learning_curves"),
+    log:
+        f"{LOGS}/figures.log",
+    benchmark:
+        f"{COSTS}/figures.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        config=plan.resolved(),
+        version=versions.EVALUATE,
+    script:
+        "../workflow_scripts/figures.py"
+
+
+rule track_benchmark:
+    input:
+        **RESULTS,
+        tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials_csv],
+        config=rules.leaderboard.output.config,
+        figures=[path for path in rules.figures.output if path.endswith(".png")],
+        features=expand(
+            rules.collect_features.output.manifest, features=plan.feature_sets
+        ),
+    output:
+        f"{WANDB}/tracked.json",
+    log:
+        f"{LOGS}/track_benchmark.log",
+    benchmark:
+        f"{COSTS}/track_benchmark.tsv"
+    localrule: True  # where the network is, if anywhere
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        benchmark=plan.name,
+        tracking=config["tracking"],
+        version=versions.EVALUATE,
+    script:
+        "../workflow_scripts/track_benchmark.py"
+
+
+# Made when asked for: `snakemake matbench_submission`, after all official folds have run.
+if plan.settings.splits.kind == "official":
+
+    rule matbench_submission:
+        input:
+            **RESULTS,
+        output:
+            directory(f"results/submissions/{plan.name}"),
+        log:
+            f"{LOGS}/matbench_submission.log",
+        benchmark:
+            f"{COSTS}/matbench_submission.tsv"
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(30),
+        params:
+            config=plan.resolved(),
+            version=versions.EVALUATE,
+        script:
+            "../workflow_scripts/matbench_submission.py"

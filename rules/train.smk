@@ -1,0 +1,87 @@
+# One job for each trial, fold and seed: train a network or fit a baseline, then predict the test part.
+# Training parts come with targets, test inputs without; only `score` reads test targets.
+
+
+rule train:
+    input:
+        features=features_of,
+        data=rules.load_data.output.manifest,
+        train=f"{FOLD}/train.parquet",
+    output:
+        best=f"{RUN}/best.pt",
+        history=f"{RUN}/history.jsonl",
+        run=f"{RUN}/run.json",
+    log:
+        f"{LOGS}/train/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+    benchmark:
+        f"{COSTS}/train/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+    wildcard_constraints:
+        trial=NETWORK,
+    conda:
+        "../envs/cuda.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(24 * 60),
+    params:
+        dataset=plan.name,
+        settings=lambda wildcards: plan.networks[wildcards.trial].nested,
+        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
+        version=versions.TRAIN,
+    script:
+        "../workflow_scripts/train.py"
+
+
+rule predict:
+    input:
+        features=features_of,
+        best=rules.train.output.best,
+        ids=f"{FOLD}/test_inputs.parquet",
+    output:
+        predictions=f"{RUN}/predictions.parquet",
+    log:
+        f"{LOGS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+    benchmark:
+        f"{COSTS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+    wildcard_constraints:
+        trial=NETWORK,
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(60),
+    params:
+        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
+        version=versions.TRAIN,
+    script:
+        "../workflow_scripts/predict.py"
+
+
+rule baseline:
+    input:
+        features=rules.composition_features.output[0],
+        data=rules.load_data.output.manifest,
+        train=f"{FOLD}/train.parquet",
+        ids=f"{FOLD}/test_inputs.parquet",
+    output:
+        run=f"{RUN}/run.json",
+        predictions=f"{RUN}/predictions.parquet",
+    log:
+        f"{LOGS}/baseline/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+    benchmark:
+        f"{COSTS}/baseline/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+    wildcard_constraints:
+        trial=BASELINE,
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        dataset=plan.name,
+        settings=lambda wildcards: plan.baselines[wildcards.trial].nested,
+        version=versions.TRAIN,
+    script:
+        "../workflow_scripts/baseline.py"

@@ -1,0 +1,80 @@
+"""What the driving `snakemake` does first: it takes the folder and ends jobs that were left over in it."""
+
+import fcntl
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import IO
+
+from sitenet.errors import UserError
+
+logger = logging.getLogger("sitenet")
+
+LOCK = ".snakemake/sitenet.lock"
+SLURM_LOGS = ".snakemake/slurm_logs"
+PATIENCE_SECONDS = 120
+
+
+def take_folder(folder: Path) -> IO[str]:
+    """Holds `folder` for this process and cancels SLURM jobs that a killed driver left running for it.
+
+    Unlike Snakemake's own lock, this one vanishes with its process, however that ends, so that a plain rerun
+    goes on after a crash. Orphaned jobs would otherwise write files under a new job's feet.
+
+    Args:
+        folder: Working directory of the workflow.
+
+    Returns:
+        The lock, held until it is closed.
+
+    Raises:
+        UserError: Another driver holds the folder, or its jobs cannot be cancelled.
+    """
+    path = folder / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(path, "a+")  # noqa: SIM115, held as long as the process lives
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise UserError(
+            f"another snakemake ({lock.read().strip()}) works in {folder}: wait for it, stop it, or choose "
+            "another --directory"
+        ) from None
+    lock.truncate(0)
+    print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
+    _cancel_orphans(folder)
+    return lock
+
+
+def _cancel_orphans(folder: Path) -> None:
+    if not (folder / SLURM_LOGS).is_dir() or not shutil.which("squeue"):
+        return
+    orphans = _jobs_of(folder)
+    if not orphans:
+        return
+    logger.warning("cancelling %d SLURM jobs that an earlier snakemake left: %s", len(orphans), " ".join(orphans))
+    subprocess.run(["scancel", *orphans], check=True)
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while remaining := _jobs_of(folder):
+        if time.monotonic() > limit:
+            raise UserError(f"SLURM jobs {' '.join(remaining)} do not end after scancel; run again when they have")
+        time.sleep(1)
+
+
+def _jobs_of(folder: Path) -> list[str]:
+    """Ids of this user's pending, running and ending jobs that log below `folder`."""
+    command = ["squeue", "--me", "--noheader", "--Format=ArrayJobID:20,STDOUT:4096"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        reason = run.stderr.strip().splitlines()[-1]
+        raise UserError(
+            f"cannot ask SLURM for jobs that may still work in {folder}: {reason}; "
+            f"where none can be left, remove {folder / SLURM_LOGS}"
+        )
+    jobs = (line.split(maxsplit=1) for line in run.stdout.splitlines())
+    return sorted({job for job, log in jobs if log.startswith(f"{folder.resolve() / SLURM_LOGS}/")})

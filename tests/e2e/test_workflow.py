@@ -1,0 +1,131 @@
+"""The whole workflow on real crystals, through the installed commands."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.workflow.running import ROOT, job_counts, snakemake
+
+NAME = "small"
+SITENET_MODEL = {"kind": "sitenet", "blocks": 1, "attention_hidden": [[32]], "head_hidden": [[32]]}
+
+
+def write_config(folder: Path, epochs: list[int]) -> Path:
+    sitenet = {
+        "model": SITENET_MODEL,
+        "features": {"max_sites": 20},
+        "training": {"max_epochs": epochs, "learning_rate": 0.002},
+    }
+    config = {
+        "name": NAME,
+        "dataset": {"source": "bundled", "name": "mp_dielectric_gap", "max_crystals": 60},
+        "splits": {"kind": "kfold", "n_folds": 2, "seed": 0},
+        "shards": 2,
+        "resamples": 1000,
+        "grid": [sitenet, {"model": {"kind": "dummy"}}, {"model": {"kind": "random_forest", "n_trees": 20}}],
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small benchmark has run."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    snakemake("--configfile", write_config(folder, epochs=[2]), directory=folder)
+    return folder
+
+
+def table(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "results" / "tables" / NAME / name)
+
+
+def test_leaderboard_ranks_every_model(finished: Path) -> None:
+    leaderboard = table(finished, "leaderboard.csv")
+    assert set(leaderboard["model"]) == {"sitenet", "dummy (mean)", "random_forest"}
+    assert leaderboard["rank"].tolist() == [1, 2, 3]
+    assert leaderboard["mae"].is_monotonic_increasing
+    assert (leaderboard["mae_low"] < leaderboard["mae"]).all()
+    assert (leaderboard["mae"] < leaderboard["mae_high"]).all()
+    assert (leaderboard["n_test"] == 60).all()
+
+
+def test_scores_are_those_of_the_predictions(finished: Path) -> None:
+    """The MAE of every run, computed anew from its predictions and the bundled targets."""
+    targets = pd.read_parquet(ROOT / "sitenet/data/bundled/mp_dielectric_gap.parquet").set_index("id")["band_gap"]
+    records = sorted(finished.glob("results/runs/*/*/*/*/result.json"))
+    assert len(records) == 6
+    for record in records:
+        predictions = pd.read_parquet(record.parent / "predictions.parquet").set_index("id")["prediction"]
+        errors = (predictions - targets.loc[predictions.index]).abs()
+        assert json.loads(record.read_text())["test"]["mae"] == pytest.approx(errors.mean(), abs=1e-12)
+
+
+def test_test_targets_do_not_reach_training(finished: Path) -> None:
+    """Each crystal is tested once, never trained on in the same fold, and its target is not in the inputs."""
+    tested: list[str] = []
+    for fold in sorted(finished.glob("results/data/*/folds/fold*")):
+        inputs = pd.read_parquet(fold / "test_inputs.parquet")
+        assert list(inputs.columns) == ["id"]
+        assert not set(inputs["id"]) & set(pd.read_parquet(fold / "train.parquet")["id"])
+        tested += inputs["id"].tolist()
+    assert len(tested) == len(set(tested)) == 60
+
+
+def test_second_call_does_nothing(finished: Path) -> None:
+    again = snakemake("-n", "--configfile", finished / "config.yaml", directory=finished)
+    assert job_counts(again) == {}
+
+
+def test_one_more_grid_value_runs_only_its_jobs(finished: Path, tmp_path: Path) -> None:
+    more = snakemake("-n", "--configfile", write_config(tmp_path, epochs=[2, 3]), directory=finished)
+    counts = job_counts(more)
+    assert {rule: counts[rule] for rule in ("train", "predict", "score")} == {
+        "train": 2,
+        "predict": 2,
+        "score": 2,
+    }
+    assert not {"load_data", "split", "featurize", "baseline"} & set(counts)
+
+
+def test_hyperparameter_at_its_default_runs_nothing(finished: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config["grid"][0]["model"]["pooling"] = "mean"
+    config["grid"][0]["training"]["loss"] = "l1"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    counts = job_counts(snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished))
+    assert not {"train", "predict", "score"} & set(counts)
+
+
+def test_same_seed_gives_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    snakemake("--configfile", finished / "config.yaml", directory=tmp_path)
+    for name in ("leaderboard.csv", "trials.csv"):
+        first, second = table(finished, name), table(tmp_path, name)
+        same = [column for column in map(str, first) if "seconds" not in column and "memory" not in column]
+        pd.testing.assert_frame_equal(first[same], second[same], check_exact=True)
+
+
+def test_figures_and_report_are_there(finished: Path) -> None:
+    figures = finished / "results" / "figures" / NAME
+    names = {path.name for path in figures.iterdir()}
+    assert {"parity.svg", "parity.png", "learning_curves.svg", "learning_curves.png"} <= names
+    snakemake("--report", finished / "report.html", "--configfile", finished / "config.yaml", directory=finished)
+    assert (finished / "report.html").stat().st_size > 100_000
+
+
+def test_damaged_shard_is_named_and_results_stay(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    (shard, *_) = sorted(folder.glob("results/features/*/*/shard0of2.arrow"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    before = (folder / "results/tables/small/leaderboard.csv").read_bytes()
+    config = write_config(tmp_path, epochs=[2, 3])
+    run = snakemake("--configfile", config, "--rerun-triggers", "input", directory=folder, check=False)
+    assert run.returncode != 0
+    assert "shard0of2.arrow is damaged" in run.stderr
+    assert (folder / "results/tables/small/leaderboard.csv").read_bytes() == before

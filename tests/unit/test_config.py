@@ -1,0 +1,145 @@
+"""Configuration: every mistake is one clear line, and trial ids never move by accident."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from sitenet.config.benchmark import Benchmark
+from sitenet.config.grid import expand_grid
+from sitenet.config.models import ElementalProperty
+from sitenet.config.trial import BASELINES, NETWORKS, Trial, sections_of
+from sitenet.errors import UserError
+from sitenet.features.elements import TABLE as ELEMENTS
+from tools.configuration_reference import reference
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def config(*path: Any, value: Any) -> dict:
+    """The default configuration with one value replaced; `path` leads to it."""
+    changed = copy.deepcopy(DEFAULT)
+    section = changed
+    for key in path[:-1]:
+        section = section[key]
+    section[path[-1]] = value
+    return changed
+
+
+def trial(**sections: dict) -> Trial:
+    (only,) = expand_grid([sections]).values()
+    return only
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (["fold"], [1], "'fold' is unknown; did you mean 'folds'?"),
+        (["folds"], [], "at least one value is needed"),
+        (["folds"], [0, 7], "'folds' has the value 7: the splits have folds 0 to 4"),
+        (["seeds"], [-1], "greater than or equal to 0"),
+        (["seeds"], [1, 1], "each once"),
+        (["shards"], 0, "'shards' has the value 0"),
+        (["dataset", "name"], "mp_dielectrc_gap", "did you mean 'mp_dielectric_gap'?"),
+        (["dataset", "source"], "bundle", "did you mean 'bundled'?"),
+        (["dataset", "max_faild_share"], 0.1, "did you mean 'dataset.max_failed_share'?"),
+        (["dataset", "max_failed_share"], 2, "'dataset.max_failed_share' has the value 2"),
+        (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
+        (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
+        (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
+        (["grid"], [], "'grid' is empty"),
+        (["grid", 0, "model", "kind"], "sitnet", "did you mean 'sitenet'?"),
+        (["grid", 0, "model", "blocks"], [], "'grid.0.model.blocks' is an empty list"),
+        (["grid", 0, "model", "blocks"], [1, 0], "'grid.0.model.blocks' has the value 0"),
+        (["grid", 0, "model", "attention_hidden"], [225], "should be a list"),
+        (["grid", 0, "training", "learing_rate"], 0.1, "did you mean 'grid.0.training.learning_rate'?"),
+        (["grid", 0, "trainin"], {}, "did you mean 'grid.0.training'?"),
+        (["grid", 1, "features"], {}, "'grid.1.features' is unknown (valid: grid.1.model)"),
+        (["grid", 2], {}, "'grid.2.model.kind' is missing (valid: sitenet, dummy, random_forest)"),
+    ],
+)
+def test_mistake_is_one_clear_line(path: list, value: Any, expected: str) -> None:
+    with pytest.raises(UserError) as error:
+        Benchmark(config(*path, value=value))
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_problem_is_reported() -> None:
+    changed = config("folds", value=[])
+    changed["seeds"] = []
+    with pytest.raises(UserError) as error:
+        Benchmark(changed)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_default_grid_is_four_networks_and_three_baselines() -> None:
+    benchmark = Benchmark(DEFAULT)
+    assert len(benchmark.networks) == 4
+    assert [t.kind for t in benchmark.baselines.values()] == ["dummy", "dummy", "random_forest"]
+    assert len(benchmark.feature_sets) == 1
+
+
+def test_text_numbers_and_command_line_lists_are_understood() -> None:
+    changed = config("grid", 0, "training", "learning_rate", value="1e-3")
+    changed |= {"folds": "[0, 1]", "seeds": "[3]"}
+    benchmark = Benchmark(changed)
+    assert benchmark.folds == (0, 1)
+    assert benchmark.settings.seeds == (3,)
+    assert {t.settings["training.learning_rate"] for t in benchmark.networks.values()} == {1e-3}
+
+
+def test_trial_ids_are_pinned() -> None:
+    """Changing one of these orphans published results: it takes a new stage version and a reason."""
+    assert trial(model={"kind": "sitenet"}).id == "635935f9"
+    assert trial(model={"kind": "sitenet", "blocks": 3}, training={"learning_rate": 1e-3}).id == "7d635f18"
+    assert trial(model={"kind": "dummy"}).id == "bde2fcf4"
+    assert trial(model={"kind": "random_forest"}).id == "b26c651e"
+
+
+@pytest.mark.parametrize("kind", [*NETWORKS, *BASELINES])
+def test_defaults_leave_the_id_alone(kind: str) -> None:
+    """A new hyperparameter at its default reruns nothing: written out or not, the trial is the same."""
+    written = {name: section().model_dump() for name, section in sections_of(kind).items()}
+    for values in written.values():
+        for key, value in values.items():
+            values[key] = [value] if isinstance(value, (list, tuple)) else value
+    assert trial(**written).id == trial(model={"kind": kind}).id
+
+
+def test_one_more_grid_value_keeps_the_other_trials() -> None:
+    before = set(Benchmark(DEFAULT).trials)
+    after = set(Benchmark(config("grid", 0, "model", "blocks", value=[1, 2, 3])).trials)
+    assert before < after
+    assert len(after) == len(before) + 2
+
+
+def test_list_hyperparameters_are_scanned_as_lists_of_lists() -> None:
+    trials = expand_grid([{"model": {"kind": "sitenet", "head_hidden": [[200], [100, 100]]}}])
+    assert [t.settings["model.head_hidden"] for t in trials.values()] == [[200], [100, 100]]
+
+
+def test_resolved_configuration_is_plain_yaml_and_complete() -> None:
+    resolved = yaml.safe_load(yaml.safe_dump(Benchmark(DEFAULT).resolved()))
+    assert resolved["splits"]["validation_share"] == 0.1
+    assert all("model.kind" in settings for settings in resolved["trials"].values())
+
+
+def test_importing_the_configuration_is_light() -> None:
+    code = "import sys, sitenet.config.benchmark; print({'torch', 'pymatgen', 'numpy', 'pandas'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
+
+
+def test_configuration_page_is_current() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference()
+
+
+def test_elemental_properties_are_those_of_the_table() -> None:
+    header = next(line for line in ELEMENTS.read_text().splitlines() if not line.startswith("#"))
+    assert tuple(header.split(",")) == get_args(ElementalProperty)

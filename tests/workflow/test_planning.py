@@ -1,0 +1,79 @@
+"""What Snakemake plans, by dry runs of the real workflow."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.running import ROOT, job_counts, snakemake
+
+
+def test_default_benchmark(tmp_path: Path) -> None:
+    """Four networks on five folds, three baselines, everything scored once."""
+    assert job_counts(snakemake("-n", directory=tmp_path)) == {
+        "all": 1,
+        "load_data": 1,
+        "split": 1,
+        "featurize": 4,
+        "collect_features": 1,
+        "composition_features": 1,
+        "train": 20,
+        "predict": 20,
+        "baseline": 15,
+        "score": 35,
+        "select_trials": 5,
+        "leaderboard": 1,
+        "figures": 1,
+        "total": 106,
+    }
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> None:
+    counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
+    assert counts["leaderboard"] == 1
+    assert counts["score"] == counts.get("train", 0) + counts.get("baseline", 0)
+
+
+def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
+    counts = job_counts(snakemake("-n", "--config", "seeds=[0,1,2]", "folds=[1]", directory=tmp_path))
+    assert counts["train"] == 12
+    assert counts["select_trials"] == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("folds=[9]", "configuration key 'folds' has the value 9: the splits have folds 0 to 4"),
+        ("fold=[1]", "configuration key 'fold' is unknown; did you mean 'folds'?"),
+        ("grid=[]", "configuration key 'grid' is empty"),
+    ],
+)
+def test_configuration_error_is_one_line(override: str, expected: str, tmp_path: Path) -> None:
+    run = snakemake("-n", "--config", override, directory=tmp_path, check=False)
+    assert run.returncode != 0
+    lines = [line for line in run.stderr.splitlines() if expected in line]
+    assert len(lines) == 1
+    assert "Traceback" not in run.stderr
+
+
+def test_planning_imports_no_heavy_package(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", "-n", "-s", ROOT / "Snakefile", "--cores", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(re.findall(r"\|\s+(\w+)$", run.stderr, flags=re.MULTILINE))
+    assert "snakemake" in imported
+    assert not imported & {"torch", "pymatgen", "matminer", "sklearn", "wandb"}
+
+
+def test_readme_shows_the_current_rule_graph(tmp_path: Path) -> None:
+    graph = snakemake("--rulegraph", "mermaid-js", directory=tmp_path).stdout
+    edges = set(re.findall(r"^\s*(id\d+\[.*|id\d+ --> id\d+)$", graph, flags=re.MULTILINE))
+    assert edges
+    assert edges <= {line.strip() for line in (ROOT / "README.md").read_text().splitlines()}

@@ -1,0 +1,68 @@
+"""Writes docs/configuration.md from the sections of the configuration: `python tools/configuration_reference.py`."""
+
+import json
+import re
+from inspect import cleandoc
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from sitenet.config.baselines import DummySettings, RandomForestSettings
+from sitenet.config.features import FeatureSettings
+from sitenet.config.models import SiteNetSettings
+from sitenet.config.training import TrainingSettings
+
+PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+SECTIONS: dict[str, type[BaseModel]] = {
+    "`model` of kind `sitenet`": SiteNetSettings,
+    "`features`": FeatureSettings,
+    "`training`": TrainingSettings,
+    "`model` of kind `random_forest`": RandomForestSettings,
+    "`model` of kind `dummy`": DummySettings,
+}
+INTRODUCTION = """\
+# Configuration
+
+`config.yaml` explains the top-level keys; [data.md](data.md) those of `dataset` and `splits`. Everything is checked
+before a job starts: a key that does not exist, a value out of range or an unknown name is one line that says what
+is valid.
+
+## The grid
+
+`grid` is a list of entries. An entry has the sections of its model kind, and a list in it is a scan: the trials are
+all combinations of the scanned values. A hyperparameter that is itself a list is therefore written as a list of lists,
+`head_hidden: [[200, 200, 200], [100]]`.
+
+A trial is what differs from the defaults below. Its id is the first 8 hexadecimal digits of the SHA-256 of these
+differences as sorted JSON, so a value that is written out but equals its default changes nothing, one more grid value
+runs only its own jobs, and `trials.csv` and `results/runs/` use the same ids for ever.
+"""
+
+
+def reference() -> str:
+    """The page as Markdown."""
+    tables = [f"## {title}\n\n{_summary(section)}\n\n{_table(section)}\n" for title, section in SECTIONS.items()]
+    return "\n".join([INTRODUCTION, *tables])
+
+
+def _summary(section: type[BaseModel]) -> str:
+    return cleandoc(section.__doc__ or "").split("\n\nAttributes:")[0]
+
+
+def _table(section: type[BaseModel]) -> str:
+    described = _attributes(cleandoc(section.__doc__ or ""))
+    rows = [
+        f"| `{name}` | `{json.dumps(field.get_default())}` | {described.get(name, 'Kind of model.')} |"
+        for name, field in section.model_fields.items()
+    ]
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    _, _, attributes = docstring.partition("Attributes:\n")
+    entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", attributes, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference())

@@ -1,0 +1,14 @@
+"""Crystal table -> Magpie composition features."""
+
+from typing import Any
+
+from sitenet.baselines import write_composition_features
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    write_composition_features(snakemake.input.structures, snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

@@ -1,0 +1,23 @@
+"""One shard of crystals -> point sets and the table of those that failed."""
+
+from pathlib import Path
+from typing import Any
+
+from sitenet.config.features import FeatureSettings
+from sitenet.data.table import CrystalTable
+from sitenet.features.shard import featurize_shard
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    featurize_shard(
+        CrystalTable.open(snakemake.input.structures),
+        FeatureSettings.model_validate(snakemake.params.features),
+        int(snakemake.wildcards.shard),
+        snakemake.params.shards,
+        Path(snakemake.output.shard),
+    )
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

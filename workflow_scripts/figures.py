@@ -1,0 +1,22 @@
+"""Results of all runs -> leaderboard chart, parity plots and learning curves."""
+
+from typing import Any
+
+from sitenet.data.manifest import Manifest
+from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
+from sitenet.evaluation.learning_curves import learning_curve_figure
+from sitenet.evaluation.standings import read_standings
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    files, out = snakemake.input, snakemake.output
+    standings, runs = read_standings(snakemake.params.config, files.results, files.selections)
+    data = Manifest.read(files.data)
+    save_figure(interval_figure(standings, data.unit), out.leaderboard)
+    save_figure(parity_figure(standings, data.target, data.unit), out.parity)
+    save_figure(learning_curve_figure(runs, standings.plan, data.unit), out.curves)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

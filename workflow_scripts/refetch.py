@@ -1,0 +1,26 @@
+"""Fetches a Materials Project snapshot anew and shows what changed."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from sitenet.config.data import DatasetSettings, MaterialsProjectDataset
+from sitenet.data.materials_project_source import download_materials_project, refetch
+from sitenet.errors import UserError
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    settings: DatasetSettings = TypeAdapter(DatasetSettings).validate_python(snakemake.params.dataset)
+    if not isinstance(settings, MaterialsProjectDataset):
+        raise UserError(
+            f"only snapshots of the Materials Project change; '{settings.name}' is of source '{settings.source}'"
+        )
+    folder = Path(snakemake.params.folder)
+    refetch(settings, folder)
+    download_materials_project(settings, folder).write(snakemake.params.record)  # newer, so everything is redone
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

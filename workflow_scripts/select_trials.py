@@ -1,0 +1,14 @@
+"""Validation scores of one fold -> the chosen trial of each model kind."""
+
+from typing import Any
+
+from sitenet.evaluation.selection import write_selection
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    write_selection(snakemake.input.runs, snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

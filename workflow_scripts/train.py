@@ -1,0 +1,54 @@
+"""Trains one network on one fold with one seed."""
+
+from pathlib import Path
+from typing import Any
+
+from sitenet.config.tracking import FOLDER, TrackingSettings
+from sitenet.config.trial import Trial
+from sitenet.data.manifest import Manifest
+from sitenet.logs import run_job
+from sitenet.records import RunKey
+from sitenet.tracking.process import following
+from sitenet.tracking.tasks import Follow
+from sitenet.training.allotment import allotted_device
+from sitenet.training.run import TrainJob, train
+
+
+def main(snakemake: Any) -> None:
+    data = Manifest.read(snakemake.input.data)
+    wildcards = snakemake.wildcards
+    key = RunKey(
+        dataset=snakemake.params.dataset,
+        trial=wildcards.trial,
+        fold=int(wildcards.fold),
+        seed=int(wildcards.seed),
+    )
+    job = TrainJob(
+        key=key,
+        trial=Trial.from_nested(snakemake.params.settings),
+        features=[Path(shard) for shard in snakemake.params.shards],
+        fold_table=Path(snakemake.input.train),
+        folder=Path(snakemake.output.run).parent,
+        target=data.target,
+        unit=data.unit,
+        non_negative=data.non_negative,
+        data_checksum=data.structures_sha256,
+        threads=snakemake.threads,
+        device=allotted_device(snakemake.resources),
+    )
+    tracking = Follow(
+        settings=TrackingSettings(**snakemake.config["tracking"]),
+        folder=Path(FOLDER) / key.dataset,
+        dataset=data.name,
+        key=key,
+        kind=job.trial.kind,
+        hyperparameters=job.trial.settings,
+        run_folder=job.folder,
+        resumed=(job.folder / "last.pt").exists(),
+    )
+    with following(tracking):
+        train(job)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
