@@ -16,6 +16,7 @@ setup: $(STAMP)
 # matbench pins packages of 2022 and runs with today's, so it goes in without its dependencies.
 $(STAMP): $(LOCK) envs/requirements-nodeps.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"sitenet needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11")'
+	@echo "Installing the pinned packages into $(VENV); this takes some minutes ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements-nodeps.lock
@@ -23,7 +24,7 @@ $(STAMP): $(LOCK) envs/requirements-nodeps.lock pyproject.toml
 	@touch $@
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
