@@ -2,8 +2,8 @@
 
     python benchmarks/tracking.py --out tracking.json
 
-`seconds_added` is the difference of the wall-clock times of the whole job in offline mode, `blocked_seconds` the
-part that the training process spends in the tracker's code: starting it, and waiting for it at the end.
+`blocked_seconds` is what a training in offline mode waits for the tracker: while it starts it, and at the end.
+`training_cpu_share_added` compares processor times, which other programs on the machine disturb less than the clock.
 """
 
 import argparse
@@ -68,11 +68,12 @@ def compare(folder: Path, crystals: int, epochs: int, repeats: int) -> dict[str,
         "machine": hardware() | {"load": os.getloadavg()[0]},
         "training": {"crystals": crystals, "epochs": epochs, "repeats": repeats, "threads": 1},
         "medians": medians,
-        "seconds_added": offline["job_seconds"] - disabled["job_seconds"],
-        "training_seconds_added": offline["training_seconds"] - disabled["training_seconds"],
         "start_seconds": offline["start_seconds"],
+        "blocked_seconds": offline["blocked_seconds"],
         "blocked_share": offline["blocked_seconds"] / offline["training_seconds"],
-        "tracker_cpu_share": offline["tracker_cpu_seconds"] / offline["training_seconds"],
+        "training_cpu_share_added": offline["training_cpu_seconds"] / disabled["training_cpu_seconds"] - 1,
+        "tracker_cpu_seconds": offline["tracker_cpu_seconds"],
+        "job_seconds_added": offline["job_seconds"] - disabled["job_seconds"],
         "runs": runs,
     }
 
@@ -125,14 +126,15 @@ def run_once(mode: Any, inputs: Path, folder: Path, epochs: int) -> dict[str, fl
     )
     start = time.perf_counter()
     with following(task):
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         train(job)
-        trained = time.perf_counter()
+        trained, cpu = time.perf_counter(), time.process_time() - cpu
     ended = time.perf_counter()
     tracker = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "start_seconds": started - start,
         "training_seconds": trained - started,
+        "training_cpu_seconds": cpu,
         "blocked_seconds": ended - trained + started - start,
         "tracker_cpu_seconds": tracker.ru_utime + tracker.ru_stime,
     }

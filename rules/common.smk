@@ -19,6 +19,9 @@ except UserError as error:
 # Jobs read this section from their `config` rather than from `params`, whose changes would rerun them.
 config["tracking"] = tracked.model_dump(mode="json")
 
+# Jobs in an environment of their own (`--sdm conda`) find the package here.
+os.environ.setdefault("PYTHONPATH", str(workflow.basedir))
+
 DATA = f"results/data/{plan.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"
 FEATURES = f"results/features/{plan.name}/{{features}}"
@@ -60,6 +63,13 @@ def features_of(wildcards):
 def runs(pattern, trials=tuple(plan.trials), folds=plan.folds):
     """`pattern` for every planned run."""
     return expand(pattern, trial=trials, fold=folds, seed=plan.settings.seeds)
+
+
+def figure(name):
+    """A figure as SVG, which the report shows, and as PNG."""
+    caption = f"../report/{name}.rst"
+    vector = report(f"{FIGURES}/{name}.svg", caption=caption, category="Figures")
+    return [vector, f"{FIGURES}/{name}.png"]
 
 
 def begin_run():

@@ -8,17 +8,11 @@ RESULTS = {
         rules.load_data.output.failures,
         *expand(rules.collect_features.output.failures, features=plan.feature_sets),
     ],
-    "results": lambda wildcards: runs(rules.score.output.result),
-    "predictions": lambda wildcards: runs(rules.score.output.predictions),
+    "results": lambda wildcards: runs(
+        rules.score.output.result
+    ),  # predictions lie beside
     "selections": expand(rules.select_trials.output, fold=plan.folds),
 }
-
-
-def figure(name):
-    """A figure as SVG, which the report shows, and as PNG."""
-    caption = f"../report/{name}.rst"
-    vector = report(f"{FIGURES}/{name}.svg", caption=caption, category="Figures")
-    return [vector, f"{FIGURES}/{name}.png"]
 
 
 rule leaderboard:

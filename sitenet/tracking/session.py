@@ -10,8 +10,8 @@ import wandb
 from sitenet.config.tracking import TrackingSettings
 from sitenet.tracking.content import Identity, one_line, origin
 
-INIT_SECONDS = 20
-FINISH_SECONDS = 20
+INIT_SECONDS = 15
+FINISH_SECONDS = 15
 # W&B collects nothing by itself: no environment, command line, path, package list, git remote, machine data,
 # system statistics or terminal output. What is sent instead is what content.py names.
 PRIVATE: dict[str, Any] = {

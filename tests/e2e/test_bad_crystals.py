@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Element, Lattice, Structure
 
 from sitenet.data.manifest import Manifest
 from tests.real_crystals import crystals
@@ -20,9 +20,12 @@ def folder(tmp_path: Path) -> Path:
     files = tmp_path / "mine"
     files.mkdir()
     for crystal in list(crystals().values())[:20]:
-        structure = Structure(Lattice(crystal.lattice), crystal.atomic_numbers, crystal.frac_coords)
+        structure = Structure(
+            Lattice(crystal.lattice), [Element.from_Z(int(z)) for z in crystal.atomic_numbers], crystal.frac_coords
+        )
         structure.to(str(files / f"{crystal.id}.cif"))
-    Structure(Lattice.cubic(4), [Composition("Na0.5K0.5"), "Cl"], [[0] * 3, [0.5] * 3]).to(str(files / "disordered.cif"))
+    alloy = Structure(Lattice.cubic(4), [Composition("Na0.5K0.5"), "Cl"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+    alloy.to(str(files / "disordered.cif"))
     Structure(Lattice.cubic(9), ["Na"] * 9, [[i / 9, 0, 0] for i in range(9)]).to(str(files / "large.cif"))
     (files / "broken.cif").write_text("this is no crystal")
     rows = [f"{path.name},1.5" for path in sorted(files.glob("*.cif"))]

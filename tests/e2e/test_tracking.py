@@ -140,9 +140,13 @@ def sabotage(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
             "from wandb.sdk.lib.service import service_process as s; s.get_core_path = lambda: '/bin/false'",
             "exited with code 1",
         ),
+        (
+            "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+            "No usable temporary directory|File too large",
+        ),
         ("import os; os.kill(os.getpid(), 11)", "Broken pipe|ended with status -11"),
     ],
-    ids=["wandb not installed", "service not starting", "tracker crashes"],
+    ids=["wandb not installed", "service not starting", "quota used up", "tracker crashes"],
 )
 def test_broken_wandb_is_one_warning(
     replay: Replay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str, said: str
