@@ -9,6 +9,6 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys are errors and values cannot change."""
+    """Base of all sections: unknown keys, infinity and NaN are errors, and values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

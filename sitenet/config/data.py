@@ -5,12 +5,18 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, Field
 
 from sitenet.config.base import Section, Share
+from sitenet.config.elements import SYMBOLS
 from sitenet.config.problems import unknown
 
 N = TypeVar("N", int, float)
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
+
+
+def _element(symbol: str) -> str:
+    if symbol not in SYMBOLS:
+        raise ValueError("no element has this symbol")
+    return symbol
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -19,6 +25,7 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+Symbol = Annotated[str, AfterValidator(_element)]
 Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -201,6 +208,11 @@ class _Splits(Section):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     max_train: Annotated[int, Field(ge=2)] | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that are read."""
+        return ()
+
 
 class KFoldSplits(_Splits):
     """Random folds; the grouped kind keeps all crystals of one reduced formula in one part."""
@@ -236,6 +248,11 @@ class GivenSplits(_Splits):
     kind: Literal["ids"]
     path: str
     n_folds: Annotated[int, Field(ge=1, le=100)] = 1
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that are read."""
+        return (self.path,)
 
 
 SplitSettings = Annotated[KFoldSplits | HoldoutSplits | OfficialSplits | GivenSplits, Field(discriminator="kind")]

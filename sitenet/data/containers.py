@@ -14,7 +14,7 @@ class Container(Protocol):
     """Files by name."""
 
     def names(self) -> list[str]:
-        """Names of all files, sorted."""
+        """Names of all files, sorted, without hidden ones."""
 
     def read(self, name: str) -> bytes:
         """Content of a file; raises BadCrystal with the reason if it cannot be had."""
@@ -27,8 +27,9 @@ class Folder:
         self._root = root.resolve()
 
     def names(self) -> list[str]:
-        """Names of all files, sorted."""
-        return sorted(path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
+        """Names of all files, sorted, without hidden ones."""
+        files = (path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
+        return sorted(name for name in files if not _is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
@@ -49,22 +50,29 @@ class Archive:
 
     def __init__(self, path: Path):
         self._zip = zipfile.ZipFile(path)
+        members = (name for name in self._zip.namelist() if not name.endswith("/"))
+        self._members = {PurePosixPath(name).as_posix(): name for name in members}
 
     def names(self) -> list[str]:
-        """Names of all files, sorted."""
-        return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+        """Names of all files, sorted, without hidden ones."""
+        return sorted(name for name in self._members if not _is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
             raise BadCrystal(f"unreadable: {name} leads out of the archive")
         try:
-            with self._zip.open(name) as file:
+            with self._zip.open(self._members[name]) as file:
                 return _read_limited(file, name)
         except KeyError:
             raise BadCrystal(f"missing file: {name}") from None
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise BadCrystal(f"unreadable: {name}: {error}") from None
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file is one that systems add and do not show, such as `__MACOSX/._a.cif`."""
+    return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in PurePosixPath(name).parts)
 
 
 def _read_limited(file: IO[bytes], name: str) -> bytes:

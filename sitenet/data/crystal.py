@@ -5,6 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sitenet.config.elements import SYMBOLS
+
+# In angstrom: more than any crystal needs, far less than what overflows in distances.
+MAX_LENGTH = 10_000
+
 
 @dataclass(frozen=True)
 class Crystal:
@@ -31,7 +36,7 @@ class BadCrystal(ValueError):  # noqa: N818
 
 
 def check_crystal(crystal: Crystal, max_sites: int | None) -> None:
-    """Checks that a crystal has sites, a cell with a volume, finite numbers and at most `max_sites` sites.
+    """Checks the elements, the size of the cell, that all numbers are finite, and the number of sites.
 
     Raises:
         BadCrystal: With the reason.
@@ -41,6 +46,11 @@ def check_crystal(crystal: Crystal, max_sites: int | None) -> None:
         raise BadCrystal("empty: the structure has no sites")
     if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
         raise BadCrystal("unreadable: lattice or coordinates are not finite")
+    for atomic_number in (crystal.atomic_numbers.min(), crystal.atomic_numbers.max()):
+        if not 1 <= atomic_number <= len(SYMBOLS):
+            raise BadCrystal(f"unknown element: atomic number {atomic_number} is not in 1..{len(SYMBOLS)}")
+    if np.abs(crystal.lattice).max() > MAX_LENGTH:
+        raise BadCrystal(f"unreadable: the cell is larger than {MAX_LENGTH} angstrom")
     if abs(np.linalg.det(crystal.lattice)) < 1e-3:
         raise BadCrystal("unreadable: the cell has no volume")
     if max_sites is not None and n_sites > max_sites:

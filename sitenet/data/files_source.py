@@ -3,7 +3,7 @@
 import hashlib
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sitenet.config.data import FilesDataset
 from sitenet.data.containers import Archive, Container, Folder
@@ -11,7 +11,7 @@ from sitenet.data.crystal import BadCrystal
 from sitenet.data.source import Entry, Provenance, Source, sha256_of
 from sitenet.data.structure_files import is_structure_file, parse_structure
 from sitenet.data.structure_tables import json_entries, parquet_entries
-from sitenet.data.targets import parse_target, read_targets
+from sitenet.data.targets import parse_group, parse_target, read_targets
 from sitenet.errors import UserError
 
 TARGETS = "targets.csv"
@@ -29,15 +29,24 @@ def open_files(settings: FilesDataset) -> Source:
         raise UserError(f"dataset.path '{path}' does not exist")
     if path.is_dir():
         return _collection(settings, Folder(path))
-    if zipfile.is_zipfile(path):
-        return _collection(settings, Archive(path))
+    if path.suffix.lower() == ".zip":
+        return _collection(settings, _archive(path))
     if path.suffix not in READERS:
         raise UserError(f"dataset.path '{path}' is neither a folder nor a .zip, .parquet or .json file")
     return Source(_provenance(settings, sha256_of(path)), READERS[path.suffix](path))
 
 
+def _archive(path: Path) -> Archive:
+    try:
+        return Archive(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"dataset.path '{path}' is a damaged zip archive: {error}") from None
+
+
 def _provenance(settings: FilesDataset, sha256: str) -> Provenance:
-    return Provenance(settings.version, settings.path, sha256, settings.licence, settings.citation)
+    # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
+    name = Path(settings.path).resolve().name
+    return Provenance(settings.version, name, sha256, settings.licence, settings.citation)
 
 
 def _collection(settings: FilesDataset, container: Container) -> Source:
@@ -45,9 +54,14 @@ def _collection(settings: FilesDataset, container: Container) -> Source:
         table = Path(settings.targets).read_bytes() if settings.targets else container.read(TARGETS)
     except (BadCrystal, OSError) as error:
         raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
-    rows = read_targets(table, settings.targets or TARGETS)
+    rows = [_with_plain_name(row) for row in read_targets(table, settings.targets or TARGETS)]
     names = [name for name in container.names() if is_structure_file(name)]
     return Source(_provenance(settings, _checksum(table, container, names)), _entries(container, names, rows))
+
+
+def _with_plain_name(row: dict[str, str]) -> dict[str, str]:
+    """Writes `./sub//a.cif` as `sub/a.cif`; `..` stays, for the container to refuse."""
+    return row | {"file": PurePosixPath(row["file"]).as_posix()} if row.get("file") else row
 
 
 def _checksum(table: bytes, container: Container, names: list[str]) -> str:
@@ -78,6 +92,6 @@ def _entry(container: Container, row: dict[str, str]) -> Entry:
         if not name:
             raise BadCrystal("missing file: the field is empty")
         target = parse_target(row.get("target"))
-        return Entry(id_, parse_structure(id_, name, container.read(name)), target, row.get("group"))
+        return Entry(id_, parse_structure(id_, name, container.read(name)), target, parse_group(row.get("group")))
     except BadCrystal as reason:
         return Entry(id_, reason, None)

@@ -6,6 +6,7 @@ on the version of a random generator.
 
 import csv
 import hashlib
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -43,11 +44,7 @@ def plan_folds(splits: SplitSettings, dataset: DatasetSettings, groups: Mapping[
         return [_complement(groups, test)]
     if isinstance(splits, GivenSplits):
         return read_plans(splits)
-    if dataset.source != "matbench":
-        raise UserError(
-            f"configuration key 'splits.kind' has the value 'official', but the data set '{dataset.name}' of "
-            f"source '{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
-        )
+    assert dataset.source == "matbench", "the configuration refuses official folds of other sources"
     return [Fold(train, [], test) for train, test in official_folds(dataset.name)]
 
 
@@ -88,18 +85,26 @@ def read_plans(splits: GivenSplits) -> list[Fold]:
     """Reads folds from a CSV with the columns id, fold and part.
 
     Raises:
-        UserError: A column, fold or part is not what it should be.
+        UserError: The file cannot be read, or a column, fold or part is not what it should be.
     """
     plans = [Fold([], [], []) for _ in range(splits.n_folds)]
-    with Path(splits.path).open(newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"id", "fold", "part"} <= set(reader.fieldnames or ()):
-            raise UserError(f"{splits.path} needs the columns id, fold and part; it has {reader.fieldnames}")
-        for row in reader:
-            where = f"{splits.path}, line {reader.line_num}"
-            if row["part"] not in PARTS:
-                raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
-            if row["fold"] not in map(str, range(splits.n_folds)):
-                raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
-            getattr(plans[int(row["fold"])], row["part"]).append(row["id"])
+    reader = csv.DictReader(io.StringIO(_read_text(splits.path), newline=""))
+    if not {"id", "fold", "part"} <= set(reader.fieldnames or ()):
+        raise UserError(f"{splits.path} needs the columns id, fold and part; it has {reader.fieldnames}")
+    for row in reader:
+        where = f"{splits.path}, line {reader.line_num}"
+        if row["part"] not in PARTS:
+            raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
+        if row["fold"] not in map(str, range(splits.n_folds)):
+            raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
+        getattr(plans[int(row["fold"])], row["part"]).append(row["id"])
     return plans
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")  # with the mark that spreadsheets write, or without
+    except OSError as error:
+        raise UserError(f"cannot read '{path}' (splits.path): {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a CSV file in UTF-8: {error}") from None

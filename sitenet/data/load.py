@@ -86,7 +86,7 @@ def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> 
             rows.failures.append((entry.id, " ".join(str(reason).split())))
             continue
         rows.targets[entry.id] = entry.target
-        rows.groups[entry.id] = entry.group or reduced_formula(crystal.atomic_numbers)
+        rows.groups[entry.id] = reduced_formula(crystal.atomic_numbers) if entry.group is None else entry.group
         if len(rows.targets) % PROGRESS_EVERY == 0:
             log.info("%s: %d crystals read", settings.name, len(rows.targets))
         yield crystal

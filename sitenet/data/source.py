@@ -31,7 +31,7 @@ class Provenance:
 
     Attributes:
         version: Version of the data set or of the database it was taken from.
-        url: Where it was, or can be, obtained.
+        url: Where it was, or can be, obtained; of own files the name.
         sha256: Checksum of the file that was read.
         licence: Terms of use.
         citation: Publications to cite.

@@ -71,26 +71,33 @@ def use(
         validation = [id_ for id_ in train if id_ in chosen]
         train = [id_ for id_ in train if id_ not in chosen]
     fold = Fold(train, validation, [id_ for id_ in plan.test if id_ in targets])
-    _check(fold, number)
+    absent = _absent(plan, targets)
+    _check(fold, number, absent)
     unused = _size(plan) - _size(fold)
     if unused:
         log.warning(
-            "fold %d: %d of %d crystals are not used: failed, left out or no target",
-            *(number, unused, _size(plan)),
+            "fold %d: %d of %d crystals are not used: failed, left out or no target%s",
+            *(number, unused, _size(plan), absent),
         )
     return fold
+
+
+def _absent(plan: Fold, targets: Mapping[str, float | None]) -> str:
+    """Names the first planned ids that the data set lacks, for messages."""
+    ids = [id_ for part in PARTS for id_ in getattr(plan, part) if id_ not in targets]
+    return f" ({len(ids)} ids are not in the data set: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)})" if ids else ""
 
 
 def _size(fold: Fold) -> int:
     return len(fold.train) + len(fold.validation) + len(fold.test)
 
 
-def _check(fold: Fold, number: int) -> None:
+def _check(fold: Fold, number: int, absent: str) -> None:
     seen: set[str] = set()
     for part in PARTS:
         ids = getattr(fold, part)
         if not ids:
-            raise UserError(f"fold {number} has no usable {part} crystals")
+            raise UserError(f"fold {number} has no usable {part} crystals{absent}")
         repeated = len(ids) - len(set(ids) - seen)
         if repeated:
             raise UserError(f"fold {number}: {repeated} of the {part} crystals are in it twice or in another part")

@@ -1,20 +1,23 @@
 """Structure files in the formats that users have."""
 
 import json
+import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
-from pymatgen.io.cif import CifParser
+from pymatgen.io.cif import CifParser, str2float
 from pymatgen.io.vasp import Poscar
 from pymatgen.io.vasp.inputs import BadPoscarWarning
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures import from_dict, from_structure
 
+log = logging.getLogger(__name__)
 SUFFIXES = (".cif", ".vasp", ".poscar", ".extxyz", ".xyz", ".json")
 
 
@@ -38,11 +41,17 @@ def parse_structure(id_: str, name: str, content: bytes) -> Crystal:
     if not is_structure_file(name):
         raise BadCrystal(f"unreadable: {name} is none of {', '.join(SUFFIXES)}, POSCAR*, CONTCAR*")
     try:
-        text = content.decode()
+        # Names of authors in another encoding are no reason to refuse a structure.
+        text = content.decode("utf-8-sig", errors="replace")
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".json":
             return from_dict(id_, json.loads(text))
-        return from_structure(id_, _PARSERS.get(suffix, _poscar)(text))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            structure = _PARSERS.get(suffix, _poscar)(text)
+        for message in dict.fromkeys(str(warning.message) for warning in caught):
+            log.warning("%s: %s", name, " ".join(message.split()))
+        return from_structure(id_, structure)
     except BadCrystal:
         raise
     except Exception as error:  # the parsers raise errors of every kind
@@ -50,10 +59,45 @@ def parse_structure(id_: str, name: str, content: bytes) -> Crystal:
 
 
 def _cif(text: str) -> Structure:
-    structures = CifParser.from_str(text).parse_structures(primitive=False)
-    if len(structures) != 1:
-        raise BadCrystal(f"unreadable: the file holds {len(structures)} structures, not one")
-    return structures[0]
+    blocks = re.split(r"^\s*(?=data_)", text, flags=re.MULTILINE)
+    cells = [block for block in blocks if re.search(r"^\s*_cell_length_a\s", block, re.MULTILINE)]
+    if len(cells) != 1:
+        raise BadCrystal(f"unreadable: the file holds {len(cells)} structures, not one")
+    # Alone: the parser compares the formula of the first block, whichever holds the structure.
+    parser: Any = CifParser.from_str(cells[0], check_cif=False)  # Any: its attributes are not declared
+    (block,) = parser._cif.data.values()
+    if "_atom_site_occupancy" in block.data:
+        block.data["_atom_site_occupancy"] = [_occupancy(value) for value in block["_atom_site_occupancy"]]
+    (structure,) = parser.parse_structures(primitive=False, on_error="raise")
+    _check_complete(structure, parser, block["_atom_site_label"])
+    for message in parser.warnings:
+        warnings.warn(message, stacklevel=2)
+    return structure
+
+
+def _occupancy(value: str) -> str:
+    """The occupancy of a site, 1 where it is left out (CIF core dictionary); the parser drops sites of 0."""
+    if value in (".", "?"):
+        return "1"
+    if not str2float(value) > 0:  # not: NaN
+        raise BadCrystal(f"incomplete structure: a site has the occupancy {value}")
+    return value
+
+
+def _check_complete(structure: Structure, parser: CifParser, labels: Sequence[str]) -> None:
+    """Checks that no site was dropped, and the formula where the file states one."""
+    if not structure.is_ordered:
+        return  # refused for that, with a better reason
+    lost = [label for label in labels if label not in structure.labels]
+    if lost:
+        raise BadCrystal(f"incomplete structure: the parser drops the site {lost[0]}")
+    difference = parser.check(structure)
+    if difference and difference.startswith(("Missing elements", "Incorrect stoichiometry")):
+        raise BadCrystal(f"incomplete structure: {difference}")
+    if difference:
+        warnings.warn(difference, stacklevel=2)
+    if "implicit_hydrogens" in structure.site_properties:
+        raise BadCrystal("incomplete structure: hydrogens have no coordinates")
 
 
 def _poscar(text: str) -> Structure:

@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import ijson
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.source import Entry
 from sitenet.data.structures import from_dict
-from sitenet.data.table import SCHEMA, decode
-from sitenet.data.targets import parse_target
+from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
 
 ROWS_AT_ONCE = 4096
+# A crystal table as others write it: any lengths and whole numbers, checked row by row.
+COLUMNS = {
+    "lattice": pa.list_(pa.float64()),
+    "atomic_numbers": pa.list_(pa.int64()),
+    "frac_coords": pa.list_(pa.float64()),
+}
 
 
 def json_entries(path: Path) -> Iterator[Entry]:
@@ -43,36 +49,63 @@ def parquet_entries(path: Path) -> Iterator[Entry]:
     Structures are either the other columns of a crystal table, or pymatgen JSON in the column structure.
 
     Raises:
-        UserError: A column is missing.
+        UserError: A column is missing or of another type.
     """
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
         raise UserError(f"{path} is not a Parquet file: {error}") from None
     names = file.schema_arrow.names
-    in_columns = set(SCHEMA.names) <= set(names)
-    for name in ("id", "target") if in_columns else ("id", "target", "structure"):
+    needed = ["id", "target", *(COLUMNS if set(COLUMNS) <= set(names) else ["structure"])]
+    for name in needed:
         if name not in names:
             raise UserError(f"{path} lacks the column '{name}'; it has {', '.join(names)}")
-    others = [name for name in ("id", "target", "group", "structure") if name in names]
-    n = 0
-    for batch in file.iter_batches(ROWS_AT_ONCE):
-        crystals = decode(pa.Table.from_batches([batch])) if in_columns else [None] * len(batch)
-        for crystal, row in zip(crystals, batch.select(others).to_pylist(), strict=True):
-            n += 1
-            yield _entry(row, n, crystal)
+    number = 0
+    for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*needed, *{"group"}.intersection(names)]):
+        for row in _cast(batch, path).to_pylist():
+            number += 1
+            yield _entry(row, number)
 
 
-def _entry(row: dict[str, Any], number: int, crystal: Crystal | None = None) -> Entry:
+def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
+    """Rows whose structure columns have the types of `COLUMNS`."""
+    table = pa.Table.from_batches([batch])
+    for name in COLUMNS.keys() & set(table.column_names):
+        try:
+            column = table[name].cast(COLUMNS[name])
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            found = table[name].type
+            raise UserError(f"{path}: the column '{name}' must be {COLUMNS[name]}; it is {found}") from None
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+def _entry(row: dict[str, Any], number: int) -> Entry:
     no_id = row.get("id") in (None, "")
     id_ = f"row {number}" if no_id else str(row["id"])
     try:
         if no_id:
             raise BadCrystal("missing id: the field is empty")
         target = parse_target(row.get("target"))
-        return Entry(id_, crystal or from_dict(id_, _as_dict(row.get("structure"))), target, row.get("group"))
+        read = _from_columns if "frac_coords" in row else _from_json
+        return Entry(id_, read(id_, row), target, parse_group(row.get("group")))
     except BadCrystal as reason:
         return Entry(id_, reason, None)
+
+
+def _from_columns(id_: str, row: dict[str, Any]) -> Crystal:
+    for name in COLUMNS:
+        if row[name] is None or None in row[name]:
+            raise BadCrystal(f"unreadable: {name} is empty or has empty places")
+    n_sites, n_lattice, n_coords = (len(row[name]) for name in ("atomic_numbers", "lattice", "frac_coords"))
+    if n_lattice != 9 or n_coords != 3 * n_sites:
+        raise BadCrystal(f"unreadable: {n_sites} sites need 9 numbers in lattice and {3 * n_sites} in frac_coords")
+    lattice, frac_coords = (np.array(row[name], dtype=float).reshape(-1, 3) for name in ("lattice", "frac_coords"))
+    return Crystal(id_, lattice, np.array(row["atomic_numbers"], dtype=np.int64), frac_coords)
+
+
+def _from_json(id_: str, row: dict[str, Any]) -> Crystal:
+    return from_dict(id_, _as_dict(row.get("structure")))
 
 
 def _as_dict(structure: Any) -> Any:

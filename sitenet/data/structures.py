@@ -37,7 +37,7 @@ def from_dict(id_: str, structure: dict[str, Any]) -> Crystal:
 
 
 def _atomic_number(index: int, species: list[dict[str, Any]]) -> int:
-    if len(species) != 1 or abs(species[0]["occu"] - 1) > 1e-8:
+    if len(species) != 1 or not abs(species[0]["occu"] - 1) <= 1e-8:  # not: NaN
         held = ", ".join(f"{kind['element']} {kind['occu']:g}" for kind in species) or "nothing"
         raise BadCrystal(f"disordered: site {index} holds {held}")
     return _number_of(species[0]["element"])

@@ -22,6 +22,12 @@ def parse_target(value: Any) -> float:
         raise BadCrystal(f"bad target: '{value}' is not a number") from None
 
 
+def parse_group(value: Any) -> str | None:
+    """A group as text; None where it is missing (null, NaN or blank)."""
+    missing = value is None or value != value  # NaN alone differs from itself
+    return None if missing else str(value).strip() or None
+
+
 def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
     """Rows of a CSV with the columns file and target, and if wanted id and group.
 

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
-from sitenet.features.elements import N_ELEMENTS
 from sitenet.features.pairs import pair_distances, relevant_vectors
 from sitenet.features.point_set import PointSet
 from sitenet.features.primitive import primitive_cell
@@ -67,7 +66,6 @@ def supercell_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
         BadCrystal: The crystal cannot be used; the message is the reason.
     """
     check_crystal(crystal, max_sites=None)
-    _check_elements(crystal)
     cell = primitive_cell(crystal)
     n_sites = len(cell.atomic_numbers)
     if n_sites > MAX_PRIMITIVE_SITES:
@@ -78,12 +76,6 @@ def supercell_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
     distances = pair_distances(cell.lattice, cell.frac_coords, matrix, translations(matrix))
     _check_overlap(cell, distances)
     return cell, distances
-
-
-def _check_elements(crystal: Crystal) -> None:
-    for atomic_number in (crystal.atomic_numbers.min(), crystal.atomic_numbers.max()):
-        if not 1 <= atomic_number <= N_ELEMENTS:
-            raise BadCrystal(f"unknown element: atomic number {atomic_number} is not in 1..{N_ELEMENTS}")
 
 
 def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:

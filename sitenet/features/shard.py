@@ -76,6 +76,9 @@ def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Itera
             yield featurize(crystal, settings)
         except BadCrystal as reason:
             yield Failure(crystal.id, str(reason))
+        except Exception as error:  # whatever one crystal brings about must not cost the others
+            logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
+            yield Failure(crystal.id, f"unexpected error: {type(error).__name__}: {error}")
 
 
 def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, failures_out: Path) -> FeatureManifest:
@@ -98,12 +101,13 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
     if crystals + len(failures) != n_crystals:
         raise UserError(
             f"{', '.join(map(str, shards))} hold {crystals} crystals and {len(failures)} failures "
-            f"of a table of {n_crystals}; delete them and featurize again"
+            f"of a table of {n_crystals}; delete the folder {shards[0].parent} and run again"
         )
     if len(failures) > max_failed_share * n_crystals:
         raise UserError(
             f"{len(failures)} of {n_crystals} crystals cannot be featurized, more than "
-            f"dataset.max_failed_share = {max_failed_share:g} allows; reasons: {failures_out}"
+            f"dataset.max_failed_share = {max_failed_share:g} allows; "
+            f"reasons: {', '.join(str(failures_path(shard)) for shard in shards)}"
         )
     return FeatureManifest(
         crystals=crystals,

@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
 )
 # Bounds the writer's memory; where record batches end makes no difference to readers.
 PAIRS_PER_BATCH = 1_000_000
+_REMEDY = "delete the folder {} and run again"
 
 
 class Failure(NamedTuple):
@@ -160,12 +161,14 @@ def check_length(shard: Path) -> ShardManifest:
     """
     for path in (shard, manifest_path(shard)):
         if not path.exists():
-            raise UserError(f"feature shard {shard} is incomplete: {path.name} is missing; featurize it again")
+            raise UserError(
+                f"feature shard {shard} is incomplete: {path.name} is missing; {_REMEDY.format(shard.parent)}"
+            )
     manifest, length = ShardManifest.read(manifest_path(shard)), shard.stat().st_size
     if length != manifest.bytes:
         raise UserError(
             f"feature shard {shard} is damaged: {length:,} bytes instead of {manifest.bytes:,}; "
-            "delete it and featurize it again"
+            f"{_REMEDY.format(shard.parent)}"
         )
     return manifest
 
@@ -179,8 +182,7 @@ def verify_shard(shard: Path) -> ShardManifest:
     manifest = check_length(shard)
     if _sha256(shard) != manifest.sha256:
         raise UserError(
-            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; "
-            "delete it and featurize it again"
+            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; {_REMEDY.format(shard.parent)}"
         )
     return manifest
 

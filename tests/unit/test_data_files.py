@@ -20,9 +20,11 @@ from pymatgen.io.vasp import Poscar
 from sitenet.config.data import FilesDataset
 from sitenet.data import containers
 from sitenet.data.crystal import Crystal
+from sitenet.data.formula import reduced_formula
 from sitenet.data.load import load_dataset
 from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable, bundled_path, crystal_columns
+from sitenet.data.targets import parse_group
 from sitenet.errors import UserError
 
 REAL = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 6))
@@ -126,12 +128,61 @@ def test_ids_groups_and_a_table_elsewhere(tmp_path: Path) -> None:
     assert table["group"][1] not in ("", "g")
 
 
+def nacl(formula: str = "Na Cl", occupancy: str = "1", symbol: str = "Cl") -> str:
+    """Rock salt with two sites of its primitive cell."""
+    return f"""data_NaCl
+_chemical_formula_sum '{formula}'
+_cell_length_a 3.99
+_cell_length_b 3.99
+_cell_length_c 3.99
+_cell_angle_alpha 60
+_cell_angle_beta 60
+_cell_angle_gamma 60
+_symmetry_space_group_name_H-M 'P 1'
+loop_
+ _atom_site_label
+ _atom_site_type_symbol
+ _atom_site_fract_x
+ _atom_site_fract_y
+ _atom_site_fract_z
+ _atom_site_occupancy
+ Na1 Na 0 0 0 1
+ Cl1 {symbol} 0.5 0.5 0.5 {occupancy}
+"""
+
+
+@pytest.mark.parametrize("occupancy", [".", "?", "1.00(2)"])
+def test_an_occupancy_that_is_left_out_is_one(tmp_path: Path, occupancy: str) -> None:
+    files = {"a.cif": nacl(occupancy=occupancy), "targets.csv": table_of([["a.cif", 1]])}
+    load(as_folder(tmp_path / "data", files), tmp_path / "out")
+    (crystal,) = CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals()
+    assert sorted(crystal.atomic_numbers) == [11, 17]
+
+
+def test_a_cif_with_a_block_of_authors_in_latin_1_is_read_and_its_formula_checked(tmp_path: Path) -> None:
+    authors = "data_global\n_publ_author_name 'Müller, J.'\n"
+    good, bad = ((authors + nacl(formula)).encode("latin-1") for formula in ("Na Cl", "Na2 Cl"))
+    table = table_of([["good.cif", 1], ["bad.cif", 1]]).encode()
+    files = {"good.cif": good, "bad.cif": bad, "targets.csv": table}
+    load(as_folder(tmp_path / "data", files), tmp_path / "out")
+    assert CrystalTable.open(tmp_path / "out" / "structures.parquet").ids == ["good.cif"]
+    assert "Incorrect stoichiometry" in reasons(tmp_path / "out")["bad.cif"]
+
+
+def test_what_a_parser_warns_of_is_logged_with_the_name_of_the_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {"odd.cif": nacl(formula="?"), "targets.csv": table_of([["odd.cif", 1]])}
+    load(as_folder(tmp_path / "data", files), tmp_path / "out")
+    assert "odd.cif: Cannot determine chemical composition from CIF!" in caplog.text
+
+
 DISORDERED = GOOD["a.cif"].replace("  1\n", "  0.5\n")
 VASP4 = "no symbols\n1.0\n4 0 0\n0 4 0\n0 0 4\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
 BAD_FILES: dict[str, tuple[str | bytes, str]] = {
-    "empty.cif": ("", "unreadable: empty.cif"),
+    "empty.cif": ("", "unreadable: the file holds 0 structures"),
     "text.vasp": ("no structure at all", "unreadable: text.vasp"),
-    "binary.cif": (bytes(range(256)), "unreadable: binary.cif: UnicodeDecodeError"),
+    "binary.cif": (bytes(range(256)), "unreadable: the file holds 0 structures"),
     "half.json": (GOOD["f.json"][:200], "unreadable: half.json: JSONDecodeError"),
     "other.json": ('{"a": 1}', "unreadable: not a pymatgen structure"),
     "disordered.cif": (DISORDERED, "disordered: site"),
@@ -139,6 +190,17 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
         GOOD["a.cif"] + GOOD["a.cif"].replace("data_", "data_2"),
         "unreadable: the file holds 2 structures",
     ),
+    "broken_second.cif": (
+        GOOD["a.cif"] + "data_second\n_cell_length_a 4.0\n_cell_length_b oops\n",
+        "unreadable: the file holds 2 structures",
+    ),
+    "no_hydrogens.cif": (nacl(formula="Na H Cl"), "incomplete structure: Missing elements H"),
+    "wrong_formula.cif": (nacl(formula="Na2 Cl"), "incomplete structure: Incorrect stoichiometry"),
+    "no_occupancy.cif": (nacl(occupancy="0.0"), "incomplete structure: a site has the occupancy 0.0"),
+    "hydroxide.cif": (nacl(formula="Na", symbol="OH"), "incomplete structure: the parser drops the site Cl1"),
+    "water.cif": (nacl(formula="?", symbol="O-H"), "incomplete structure: hydrogens have no coordinates"),
+    "nan.cif": (nacl(occupancy="nan"), "incomplete structure: a site has the occupancy nan"),
+    "nan.json": (GOOD["f.json"].replace('"occu": 1', '"occu": NaN', 1), "disordered: site 0 holds"),
     "no_cell.xyz": ("1\n\nSi 0 0 0\n", 'unreadable: the second line has no Lattice="..."'),
     "short.xyz": (GOOD["d.extxyz"].rsplit("\n", 2)[0], "sites are announced"),
     "no_symbols.vasp": (VASP4, "unreadable: no_symbols.vasp: BadPoscarWarning"),
@@ -176,6 +238,39 @@ def test_bad_rows_are_listed(tmp_path: Path) -> None:
         "sub/e.xyz": "missing target: the field is empty",
         "POSCAR_b": "missing target: the table of targets has no row for this file",
     }
+
+
+@pytest.mark.parametrize("pack", [as_folder, as_zip])
+def test_hidden_files_are_ignored(tmp_path: Path, pack: Callable[[Path, dict], Path]) -> None:
+    hidden = ("__MACOSX/._f.json", "__MACOSX/f.json", "sub/._f.json", ".cache/f.json")
+    files = {"f.json": GOOD["f.json"], "targets.csv": table_of([["f.json", 1]]), **dict.fromkeys(hidden, "x")}
+    assert load(pack(tmp_path / "data", files), tmp_path / "out").counts.rows == 1
+
+
+@pytest.mark.parametrize("pack", [as_folder, as_zip])
+def test_two_spellings_of_a_name_are_one_file(tmp_path: Path, pack: Callable[[Path, dict], Path]) -> None:
+    files = {"sub/e.json": GOOD["f.json"], "targets.csv": table_of([["./sub//e.json", 1]])}
+    load(pack(tmp_path / "data", files), tmp_path / "out")
+    assert pq.read_table(tmp_path / "out" / "targets.parquet")["id"].to_pylist() == ["sub/e.json"]
+    assert reasons(tmp_path / "out") == {}
+
+
+def test_members_of_an_archive_may_have_odd_names(tmp_path: Path) -> None:
+    files = {"./sub/e.json": GOOD["f.json"], "targets.csv": table_of([["sub/e.json", 1]])}
+    assert load(as_zip(tmp_path / "data", files), tmp_path / "out").counts.kept == 1
+
+
+def test_a_damaged_archive_says_so(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "data", GOOD)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(UserError, match=r"data\.zip' is a damaged zip archive"):
+        load(path, tmp_path / "out")
+
+
+def test_the_manifest_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    path = as_folder(tmp_path / "data", {"f.json": GOOD["f.json"], "targets.csv": table_of([["f.json", 1]])})
+    assert load(path, tmp_path / "out").url == "data"
+    assert str(tmp_path) not in (tmp_path / "out" / "manifest.json").read_text()
 
 
 def test_duplicate_rows_fail_together(tmp_path: Path) -> None:
@@ -322,6 +417,69 @@ def test_a_crystal_table_with_targets(tmp_path: Path) -> None:
     for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), REAL, strict=True):
         assert np.array_equal(read.frac_coords, real.frac_coords)
     assert pq.read_table(tmp_path / "out" / "targets.parquet")["target"].to_pylist() == [0, 1, 2, 3, 4, 5]
+
+
+def column_rows() -> list[dict[str, Any]]:
+    """Rows as pandas writes them: no fixed lengths, atomic numbers of 64 bits."""
+    return [
+        {
+            "id": crystal.id,
+            "target": 1.0,
+            "lattice": crystal.lattice.ravel().tolist(),
+            "atomic_numbers": crystal.atomic_numbers.tolist(),
+            "frac_coords": crystal.frac_coords.ravel().tolist(),
+        }
+        for crystal in REAL
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "reason"),
+    [
+        ("frac_coords", lambda values: values[:-3], "unreadable: "),
+        ("frac_coords", lambda values: [None, *values[1:]], "unreadable: frac_coords is empty or has empty places"),
+        ("frac_coords", lambda _: None, "unreadable: frac_coords is empty or has empty places"),
+        ("lattice", lambda _: None, "unreadable: lattice is empty or has empty places"),
+        ("lattice", lambda values: values[:6], "unreadable: "),
+        ("atomic_numbers", lambda values: [*values, 8], "unreadable: "),
+        ("atomic_numbers", lambda values: [300, *values[1:]], "unknown element: atomic number 300"),
+    ],
+)
+def test_a_bad_row_of_columns_fails_alone(tmp_path: Path, column: str, change: Callable, reason: str) -> None:
+    rows = column_rows()
+    rows[1][column] = change(rows[1][column])
+    pd.DataFrame(rows).to_parquet(tmp_path / "data.parquet")
+    load(tmp_path / "data.parquet", tmp_path / "out")
+    assert reasons(tmp_path / "out").keys() == {REAL[1].id}
+    assert reasons(tmp_path / "out")[REAL[1].id].startswith(reason)
+    others = [REAL[0], *REAL[2:]]
+    for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), others, strict=True):
+        assert np.array_equal(read.frac_coords, real.frac_coords)
+        assert np.array_equal(read.lattice, real.lattice)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("frac_coords", [[0.0, 0.0, 0.0]], r"'frac_coords' must be list<.*double>; it is list<.*list<.*double>>"),
+        ("atomic_numbers", [8.5], r"'atomic_numbers' must be list<.*int64>; it is list<.*double>"),
+        ("lattice", "text", r"'lattice' must be list<.*double>; it is (large_)?string"),
+    ],
+)
+def test_a_column_of_another_type_is_named(tmp_path: Path, column: str, value: Any, message: str) -> None:
+    pd.DataFrame([row | {column: value} for row in column_rows()]).to_parquet(tmp_path / "data.parquet")
+    with pytest.raises(UserError, match=message):
+        load(tmp_path / "data.parquet", tmp_path / "out")
+
+
+def test_groups_may_be_numbers(tmp_path: Path) -> None:
+    assert parse_group(float("nan")) is None
+    groups = [0, 0, 1, None, "", " "]
+    rows = [row | {"group": group} for row, group in zip(records(), groups, strict=True)]
+    load(write_json(tmp_path / "data", rows), tmp_path / "out")
+    written = pq.read_table(tmp_path / "out" / "targets.parquet")["group"].to_pylist()
+    assert written[:3] == ["0", "0", "1"]
+    assert written[3:] == [reduced_formula(crystal.atomic_numbers) for crystal in REAL[3:]]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,12 @@ def crystal(**changes: NDArray) -> Crystal:
     return Crystal(**values)
 
 
+def element(atomic_number: int) -> Crystal:
+    numbers = REAL[0].atomic_numbers.astype(np.int64)
+    numbers[0] = atomic_number
+    return crystal(atomic_numbers=numbers)
+
+
 NO_SITES: dict[str, NDArray] = {"atomic_numbers": np.zeros(0, np.uint8), "frac_coords": np.zeros((0, 3))}
 
 
@@ -88,6 +94,12 @@ NO_SITES: dict[str, NDArray] = {"atomic_numbers": np.zeros(0, np.uint8), "frac_c
             Entry("x", crystal(lattice=np.diag([5, 5, np.nan])), 1.0),
             "unreadable: lattice or coordinates are not finite",
         ),
+        (
+            Entry("x", crystal(lattice=np.diag([5, 5, 1e160])), 1.0),
+            "unreadable: the cell is larger than 10000 angstrom",
+        ),
+        (Entry("x", element(0), 1.0), "unknown element: atomic number 0 is not in 1..118"),
+        (Entry("x", element(300), 1.0), "unknown element: atomic number 300 is not in 1..118"),
         (Entry("x", REAL[0], float("nan")), "bad target: nan is not a finite number"),
         (Entry("x", REAL[0], float("-inf")), "bad target: -inf is not a finite number"),
         (Entry("x", REAL[0], -0.5), "bad target: -0.5 is negative, but band_gap is non-negative"),

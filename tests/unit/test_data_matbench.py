@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,16 @@ def test_cut_files_are_damaged(tmp_path: Path, keep: int) -> None:
     with pytest.raises(UserError, match=r"json\.gz is damaged"):
         load_dataset(asked, tmp_path / "out", download_dataset(asked, tmp_path))
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"other")], ids=["missing", "changed"])
+def test_a_download_that_is_gone_or_changed_is_named(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    path = tmp_path / f"{TASK}.json.gz"
+    asked = settings(official_file(path, [[structure, 1] for structure in structures(2)]))
+    download = download_dataset(asked, tmp_path)
+    spoil(path)
+    with pytest.raises(UserError, match=r"jdft2d\.json\.gz is missing or has changed .*--forcerun download"):
+        load_dataset(asked, tmp_path / "out", download)
 
 
 @needs_matbench

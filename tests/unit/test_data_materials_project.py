@@ -74,6 +74,14 @@ def test_a_data_set_is_what_the_service_holds_in_the_order_of_ids(service: Servi
     assert json.loads(manifest.query)["deprecated"] is False
 
 
+@pytest.mark.usefixtures("service")
+def test_a_snapshot_that_is_gone_is_named(tmp_path: Path) -> None:
+    download = download_dataset(settings(), tmp_path)
+    Path(download.path).unlink()
+    with pytest.raises(UserError, match=r"mine\.jsonl\.gz is missing or has changed .*--forcerun download"):
+        load_dataset(settings(), tmp_path / "out", download)
+
+
 @pytest.mark.parametrize(
     ("criteria", "meets"),
     [

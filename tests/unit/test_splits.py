@@ -173,11 +173,6 @@ def test_official_folds_are_used_as_published(tmp_path: Path) -> None:
     assert (record.folds[2].test, record.folds[2].full_test) == (126, 127)
 
 
-def test_official_folds_need_a_matbench_task(data: Path) -> None:
-    with pytest.raises(UserError, match=r"'splits\.kind' has the value 'official', but .* 'mp_dielectric_gap'"):
-        write_splits(OfficialSplits(kind="official"), DATASET, data)
-
-
 def given_splits(folder: Path, rows: list[str], n_folds: int = 1) -> GivenSplits:
     (folder / "ids.csv").write_text("id,fold,part\n" + "\n".join(rows) + "\n")
     return GivenSplits(kind="ids", path=str(folder / "ids.csv"), n_folds=n_folds)
@@ -198,6 +193,32 @@ def test_ids_that_the_data_set_lacks_are_counted(tmp_path: Path, caplog: pytest.
     (counts,) = write_splits(given_splits(tmp_path, rows), DATASET, tmp_path).folds
     assert (counts.test, counts.full_test) == (1, 2)
     assert "fold 0: 1 of 4 crystals" in caplog.text
+    assert "(1 ids are not in the data set: z)" in caplog.text
+
+
+def test_a_list_of_ids_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
+    write_targets(tmp_path, dict.fromkeys("abc", 1.0))
+    splits = given_splits(tmp_path, ["a,0,train", "b,0,validation", "c,0,test"])
+    Path(splits.path).write_bytes(b"\xef\xbb\xbf" + Path(splits.path).read_bytes())
+    write_splits(splits, DATASET, tmp_path)
+    assert parts(tmp_path, 0) == ({"a"}, {"b"}, {"c"})
+
+
+def test_a_list_of_ids_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write_targets(tmp_path, dict.fromkeys("abc", 1.0))
+    splits = given_splits(tmp_path, [])
+    Path(splits.path).write_bytes(b"id,fold,part\n\xff,0,train\n")
+    with pytest.raises(UserError, match=r"ids\.csv is not a CSV file in UTF-8"):
+        write_splits(splits, DATASET, tmp_path)
+    Path(splits.path).unlink()
+    with pytest.raises(UserError, match=r"cannot read '.*ids\.csv' \(splits\.path\): No such file"):
+        write_splits(splits, DATASET, tmp_path)
+
+
+def test_the_file_of_ids_is_one_that_a_workflow_watches(tmp_path: Path) -> None:
+    splits = given_splits(tmp_path, [])
+    assert splits.files == (splits.path,)
+    assert KFoldSplits(kind="kfold").files == ()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +230,10 @@ def test_ids_that_the_data_set_lacks_are_counted(tmp_path: Path, caplog: pytest.
         ),
         (["a,0,train", "a,0,train", "b,0,validation", "c,0,test"], "fold 0: 1 of the train crystals"),
         (["a,0,train", "b,0,validation"], "fold 0 has no usable test crystals"),
+        (
+            ["a,0,train", "b,0,validation", *(f"C{n},0,test" for n in range(5))],
+            r"no usable test crystals \(5 ids are not in the data set: C0, C1, C2, \.\.\.\)",
+        ),
         (["a,0,training"], r"ids\.csv, line 2: part 'training' is none of train, validation, test"),
         (["a,1,train"], r"ids\.csv, line 2: fold '1' is not in 0\.\.0"),
     ],

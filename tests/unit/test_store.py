@@ -13,7 +13,7 @@ from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, write_crystals
 from sitenet.errors import UserError
-from sitenet.features import progress, store
+from sitenet.features import progress, shard, store
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.shard import collect, featurize_shard
@@ -34,9 +34,9 @@ def table(tmp_path: Path) -> CrystalTable:
 
 
 def write_shards(table: CrystalTable, folder: Path, n_shards: int) -> list[Path]:
-    shards = [folder / f"shard{shard}of{n_shards}.arrow" for shard in range(n_shards)]
-    for shard, path in enumerate(shards):
-        featurize_shard(table, SETTINGS, shard, n_shards, path)
+    shards = [folder / f"shard{number}of{n_shards}.arrow" for number in range(n_shards)]
+    for number, path in enumerate(shards):
+        featurize_shard(table, SETTINGS, number, n_shards, path)
     return shards
 
 
@@ -188,3 +188,18 @@ def test_progress_tells_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capl
         "shard 0 of 1: 4 of 4 crystals, 0 a second, 0 s left",
         "shard 0 of 1: 4 crystals in 15.0 s",
     ]
+
+
+def test_whatever_one_crystal_brings_about_costs_no_other(
+    table: CrystalTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(crystal: Crystal, settings: FeatureSettings) -> PointSet:
+        if crystal.id == CRYSTALS[3].id:
+            raise np.linalg.LinAlgError("singular matrix")
+        return featurize(crystal, settings)
+
+    monkeypatch.setattr(shard, "featurize", fragile)
+    (path,) = write_shards(table, tmp_path, 1)
+    reasons = {failure.id: failure.reason for failure in store.read_failures(failures_path(path))}
+    assert set(reasons) == {"bad", CRYSTALS[3].id}
+    assert reasons[CRYSTALS[3].id] == "unexpected error: LinAlgError: singular matrix"
