@@ -10,7 +10,6 @@
 import argparse
 import json
 import multiprocessing
-import platform
 import resource
 import time
 from collections import defaultdict
@@ -30,6 +29,7 @@ from sitenet.config.features import FeatureSettings
 from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path, write_crystals
+from sitenet.environment import hardware
 from sitenet.features.featurize import featurize
 from sitenet.features.pairs import pair_distances
 from sitenet.features.primitive import primitive_cell
@@ -55,17 +55,11 @@ def main() -> None:
         runs = [measure(path, max_sites, args.cores, args.reference) for max_sites in args.max_sites]
     result = {
         "table": args.table.name,
-        "machine": {"processor": processor(), "cores": multiprocessing.cpu_count()},
+        "machine": hardware(),
         "runs": runs,
     }
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(": ")[2] for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def crystal_table(path: Path, folder: Path) -> Path:

@@ -27,9 +27,10 @@ from sitenet.config.tracking import TrackingSettings
 from sitenet.config.training import TrainingSettings
 from sitenet.config.trial import Trial
 from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.environment import hardware
 from sitenet.features.featurize import featurize
 from sitenet.features.store import write_shard
-from sitenet.records import RunKey, hardware
+from sitenet.records import RunKey
 from sitenet.tracking.process import following
 from sitenet.tracking.tasks import Follow
 from sitenet.training.run import TrainJob, train

@@ -31,11 +31,11 @@ from sitenet.config.features import FeatureSettings
 from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.environment import hardware
 from sitenet.features.featurize import featurize
-from sitenet.model import build_model, fused
+from sitenet.model import fused
 from sitenet.model.batch import collate
 from sitenet.model.sitenet import SiteNet
-from sitenet.records import hardware
 
 ENGINES = ("dense", "plain", "sitenet")
 
@@ -56,7 +56,7 @@ class Engine:
     def __init__(self, name: str):
         torch.manual_seed(0)
         self.name = name
-        self.model = build_model(SiteNetSettings())
+        self.model = SiteNet(SiteNetSettings())
         self.start = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=8.126e-4, amsgrad=True, eps=1e-7, weight_decay=1e-4

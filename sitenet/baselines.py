@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from matminer.featurizers.composition import ElementProperty
 from numpy.typing import NDArray
-from pymatgen.core import Composition, Element
+from pymatgen.core import Composition
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 
 from sitenet.config.baselines import DummySettings, RandomForestSettings
+from sitenet.data.formula import reduced_formula
 from sitenet.data.table import CrystalTable
 from sitenet.evaluation.metrics import mean_absolute_error
 
@@ -50,18 +51,12 @@ def write_composition_features(structures: Path | str, path: Path | str) -> None
     of_formula = cache(lambda formula: featurizer.featurize(Composition(formula)))
     rows = []
     for done, crystal in enumerate(table.crystals(), start=1):
-        rows.append(np.array(of_formula(_reduced_formula(crystal.atomic_numbers)), dtype=np.float32))
+        rows.append(np.array(of_formula(reduced_formula(crystal.atomic_numbers)), dtype=np.float32))
         if done % _LOG_EVERY == 0 or done == len(table):
             logger.info("composition features: %d of %d crystals", done, len(table))
     frame = pd.DataFrame(rows, columns=featurizer.feature_labels())
     frame.insert(0, "id", table.ids)
     frame.to_parquet(path, index=False)
-
-
-def _reduced_formula(atomic_numbers: NDArray[np.integer]) -> str:
-    numbers, counts = np.unique(atomic_numbers, return_counts=True)
-    counts //= np.gcd.reduce(counts)
-    return " ".join(f"{Element.from_Z(int(z))}{n}" for z, n in zip(numbers, counts, strict=True))
 
 
 def run_baseline(

@@ -12,6 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a subcommand; what the user can put right ends as one line and status 1."""
     parser = argparse.ArgumentParser(prog="sitenet", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_predict(commands)
     _add_sync(commands)
     args = parser.parse_args(arguments)
     try:
@@ -19,6 +20,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(f"sitenet: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("predict", help="predict the crystals in structure files with a trained network")
+    parser.add_argument("checkpoint", type=Path, help="best.pt of a finished run")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="path", help="structure file, or a folder of them")
+    parser.add_argument("--attention", type=Path, metavar="OUT.npz", help="write the attention maps too")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file of the predictions; printed when left out")
+    parser.set_defaults(run=_predict)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from sitenet.predict_files import predict_files
+
+    predict_files(args.checkpoint, args.paths, args.out, args.attention)
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -2,21 +2,69 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 
-from sitenet.config.models import SiteNetSettings
-from sitenet.config.training import TrainingSettings
+from sitenet.config.trial import Trial
+from sitenet.data.crystal import Crystal
+from sitenet.features.featurize import expand_attention
+from sitenet.features.point_set import PointSet
 from sitenet.features.store import FeatureStore
 from sitenet.model import build_model
-from sitenet.training.checkpoint import load_best
+from sitenet.model.batch import collate
+from sitenet.model.network import Network
+from sitenet.training.batching import Indices, PointSets
+from sitenet.training.checkpoint import RunDescription, load_best
 from sitenet.training.device import DeviceName, choose_device, configure_torch
 from sitenet.training.fold import has_features, store_indices
 from sitenet.training.inference import infer
 
 logger = logging.getLogger("sitenet")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network with what it belongs to."""
+
+    description: RunDescription
+    trial: Trial
+    model: Network
+    device: torch.device
+
+    @classmethod
+    def load(cls, checkpoint: Path, device: DeviceName = "auto", threads: int = 1) -> Self:
+        """Loads a `best.pt`.
+
+        Raises:
+            UserError: The checkpoint is not readable or the requested GPU is absent.
+        """
+        target_device = choose_device(device)
+        description, _, weights = load_best(checkpoint)
+        configure_torch(target_device, threads, description.key.seed)
+        trial = description.trial
+        model = build_model(trial, description.non_negative)
+        model.load_state_dict(weights)
+        return cls(description, trial, model.to(target_device).eval(), target_device)
+
+    def predict(self, point_sets: PointSets, indices: Indices) -> NDArray[np.float64]:
+        """(C,) predictions in the unit of the target, in the order of `indices`.
+
+        Raises:
+            UserError: A prediction is not finite.
+        """
+        return infer(self.model, point_sets, indices, self.trial.training.batch_pairs, self.device)
+
+    @torch.inference_mode()
+    def attention(self, crystal: Crystal, point_set: PointSet) -> list[NDArray[np.floating]]:
+        """Attention of each block over all supercell sites, (P, S, H) each; see `expand_attention`."""
+        weights = self.model.attention(collate([point_set], torch.float32).to(self.device))
+        return [expand_attention(crystal, self.trial.features, block.cpu().numpy()) for block in weights]
 
 
 def predict(
@@ -40,16 +88,11 @@ def predict(
     Raises:
         UserError: The checkpoint is not readable, a prediction is not finite or the requested GPU is absent.
     """
-    target_device = choose_device(device)
-    description, _, weights = load_best(checkpoint)
-    configure_torch(target_device, threads, description.key.seed)
-    model = build_model(SiteNetSettings(**description.section("model")), description.non_negative)
-    model.load_state_dict(weights)
-    batch_pairs = TrainingSettings(**description.section("training")).batch_pairs
+    predictor = Predictor.load(checkpoint, device, threads)
     usable = has_features(store, ids)
     if not usable.all():
         logger.warning("%d of %d crystals have no features; the training mean is predicted", sum(~usable), len(ids))
     indices = store_indices(store, [id_ for id_, known in zip(ids, usable, strict=True) if known])
-    predictions = np.full(len(ids), description.mean_target)
-    predictions[usable] = infer(model.to(target_device), store, indices, batch_pairs, target_device)
+    predictions = np.full(len(ids), predictor.description.mean_target)
+    predictions[usable] = predictor.predict(store, indices)
     return pd.DataFrame({"id": list(ids), "prediction": predictions})

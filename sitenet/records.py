@@ -1,7 +1,5 @@
 """What a run leaves behind: typed JSON records from which alone every table is built."""
 
-import os
-import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -76,21 +74,3 @@ class RunResult(Record):
     hardware: dict[str, str | int]
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC))
     test: Metrics | None = None
-
-
-def hardware() -> dict[str, str | int]:
-    """Processor, usable cores and system of this machine."""
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"

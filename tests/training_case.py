@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sitenet.config.base import Section
 from sitenet.config.features import FeatureSettings
 from sitenet.config.models import SiteNetSettings
 from sitenet.config.training import TrainingSettings
@@ -39,10 +40,10 @@ class Inputs:
     fold_table: Path
     ids: Sequence[str]
 
-    def job(self, folder: Path, **recipe: Any) -> TrainJob:
+    def job(self, folder: Path, network: Section = NETWORK, **recipe: Any) -> TrainJob:
         """A run with the values of `RECIPE`, changed by those given."""
         training = TrainingSettings(**RECIPE | recipe)
-        trial = Trial({"model": NETWORK, "features": FEATURES, "training": training})
+        trial = Trial({"model": network, "features": FEATURES, "training": training})
         return TrainJob(
             key=RunKey(dataset="mp_dielectric_gap", trial=trial.id, fold=0, seed=0),
             trial=trial,

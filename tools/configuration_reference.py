@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
 from sitenet.config.training import TrainingSettings
+from sitenet.config.trial import NETWORKS
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
-    "`model` of kind `sitenet`": SiteNetSettings,
+    **{f"`model` of kind `{kind}`": section for kind, section in NETWORKS.items()},
     "`features`": FeatureSettings,
     "`training`": TrainingSettings,
     "`model` of kind `random_forest`": RandomForestSettings,

@@ -31,6 +31,3 @@ class RandomForestSettings(Section):
     n_trees: Annotated[int, Field(ge=1, le=10_000)] = 500
     max_features: Annotated[Share, Field(gt=0)] = 0.33
     min_leaf: Annotated[int, Field(ge=1)] = 1
-
-
-BaselineSettings = Annotated[DummySettings | RandomForestSettings, Field(discriminator="kind")]

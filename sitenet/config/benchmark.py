@@ -22,7 +22,7 @@ Index = Annotated[int, Field(ge=0)]
 class BenchmarkSettings(Section):
     """Top level of config.yaml; each key is explained there."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
     dataset: DatasetSettings
     splits: SplitSettings
     folds: tuple[Index, ...] | None = None

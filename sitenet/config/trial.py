@@ -58,6 +58,13 @@ class Trial:
         assert isinstance(section, FeatureSettings)
         return section
 
+    @property
+    def training(self) -> TrainingSettings:
+        """Training settings of a network trial."""
+        section = self.sections["training"]
+        assert isinstance(section, TrainingSettings)
+        return section
+
     @cached_property
     def feature_id(self) -> str:
         """Folder name of the trial's feature set: readable size, then a hash of what is not default."""

@@ -28,6 +28,7 @@ from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
 from sitenet.model import fused
 from sitenet.model.batch import Batch
+from sitenet.model.network import Network
 from sitenet.model.output import TargetScale
 from sitenet.model.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
 
@@ -165,7 +166,7 @@ class AttentionBlock(nn.Module):
         return segment_softmax(logits_EH, counts, batch.pair_i, batch.n_sites)
 
 
-class SiteNet(nn.Module):
+class SiteNet(Network):
     """The whole network.
 
     Args:

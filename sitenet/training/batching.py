@@ -4,16 +4,32 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sitenet.features.store import FeatureStore
+from sitenet.features.point_set import PointSet
 from sitenet.model.batch import Batch, collate
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
+
+
+class PointSets(Protocol):
+    """Point sets that batches are made of; a `FeatureStore` is one.
+
+    Attributes:
+        ids: Identifiers of the crystals.
+        n_pairs: Reduced pairs of each crystal.
+    """
+
+    ids: list[str]
+    n_pairs: NDArray[np.int64]
+
+    def __getitem__(self, index: int) -> PointSet:
+        """The point set at `index`."""
 
 
 def shuffled(n: int, seed: int, stream: int) -> Indices:
@@ -44,7 +60,7 @@ def pair_batches(n_pairs: NDArray[np.integer], limit: int) -> list[Indices]:
     return np.split(np.arange(len(n_pairs)), starts)[1:]
 
 
-def load_batches(store: FeatureStore, batches: Sequence[Indices]) -> Iterator[Batch]:
+def load_batches(store: PointSets, batches: Sequence[Indices]) -> Iterator[Batch]:
     """Yields the collated crystals of each batch of store indices, prepared in a thread ahead of use."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as pool:
         waiting = iter(batches)
@@ -56,5 +72,5 @@ def load_batches(store: FeatureStore, batches: Sequence[Indices]) -> Iterator[Ba
             yield loaded
 
 
-def _load(store: FeatureStore, indices: Indices) -> Batch:
+def _load(store: PointSets, indices: Indices) -> Batch:
     return collate([store[int(index)] for index in indices], torch.float32)

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from sitenet import __version__
+from sitenet.config.trial import Trial, sections_of
 from sitenet.errors import UserError
 from sitenet.files import write_bytes
 from sitenet.records import Record, RunKey
@@ -51,8 +53,21 @@ class RunDescription(Record):
     stages: dict[str, int]
     packages: dict[str, str]
 
-    def section(self, name: str) -> dict[str, Any]:
-        """The settings of one section, "model" for example, without the section's name."""
+    @property
+    def trial(self) -> Trial:
+        """The trial that was trained.
+
+        Raises:
+            UserError: This version of the package does not know its kind of network or one of its settings.
+        """
+        try:
+            names = sections_of(self.settings["model.kind"])
+            return Trial.from_nested({name: self._section(name) for name in names})
+        except (KeyError, ValueError) as error:
+            made = self.packages.get("sitenet", "unknown")
+            raise UserError(f"a trial of sitenet {made} is not one of sitenet {__version__}: {error}") from None
+
+    def _section(self, name: str) -> dict[str, Any]:
         prefix = f"{name}."
         return {key.removeprefix(prefix): value for key, value in self.settings.items() if key.startswith(prefix)}
 
@@ -91,10 +106,13 @@ def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None
     _save(path, metadata, trainer.state())
 
 
-def restore(path: Path, description: RunDescription, trainer: Trainer) -> Progress:
-    """Brings a new trainer to where `last.pt` was written; returns its progress.
+def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDescription:
+    """Brings a new trainer to where `last.pt` was written.
 
     A finished run that was made from something else, such as other splits, is outdated: the trainer stays new.
+
+    Returns:
+        The description of the run, which for a finished one keeps the packages that its weights were made with.
 
     Raises:
         UserError: The checkpoint is unreadable, or holds unfinished work of another run, data set or version.
@@ -109,10 +127,11 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> Progre
         if not metadata["finished"]:
             raise UserError(f"{problem}; remove it to train from the start")
         logger.warning("%s; that one is finished, this one starts anew", problem)
-        return trainer.progress
-    progress = Progress.from_dict(metadata["progress"])
-    trainer.restore(progress, tensors)
-    return progress
+        return description
+    trainer.restore(Progress.from_dict(metadata["progress"]), tensors)
+    if not trainer.finished:
+        return description
+    return description.model_copy(update={"packages": found["packages"]})
 
 
 def _differences(there: Any, here: Any) -> tuple[Any, Any]:

@@ -1,9 +1,6 @@
-"""The device, threads and memory of a process that trains or predicts."""
+"""The device and threads of a process that trains or predicts."""
 
 import os
-import resource
-import sys
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -41,13 +38,3 @@ def configure_torch(device: torch.device, threads: int, seed: int) -> None:
 def device_name(device: torch.device) -> str:
     """The GPU's name, or "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def peak_memory_mb() -> float:
-    """Highest resident memory of this process so far, in MB (2^20 bytes)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike getrusage, not inherited from the process that started this one
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 1024

@@ -6,13 +6,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sitenet.errors import UserError
-from sitenet.features.store import FeatureStore
-from sitenet.training.batching import Indices, load_batches, pair_batches
+from sitenet.training.batching import Indices, PointSets, load_batches, pair_batches
 
 
 @torch.inference_mode()
 def infer(
-    model: nn.Module, store: FeatureStore, indices: Indices, batch_pairs: int, device: torch.device
+    model: nn.Module, store: PointSets, indices: Indices, batch_pairs: int, device: torch.device
 ) -> NDArray[np.float64]:
     """(C,) predictions in the unit of the target, in the order of `indices`, always in float32.
 

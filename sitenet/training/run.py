@@ -1,23 +1,20 @@
 """One training run, from its files to its files; killed at any moment, it goes on where it was."""
 
 import logging
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
 from sitenet.config import versions
-from sitenet.config.models import SiteNetSettings
-from sitenet.config.training import TrainingSettings
 from sitenet.config.trial import Trial
+from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
 from sitenet.model import build_model
-from sitenet.records import Cost, RunKey, RunResult, hardware
+from sitenet.records import Cost, RunKey, RunResult
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
-from sitenet.training.device import DeviceName, choose_device, configure_torch, device_name, peak_memory_mb
+from sitenet.training.device import DeviceName, choose_device, configure_torch, device_name
 from sitenet.training.fold import Fold, read_fold
 from sitenet.training.report import progress_line, write_history
 from sitenet.training.trainer import Trainer
@@ -67,22 +64,18 @@ def train(job: TrainJob) -> RunResult:
     Raises:
         UserError: The run cannot go on; files of earlier runs and last.pt are as before.
     """
-    device = choose_device(job.device)
-    model_settings, settings = job.trial.sections["model"], job.trial.sections["training"]
-    assert isinstance(model_settings, SiteNetSettings)
-    assert isinstance(settings, TrainingSettings)
+    device, settings = choose_device(job.device), job.trial.training
     with exclusive(job.folder):
         configure_torch(device, job.threads, job.key.seed)
         store = FeatureStore(job.features)
         fold = read_fold(job.fold_table, store, settings.max_crystals, job.key.seed)
-        model = build_model(model_settings, job.non_negative)
+        model = build_model(job.trial, job.non_negative)
         trainer = Trainer(model, settings, store, fold, job.key.seed, device)
-        description = _describe(job, fold)
-        recorder = _Recorder(job, trainer, description)
+        recorder = _Recorder(job, trainer, _describe(job, fold))
         recorder.begin()
         trainer.fit(recorder.after_step, recorder.after_epoch)
-        save_best(job.folder / "best.pt", description, trainer)
-        result = _result(job, trainer, fold)
+        save_best(job.folder / "best.pt", recorder.description, trainer)
+        result = _result(job, trainer, fold, recorder.description.packages)
         result.write(job.folder / "run.json")
         return result
 
@@ -103,24 +96,32 @@ def _describe(job: TrainJob, fold: Fold) -> RunDescription:
 
 
 class _Recorder:
-    """Keeps last.pt, history.jsonl and the log up to date while a trainer works."""
+    """Keeps last.pt, history.jsonl and the log up to date while a trainer works.
+
+    Attributes:
+        description: What the checkpoints of the run belong to.
+    """
 
     def __init__(self, job: TrainJob, trainer: Trainer, description: RunDescription):
-        self._job, self._trainer, self._description = job, trainer, description
+        self._job, self._trainer, self.description = job, trainer, description
         self._last, self._history = job.folder / "last.pt", job.folder / "history.jsonl"
         self._name = f"fold {job.key.fold} seed {job.key.seed} trial {job.key.trial}"
         self._saved = monotonic()
 
     def begin(self) -> None:
         """Goes on from last.pt where there is one; writes it at once, so that a full disk shows early."""
-        progress = self._trainer.progress
         if self._last.exists():
-            progress = restore(self._last, self._description, self._trainer)
-            if progress.seconds and not self._trainer.finished:
+            self.description = restore(self._last, self.description, self._trainer)
+        progress = self._trainer.progress
+        if self._trainer.finished:
+            remedy = f"remove {self._last} to train anew"
+            logger.info("%s: already finished, its weights are reused; %s", self._name, remedy)
+        else:
+            if progress.seconds:
                 progress.restarts += 1
                 done = f"{progress.epochs} epochs and {progress.epoch.batches} batches done"
                 logger.info("%s: goes on from last.pt, %s", self._name, done)
-        self._save()
+            self._save()
         write_history(self._history, progress)
 
     def after_step(self) -> None:
@@ -143,14 +144,14 @@ class _Recorder:
     def _save(self) -> None:
         progress = self._trainer.progress
         progress.peak_memory_mb = max(progress.peak_memory_mb, peak_memory_mb())
-        save_last(self._last, self._description, self._trainer)
+        save_last(self._last, self.description, self._trainer)
         self._saved = monotonic()
 
     def _log(self) -> None:
         logger.info("%s: %s", self._name, progress_line(self._trainer, self._job.unit))
 
 
-def _result(job: TrainJob, trainer: Trainer, fold: Fold) -> RunResult:
+def _result(job: TrainJob, trainer: Trainer, fold: Fold, packages: dict[str, str]) -> RunResult:
     progress = trainer.progress
     assert progress.best is not None
     return RunResult(
@@ -166,11 +167,6 @@ def _result(job: TrainJob, trainer: Trainer, fold: Fold) -> RunResult:
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=progress.epochs,
         cost=Cost(seconds=progress.seconds, peak_memory_mb=progress.peak_memory_mb, restarts=progress.restarts),
-        versions=package_versions(),
+        versions=packages,
         hardware=hardware() | {"device": device_name(trainer.device), "threads": job.threads},
     )
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that the numbers depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in ("sitenet", "torch", "numpy")}

@@ -13,7 +13,7 @@ from sitenet.config.training import TrainingSettings
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.model.batch import Batch
-from sitenet.model.sitenet import SiteNet
+from sitenet.model.network import Network
 from sitenet.training.batching import Indices, load_batches, pair_batches, shuffled
 from sitenet.training.fold import Fold
 from sitenet.training.inference import infer
@@ -42,7 +42,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: SiteNet,
+        model: Network,
         settings: TrainingSettings,
         store: FeatureStore,
         fold: Fold,

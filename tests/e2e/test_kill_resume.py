@@ -17,7 +17,7 @@ from tests.e2e.killable import HALF_WRITTEN, train
 from tests.training_case import Inputs, write_inputs
 
 TRAPS = [
-    ("checkpoint written, not yet renamed", 5),
+    ("checkpoint written, not yet renamed", 7),
     ("step", 3),
     (HALF_WRITTEN, 3),
     ("validation", 1),

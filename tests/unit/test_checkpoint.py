@@ -87,6 +87,21 @@ def test_a_finished_run_restores_its_outputs_without_training(finished: TrainJob
     assert {name: (finished.folder / name).read_bytes() for name in names} == before
 
 
+def test_a_finished_run_keeps_the_versions_that_trained_it(
+    finished: TrainJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = copy_of(finished, tmp_path, finished=True)
+    content = tensors(tmp_path / "last.pt")
+    metadata = json.loads(content["metadata"])
+    then = metadata["description"]["packages"] = {"sitenet": "0.0.1", "torch": "1.0.0"}
+    torch.save(content | {"metadata": json.dumps(metadata)}, tmp_path / "last.pt")
+    caplog.set_level("INFO", "sitenet")
+    for _ in range(2):
+        assert train(job).versions == then
+        assert load_best(tmp_path / "best.pt")[0].packages == then
+    assert f"already finished, its weights are reused; remove {tmp_path / 'last.pt'} to train anew" in caplog.text
+
+
 def test_record_says_what_was_done(finished: TrainJob) -> None:
     record = RunResult.read(finished.folder / "run.json")
     assert (record.n_train, record.n_train_available, record.n_validation) == (32, 32, 8)

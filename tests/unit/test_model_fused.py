@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sitenet.config.models import SiteNetSettings
-from sitenet.model import build_model, fused
+from sitenet.model import fused
 from sitenet.model.batch import Batch, collate
 from sitenet.model.sitenet import AttentionBlock, SiteNet
 from tests.real_crystals import crystals, point_set, some_point_sets
@@ -37,7 +37,7 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def network(options: dict[str, object]) -> SiteNet:
     torch.manual_seed(0)
-    model = build_model(SiteNetSettings.model_validate(options))
+    model = SiteNet(SiteNetSettings.model_validate(options))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:

@@ -13,7 +13,6 @@ from sitenet.config.features import FeatureSettings
 from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.features.featurize import featurize
-from sitenet.model import build_model
 from sitenet.model.batch import collate
 from sitenet.model.sitenet import SiteNet
 from tests.real_crystals import crystals, point_set
@@ -26,7 +25,7 @@ sizes = st.sampled_from([1, 50, 100])
 @pytest.fixture(scope="module")
 def model() -> SiteNet:
     torch.manual_seed(1)
-    return build_model(SiteNetSettings()).double()
+    return SiteNet(SiteNetSettings()).double()
 
 
 @settings(max_examples=25, deadline=None)

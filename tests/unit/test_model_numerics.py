@@ -11,7 +11,6 @@ from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.features.elements import N_ELEMENTS, elemental_properties
 from sitenet.features.featurize import featurize
-from sitenet.model import build_model
 from sitenet.model.batch import Batch, collate
 from sitenet.model.sitenet import SiteNet
 from tests.real_crystals import some_point_sets
@@ -21,7 +20,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 
 def network(**options: object) -> SiteNet:
     torch.manual_seed(0)
-    return build_model(SiteNetSettings.model_validate(options), non_negative=True)
+    return SiteNet(SiteNetSettings.model_validate(options), non_negative=True)
 
 
 def one_site(atomic_number: int, edge: float) -> Crystal:

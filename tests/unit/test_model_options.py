@@ -13,7 +13,6 @@ from sitenet.data.crystal import Crystal
 from sitenet.features.elements import elemental_properties
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
-from sitenet.model import build_model
 from sitenet.model.batch import collate
 from sitenet.model.sitenet import SiteNet
 from tests.real_crystals import SOME_IDS, oracle_prediction, point_set, some_point_sets
@@ -49,7 +48,7 @@ OPTIONS = {
 def network(**options: object) -> SiteNet:
     """A float64 network whose normalisations are not trivial."""
     torch.manual_seed(0)
-    model = build_model(SiteNetSettings.model_validate(options)).double()
+    model = SiteNet(SiteNetSettings.model_validate(options)).double()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
@@ -132,7 +131,7 @@ def test_clamp_passes_the_gradient_straight_through() -> None:
     batch = collate(some_point_sets())
     for non_negative in (True, False):
         torch.manual_seed(0)
-        model = build_model(SiteNetSettings.model_validate(SMALL), non_negative)
+        model = SiteNet(SiteNetSettings.model_validate(SMALL), non_negative)
         model.output.bias.data.fill_(-100.0)
         predictions = model(batch)
         predictions.sum().backward()

@@ -7,7 +7,6 @@ import torch
 from sitenet.config.features import FeatureSettings
 from sitenet.config.models import SiteNetSettings
 from sitenet.features.featurize import featurize
-from sitenet.model import build_model
 from sitenet.model.batch import collate
 from sitenet.model.reference import load_reference_weights
 from sitenet.model.sitenet import SiteNet
@@ -20,7 +19,7 @@ EVERY_SECOND = list(crystals())[::2]
 def network() -> SiteNet:
     """The reference network, whose weights are far from any symmetry; a fresh one where they are absent."""
     torch.manual_seed(0)
-    model = build_model(SiteNetSettings())
+    model = SiteNet(SiteNetSettings())
     weights = SHARED / "reference" / "weights.npz"
     if weights.exists():
         load_reference_weights(model, np.load(weights))

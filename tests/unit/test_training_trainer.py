@@ -10,7 +10,7 @@ from torch import Tensor
 from sitenet.config.training import TrainingSettings
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.model import build_model
+from sitenet.model.sitenet import SiteNet
 from sitenet.training import trainer as trainer_module
 from sitenet.training.fold import Fold, read_fold
 from sitenet.training.inference import infer
@@ -47,7 +47,7 @@ def fitted(data: tuple[FeatureStore, Fold], seed: int = 0, **recipe: Any) -> Tra
 
 def new_trainer(data: tuple[FeatureStore, Fold], seed: int = 0, **recipe: Any) -> Trainer:
     torch.manual_seed(seed)
-    return Trainer(build_model(NETWORK, True), TrainingSettings(**RECIPE | recipe), *data, seed, CPU)
+    return Trainer(SiteNet(NETWORK, True), TrainingSettings(**RECIPE | recipe), *data, seed, CPU)
 
 
 @pytest.mark.parametrize("batch_pairs", [1, 70, 10**6])
@@ -197,7 +197,7 @@ def test_a_batch_without_finite_loss_is_skipped_and_named(
 def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, Fold], precision: str) -> None:
     trainer = new_trainer(data, max_epochs=50, precision=precision)
     with torch.no_grad():
-        trainer.model.output.bias.fill_(torch.nan)
+        trainer.model.get_parameter("output.bias").fill_(torch.nan)
     with pytest.raises(UserError, match=r"not finite"):
         trainer.fit(after_step=skip, after_epoch=skip)
     assert trainer.progress.skipped <= SKIP_LIMIT
@@ -233,6 +233,6 @@ def test_inference_refuses_what_is_not_finite(data: tuple[FeatureStore, Fold], t
     store, fold = data
     model = new_trainer(data).model
     with torch.no_grad():
-        model.output.bias.fill_(torch.nan)
+        model.get_parameter("output.bias").fill_(torch.nan)
     with pytest.raises(UserError, match="predictions of 8 crystals are not finite, mp-"):
         infer(model, store, fold.validation.indices, 500, CPU)

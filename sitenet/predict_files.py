@@ -1,0 +1,113 @@
+"""Predictions for a researcher's own structure files: the command `sitenet predict`."""
+
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sitenet.config.features import FeatureSettings
+from sitenet.data.containers import Folder
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.structure_files import is_structure_file, parse_structure
+from sitenet.errors import UserError
+from sitenet.features.featurize import featurize
+from sitenet.features.point_set import PointSet
+from sitenet.files import replacing, write_text
+from sitenet.predict import Predictor
+
+Usable = list[tuple[Crystal, PointSet]]
+
+
+class InMemory:
+    """Point sets in memory, as `infer` reads them."""
+
+    def __init__(self, point_sets: Sequence[PointSet]):
+        self._point_sets = point_sets
+        self.ids = [point_set.id for point_set in point_sets]
+        self.n_pairs = np.array([len(point_set.distances) for point_set in point_sets], dtype=np.int64)
+
+    def __getitem__(self, index: int) -> PointSet:
+        """The point set at `index`."""
+        return self._point_sets[index]
+
+
+def predict_files(checkpoint: Path, paths: Iterable[Path], out: Path | None, attention: Path | None) -> None:
+    """Predicts the crystals in structure files with a `best.pt`.
+
+    Args:
+        checkpoint: The file.
+        paths: Structure files, and folders of them; a crystal's id is its path.
+        out: CSV file of the predictions (id, prediction, unit); None prints them.
+        attention: File (.npz) of the attention maps, "{id}/block{k}" of shape (P, S, H) each.
+
+    Raises:
+        UserError: The checkpoint cannot be used, its network has no attention, a file cannot be written, or
+            crystals cannot be used; those are listed on stderr, after all others have been written.
+    """
+    predictor = Predictor.load(checkpoint)
+    usable, failures = _featurized(_structure_files(paths), predictor.trial.features)
+    point_sets = InMemory([point_set for _, point_set in usable])
+    predictions = predictor.predict(point_sets, np.arange(len(usable)))
+    frame = pd.DataFrame({"id": point_sets.ids, "prediction": predictions, "unit": predictor.description.unit})
+    if attention is not None:
+        _write_attention(attention, predictor, usable)
+    if out is None:
+        frame.to_csv(sys.stdout, index=False)
+    else:
+        write_text(out, frame.to_csv(index=False))
+    for id_, reason in failures.items():
+        print(f"{id_}: {reason}", file=sys.stderr)
+    if failures:
+        raise UserError(f"{len(failures)} of {len(failures) + len(usable)} crystals cannot be used")
+
+
+def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by id; a folder without structure files stands for itself, so that it is listed as a failure."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        found = list(_files_in(path)) if path.is_dir() else []
+        files |= {str(file): file for file in found or [path]}
+    return files
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    return (folder / name for name in Folder(folder).names() if is_structure_file(name))
+
+
+def _featurized(files: dict[str, Path], settings: FeatureSettings) -> tuple[Usable, dict[str, str]]:
+    """The usable crystals with their features, and the reasons of the others by id."""
+    usable: Usable = []
+    failures: dict[str, str] = {}
+    for id_, path in files.items():
+        try:
+            crystal = parse_structure(id_, path.name, _content(path))
+            usable.append((crystal, featurize(crystal, settings)))
+        except BadCrystal as reason:
+            failures[id_] = " ".join(str(reason).split())
+    return usable, failures
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir():
+        raise BadCrystal("missing file: the folder holds no structure file")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadCrystal("missing file: there is none of this name") from None
+    except OSError as error:
+        raise BadCrystal(f"unreadable: {error.strerror}") from None
+
+
+def _write_attention(path: Path, predictor: Predictor, usable: Usable) -> None:
+    """Writes one map after the other, since those of many crystals would not fit in memory."""
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for crystal, point_set in usable:
+            maps = predictor.attention(crystal, point_set)
+            if not maps:
+                raise UserError(f"a network of kind '{predictor.trial.kind}' has no attention to write")
+            for number, weights in enumerate(maps, start=1):
+                with archive.open(f"{crystal.id}/block{number}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, weights, allow_pickle=False)

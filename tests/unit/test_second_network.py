@@ -1,0 +1,83 @@
+"""The three steps of docs/models.md, taken for a toy network."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from torch import Tensor, nn
+
+import sitenet.model
+from sitenet.config import trial
+from sitenet.config.base import Section, Width
+from sitenet.errors import UserError
+from sitenet.features.store import FeatureStore
+from sitenet.model.batch import Batch
+from sitenet.model.network import Network
+from sitenet.model.output import TargetScale
+from sitenet.model.segments import segment_mean
+from sitenet.predict import Predictor, predict
+from sitenet.training.run import TrainJob, train
+from tests.real_crystals import crystals, point_set
+from tests.training_case import FEATURES, Inputs, write_inputs
+
+
+class ToySettings(Section):
+    kind: Literal["toy"] = "toy"
+    width: Width = 8
+
+
+class Toy(Network):
+    """The mean over the sites of a function of the element."""
+
+    def __init__(self, settings: ToySettings, non_negative: bool):
+        super().__init__()
+        self.embedding = nn.Embedding(119, settings.width)
+        self.output = nn.Linear(settings.width, 1)
+        self.scale = TargetScale(non_negative)
+
+    def forward(self, batch: Batch) -> Tensor:
+        sites = self.embedding(batch.atomic_numbers)
+        pooled = segment_mean(sites, batch.site_counts, batch.site_crystal, batch.n_crystals)
+        return self.scale(self.output(pooled).squeeze(1))
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Inputs:
+    return write_inputs(tmp_path)
+
+
+@pytest.fixture
+def trained(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainJob:
+    monkeypatch.setitem(trial.NETWORKS, "toy", ToySettings)
+    monkeypatch.setitem(sitenet.model.NETWORK_CLASSES, "toy", Toy)
+    job = inputs.job(tmp_path / "run", ToySettings(width=5))
+    train(job)
+    return job
+
+
+def test_it_trains_and_predicts(inputs: Inputs, trained: TrainJob) -> None:
+    best = trained.folder / "best.pt"
+    predictor = Predictor.load(best)
+    assert isinstance(predictor.model, Toy)
+    assert predictor.model.embedding.weight.shape == (119, 5)
+    frame = predict(best, FeatureStore([inputs.shard]), inputs.ids)
+    assert frame["prediction"].nunique() > 1
+    alone = predict(best, FeatureStore([inputs.shard]), inputs.ids[-1:])
+    assert alone["prediction"].item() == pytest.approx(frame["prediction"].iloc[-1], rel=1e-5)
+
+
+def test_it_goes_on_after_its_end(trained: TrainJob) -> None:
+    before = (trained.folder / "best.pt").read_bytes()
+    train(trained)
+    assert (trained.folder / "best.pt").read_bytes() == before
+
+
+def test_it_has_no_attention(trained: TrainJob) -> None:
+    predictor = Predictor.load(trained.folder / "best.pt")
+    assert predictor.attention(crystals()["mp-252"], point_set("mp-252", FEATURES.max_sites)) == []
+
+
+def test_a_kind_that_this_version_lacks_is_told(trained: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(trial.NETWORKS, "toy")
+    with pytest.raises(UserError, match=r"is not one of sitenet .*'toy'"):
+        Predictor.load(trained.folder / "best.pt")
