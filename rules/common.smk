@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sitenet.config import tracking, versions
 from sitenet.config.benchmark import Benchmark
-from sitenet.driver import take_folder
+from sitenet.driver import share_package, take_folder
 from sitenet.errors import UserError
 
 try:
@@ -16,11 +16,15 @@ except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)
 
-# Jobs read this section from their `config` rather than from `params`, whose changes would rerun them.
+# Jobs read these sections from their `config` rather than from `params`, whose changes would rerun them.
 config["tracking"] = tracked.model_dump(mode="json")
+config["dataset"] = plan.settings.dataset.model_dump(mode="json")
+# What the numbers depend on: neither where a file comes from nor how many failures are accepted.
+DATASET = plan.settings.dataset.model_dump(
+    mode="json", exclude={"mirror", "max_failed_share"}
+)
 
-# Jobs in an environment of their own (`--sdm conda`) find the package here.
-os.environ.setdefault("PYTHONPATH", str(workflow.basedir))
+share_package(Path(str(workflow.basedir)))
 
 DATA = f"results/data/{plan.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"

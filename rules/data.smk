@@ -23,7 +23,7 @@ if plan.settings.dataset.needs_download:
             mem_mb=growing(1000),
             runtime=growing(240),
         params:
-            dataset=plan.settings.dataset.model_dump(mode="json"),
+            dataset=DATASET,
             folder="downloads",
             version=versions.DATA,
         script:
@@ -40,7 +40,7 @@ if plan.settings.dataset.needs_download:
             mem_mb=growing(2000),
             runtime=growing(240),
         params:
-            dataset=plan.settings.dataset.model_dump(mode="json"),
+            dataset=DATASET,
             folder="downloads",
             record=rules.download.output[0],
         script:
@@ -67,7 +67,7 @@ rule load_data:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        dataset=plan.settings.dataset.model_dump(mode="json"),
+        dataset=DATASET,
         version=versions.DATA,
     script:
         "../workflow_scripts/load_data.py"
@@ -75,7 +75,7 @@ rule load_data:
 
 rule split:
     input:
-        structures=rules.load_data.output.structures,
+        given=plan.settings.splits.files,
         targets=rules.load_data.output.targets,
     output:
         summary=f"{DATA}/splits.json",
@@ -93,7 +93,7 @@ rule split:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        dataset=plan.settings.dataset.model_dump(mode="json"),
+        dataset=DATASET["name"],
         splits=plan.settings.splits.model_dump(mode="json"),
         version=versions.DATA,
     script:

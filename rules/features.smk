@@ -45,8 +45,6 @@ rule collect_features:
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
-    params:
-        max_failed_share=plan.settings.dataset.max_failed_share,
     script:
         "../workflow_scripts/collect_features.py"
 

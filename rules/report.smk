@@ -57,6 +57,34 @@ rule leaderboard:
         "../workflow_scripts/leaderboard.py"
 
 
+# Made when asked for, `snakemake tables_so_far`, while runs are missing: from the records that are there.
+rule tables_so_far:
+    input:
+        data=rules.load_data.output.manifest,
+        splits=rules.split.output.summary,
+        failures=RESULTS["failures"],
+    output:
+        directory(f"{TABLES}/so_far"),
+    log:
+        f"{LOGS}/tables_so_far.log",
+    benchmark:
+        f"{COSTS}/tables_so_far.tsv"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=plan.resolved(),
+        results=lambda wildcards: [
+            path for path in RESULTS["results"](wildcards) if Path(path).exists()
+        ],
+    script:
+        "../workflow_scripts/tables_so_far.py"
+
+
 rule figures:
     input:
         **RESULTS,

@@ -51,6 +51,12 @@ def take_folder(folder: Path) -> IO[str]:
     return lock
 
 
+def share_package(folder: Path) -> None:
+    """Lets jobs in an environment of their own (`--sdm conda`) find the package in `folder`."""
+    paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+
 def _cancel_orphans(folder: Path) -> None:
     if not (folder / SLURM_LOGS).is_dir() or not shutil.which("squeue"):
         return

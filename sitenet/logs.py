@@ -31,9 +31,9 @@ def run_job(main: Callable[[Any], None], job: Any) -> None:
 
 
 def log_to(path: Path) -> None:
-    """Sends log records and warnings to `path` and to the terminal."""
+    """Sends log records and warnings to the terminal and to the end of `path`, behind those of earlier attempts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, mode="w"), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [logging.FileHandler(path), logging.StreamHandler()]
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)

@@ -9,10 +9,9 @@ from sitenet.baselines import run_baseline
 from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest
+from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.logs import run_job
-from sitenet.records import Cost, RunKey, RunResult, hardware
-from sitenet.training.device import peak_memory_mb
-from sitenet.training.run import package_versions
+from sitenet.records import Cost, RunKey, RunResult
 
 
 def main(snakemake: Any) -> None:

@@ -13,7 +13,7 @@ def main(snakemake: Any) -> None:
     manifest = collect(
         [Path(shard) for shard in snakemake.input.shards],
         n_crystals,
-        snakemake.params.max_failed_share,
+        snakemake.config["dataset"]["max_failed_share"],
         Path(snakemake.output.failures),
     )
     manifest.write(snakemake.output.manifest)

@@ -10,7 +10,7 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    settings = TypeAdapter(DatasetSettings).validate_python(snakemake.params.dataset)
+    settings = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     download_dataset(settings, snakemake.params.folder).write(snakemake.output[0])
 
 

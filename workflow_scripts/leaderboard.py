@@ -23,8 +23,8 @@ def main(snakemake: Any) -> None:
     manifest, splits = Manifest.read(files.data), Splits.read(files.splits)
     failures = read_failures(files.failures)
     write_leaderboard(standings, runs, manifest, splits, failures, out.csv, out.markdown)
-    write_trials(standings, runs, manifest.unit, out.trials_csv, out.trials_markdown)
-    write_comparisons(standings, out.comparisons)
+    write_trials(standings, runs, manifest, out.trials_csv, out.trials_markdown)
+    write_comparisons(standings, manifest, out.comparisons)
     write_failures(failures, out.failures)
     write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))
 

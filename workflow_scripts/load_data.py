@@ -12,7 +12,7 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    settings = TypeAdapter(DatasetSettings).validate_python(snakemake.params.dataset)
+    settings = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     download = Download.read(snakemake.input.download) if settings.needs_download else None
     load_dataset(settings, Path(snakemake.output.manifest).parent, download)
 

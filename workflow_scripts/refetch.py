@@ -12,7 +12,7 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    settings: DatasetSettings = TypeAdapter(DatasetSettings).validate_python(snakemake.params.dataset)
+    settings: DatasetSettings = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     if not isinstance(settings, MaterialsProjectDataset):
         raise UserError(
             f"only snapshots of the Materials Project change; '{settings.name}' is of source '{settings.source}'"

@@ -12,7 +12,7 @@ from sitenet.logs import run_job
 
 def main(snakemake: Any) -> None:
     splits = TypeAdapter(SplitSettings).validate_python(snakemake.params.splits)
-    dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.params.dataset)
+    dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     write_splits(splits, dataset, Path(snakemake.input.targets).parent)
 
 

@@ -53,6 +53,12 @@ def out_of(part: Any, whole: Any) -> str:
     return f"{integer(part)} of {integer(whole)}"
 
 
+def training_crystals(fitted: Any, validation: Any, whole: Any) -> str:
+    """Crystals fitted and set aside for validation, and what they are of: 761 + 84 of 845."""
+    used = f"{integer(fitted)} + {integer(validation)}" if validation else integer(fitted)
+    return f"{used} of {integer(whole)}"
+
+
 def span(low: Any, high: Any) -> str:
     """A count, or its range: 1,024 to 2,048."""
     return integer(low) if low == high else f"{integer(low)} to {integer(high)}"

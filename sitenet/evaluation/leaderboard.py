@@ -59,7 +59,7 @@ def _counts(entry: Entry) -> dict[str, object]:
     return {
         "n_test": sum(runs[0].test.n_scored for runs in entry.runs.values()),
         "n_train": max((result.n_train for result in results), default=0),
-        "n_train_available": max((result.n_train_available for result in results), default=0),
+        "n_validation": 0 if entry.is_refitted else max((result.n_validation for result in results), default=0),
         "parameters_min": min(parameters, default=pd.NA),
         "parameters_max": max(parameters, default=pd.NA),
         "chosen": json.dumps(entry.chosen),

@@ -17,6 +17,7 @@ from sitenet.evaluation.cells import (
     out_of,
     signed,
     span,
+    training_crystals,
 )
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.standings import Standings
@@ -38,7 +39,7 @@ def leaderboard_markdown(table: pd.DataFrame, unit: str) -> str:
         "folds": column(table, out_of, "folds_scored", "folds_planned"),
         "runs": column(table, out_of, "runs_scored", "runs_planned"),
         "test crystals": column(table, integer, "n_test"),
-        "training crystals": column(table, out_of, "n_train", "n_train_available"),
+        "training + validation crystals": column(table, training_crystals, "n_train", "n_validation", "n_train_full"),
         "parameters": column(table, span, "parameters_min", "parameters_max"),
         "training (s)": column(table, fixed(0), "training_seconds"),
         "with search (s)": column(table, fixed(0), "search_seconds"),
@@ -52,6 +53,8 @@ def leaderboard_markdown(table: pd.DataFrame, unit: str) -> str:
 def trials_markdown(table: pd.DataFrame, unit: str) -> str:
     """The trials as a Markdown table; settings that a model kind does not have are left blank."""
     digits = error_digits(table["validation_mae"])
+    constant = [name for name in map(str, table.columns) if "." in name and not _varies(table, name)]
+    table = table.drop(columns=constant)
     shown = table.astype(object).where(table.notna(), "")
     for name in map(str, table.columns):
         if "_mae" in name:
@@ -60,6 +63,10 @@ def trials_markdown(table: pd.DataFrame, unit: str) -> str:
     shown["training_seconds"] = column(table, fixed(0), "training_seconds")
     errors = f"`validation_mae` and `test_mae` (means over folds) and their values by fold are in {unit}."
     return f"{markdown(shown, text_columns=2)}\n\n{errors}"
+
+
+def _varies(table: pd.DataFrame, setting: str) -> bool:
+    return any(values.nunique() > 1 for _, values in table.groupby("kind")[setting])
 
 
 def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
@@ -94,7 +101,8 @@ def _data(manifest: Manifest) -> str:
 
 
 def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:
-    identity = f"Splits: {splits.kind}, {len(splits.folds)} folds, seed {splits.seed}, SHA-256 {splits.sha256}."
+    shown = f"folds {', '.join(map(str, folds))} of {len(splits.folds)}"
+    identity = f"Splits: {splits.kind}, seed {splits.seed}, {shown}, SHA-256 {splits.sha256}."
     return [identity, *splits.subset_notes(folds)]
 
 
@@ -103,7 +111,9 @@ def _failures(manifest: Manifest, failures: pd.DataFrame) -> str:
         return f"Failed crystals: none of {manifest.counts.rows:,}."
     reasons = Counter(reason.split(":")[0] for reason in failures["reason"])
     listed = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
-    return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv."
+    featureless = (failures["stage"] == "features").any()
+    note = " Networks predict their training mean for crystals without features." if featureless else ""
+    return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
 
 
 def _unlabelled(standings: Standings) -> list[str]:

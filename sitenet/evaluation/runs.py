@@ -93,6 +93,11 @@ class Entry:
         return {fold: float(np.mean([getattr(run.test, metric) for run in runs])) for fold, runs in self.runs.items()}
 
     @property
+    def is_refitted(self) -> bool:
+        """Whether the validation crystals were fitted too in the end, as baselines do."""
+        return self.kind in BASELINES
+
+    @property
     def all_runs(self) -> list[Run]:
         """The scored runs of all folds."""
         return [run for runs in self.runs.values() for run in runs]

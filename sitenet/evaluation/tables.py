@@ -38,31 +38,41 @@ def write_leaderboard(
         markdown: Rounded table with the paired comparisons and a footer.
     """
     table = leaderboard_table(standings)
+    table["n_train_full"] = max(splits.folds[fold].full_train for fold in standings.plan.folds)
     digits = error_digits(table["mae"])
     comparisons = comparison_markdown(comparison_table(standings), manifest.unit, digits)
     title = f"# {manifest.name}: {manifest.target} ({manifest.unit})"
     notes = footer(standings, runs, manifest, splits, failures)
     parts = [title, leaderboard_markdown(table, manifest.unit), notes, "## Paired comparisons", comparisons]
-    _write_csv(table, csv)
+    _write_csv(_identified(table, manifest), csv)
     write_text(markdown, "\n\n".join(parts) + "\n")
 
 
-def write_comparisons(standings: Standings, csv: Path | str) -> None:
+def write_comparisons(standings: Standings, manifest: Manifest, csv: Path | str) -> None:
     """Writes the paired comparison of every two models."""
-    _write_csv(comparison_table(standings), csv)
+    _write_csv(_identified(comparison_table(standings), manifest), csv)
 
 
-def write_trials(standings: Standings, runs: list[Run], unit: str, csv: Path | str, markdown: Path | str) -> None:
+def write_trials(
+    standings: Standings, runs: list[Run], manifest: Manifest, csv: Path | str, markdown: Path | str
+) -> None:
     """Writes the settings and scores of every planned trial."""
     table = trials_table(runs, standings)
-    _write_csv(table, csv)
-    write_text(markdown, f"# Trials\n\n{trials_markdown(table, unit)}\n")
+    _write_csv(_identified(table, manifest), csv)
+    write_text(markdown, f"# Trials\n\n{trials_markdown(table, manifest.unit)}\n")
+
+
+def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
+    """The table with what it is about in front, so that those of several benchmarks can be joined."""
+    identity = {"dataset": manifest.name, "target": manifest.target, "unit": manifest.unit}
+    return pd.concat([pd.DataFrame(identity, index=table.index), table], axis=1)
 
 
 def read_failures(paths: FailureFiles) -> pd.DataFrame:
-    """Failed crystals (id, stage, reason) of several files; what two feature sets both report counts once."""
-    frames = [pd.read_csv(path, dtype=str) for path in paths]
-    return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
+    """Failed crystals (id, stage, reason) of several files; one that fails in two feature sets counts once."""
+    failures = pd.concat([pd.read_csv(path, dtype=str) for path in paths], ignore_index=True)
+    repeated = (failures["stage"] == "features") & failures.duplicated(["id", "stage"])
+    return failures[~repeated].reset_index(drop=True)
 
 
 def write_failures(failures: pd.DataFrame, path: Path | str) -> None:

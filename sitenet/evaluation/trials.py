@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from sitenet.config.trial import BASELINES
-from sitenet.evaluation.runs import Plan, Run, varying_settings
+from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.standings import Standings
 
 
 def trials_table(runs: Sequence[Run], standings: Standings) -> pd.DataFrame:
-    """One row for each planned trial: the settings that vary and its MAE on each fold, averaged over seeds.
+    """One row for each planned trial: its settings and its MAE on each fold, averaged over seeds.
 
     Trials of one kind are in the order of their mean validation MAE. `folds_selected` counts the folds on
     which the trial stands for its kind in the leaderboard; it is empty for baselines, which are not selected.
@@ -23,9 +23,9 @@ def trials_table(runs: Sequence[Run], standings: Standings) -> pd.DataFrame:
     for kind, trials in plan.trials_by_kind().items():
         for trial, settings in trials.items():
             own = [run for run in runs if run.result.key.trial == trial]
-            varying = {name: _plain(settings[name]) for name in varying_settings(trials)}
+            plain = {name: _plain(value) for name, value in settings.items() if name != "model.kind"}
             selected = pd.NA if kind in BASELINES else chosen.count(trial)
-            rows.append({"kind": kind, "trial": trial} | varying | _scores(own, plan) | {"folds_selected": selected})
+            rows.append({"kind": kind, "trial": trial} | plain | _scores(own, plan) | {"folds_selected": selected})
     frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside empty cells
     last = ["folds_selected", *_scores([], plan)]
     frame = frame[[name for name in frame if name not in last] + last]

@@ -118,6 +118,26 @@ def test_figures_and_report_are_there(finished: Path) -> None:
     assert (finished / "report.html").stat().st_size > 100_000
 
 
+def test_tables_so_far_say_what_is_missing(finished: Path, tmp_path: Path) -> None:
+    """A run that failed leaves the others with a table."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    next(folder.glob("results/runs/small/*/fold1/seed0/best.pt")).with_name("result.json").unlink()
+    snakemake("tables_so_far", "--configfile", folder / "config.yaml", directory=folder)
+    leaderboard = table(folder, "so_far/leaderboard.csv").set_index("model")
+    assert leaderboard["folds_scored"].to_dict() == {"sitenet": 1, "dummy (mean)": 2, "random_forest": 2}
+    assert (leaderboard["folds_planned"] == 2).all()
+    assert leaderboard["rank"].isna().to_dict() == {"sitenet": True, "dummy (mean)": False, "random_forest": False}
+
+
+def test_accepting_more_failures_reruns_nothing(finished: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config["dataset"]["max_failed_share"] = 0.5
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    counts = job_counts(snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished))
+    assert set(counts) <= {"leaderboard", "figures", "all", "total"}
+
+
 def test_damaged_shard_is_named_and_results_stay(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)

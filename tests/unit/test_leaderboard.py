@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
 from sitenet.errors import UserError
 from sitenet.evaluation.leaderboard import comparison_table, leaderboard_table
+from sitenet.evaluation.markdown import trials_markdown
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.standings import Standings, compute_standings
@@ -45,8 +47,8 @@ SPLITS = Splits(
     kind="kfold",
     seed=0,
     folds=(
-        FoldCounts(train=10, validation=2, test=12, test_unlabelled=0, full_train=12, full_test=12),
-        FoldCounts(train=8, validation=2, test=12, test_unlabelled=0, full_train=12, full_test=12),
+        FoldCounts(train=90, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
+        FoldCounts(train=80, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
     ),
     sha256="c" * 64,
 )
@@ -132,7 +134,7 @@ def test_planned_models_without_any_run_are_shown(tmp_path: Path) -> None:
 def test_no_run_at_all_still_makes_a_table(tmp_path: Path) -> None:
     standings = standings_of([])
     write_leaderboard(standings, [], MANIFEST, SPLITS, NO_FAILURES, tmp_path / "l.csv", tmp_path / "l.md")
-    write_trials(standings, [], "eV", tmp_path / "t.csv", tmp_path / "t.md")
+    write_trials(standings, [], MANIFEST, tmp_path / "t.csv", tmp_path / "t.md")
     assert "0 of 2" in (tmp_path / "l.md").read_text()
 
 
@@ -208,7 +210,8 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
     for expected in (
         "MAE (eV)",
         "2 of 2",
-        "90 of 100",
+        "90 + 10 of 100",
+        "Fold 1: 90 of 100 training crystals (10 of them for validation)",
         "Failed crystals: 2 of 1,056 (2 disordered structure)",
         "24 of 1,056 crystals are used (max_crystals = 24)",
         "CC BY 4.0",
@@ -226,10 +229,16 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
 def test_trials_show_what_varies_and_every_score(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     table = trials_table(runs, standings_of(runs))
+    header = trials_markdown(table, "eV").splitlines()[0]
+    assert set(re.findall(r"(?:model|training|features)\.\w+", header)) == {
+        "model.blocks",
+        "training.learning_rate",
+        "model.statistic",
+    }
     rows: dict[str, dict[Any, Any]] = {row["trial"]: row for row in table.to_dict("records")}
     assert len(rows) == 7
-    varying = {name for name in rows[FOREST] if str(name).startswith(("model.", "training."))}
-    assert varying == {"model.blocks", "training.learning_rate", "model.statistic"}
+    assert rows[SITENET[0]]["training.loss"] == "l1"
+    assert pd.isna(rows[FOREST]["training.loss"])
     assert [rows[trial]["model.blocks"] for trial in SITENET] == [1, 1, 2, 2]
     assert [rows[trial]["folds_selected"] for trial in SITENET] == [0, 2, 0, 0]
     assert pd.isna(rows[DUMMY_MEDIAN]["folds_selected"])
@@ -245,8 +254,10 @@ def test_tables_do_not_depend_on_the_order_of_the_runs(tmp_path: Path) -> None:
 
 
 def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
-    header, row = "id,stage,reason\n", "mp-1,features,overlapping sites: 0.1\n"
-    for name, text in (("data.csv", header), ("a.csv", header + row), ("b.csv", header + row)):
+    """Rows of a repeated id each count; a crystal that two feature sets refuse counts once."""
+    header, twice = "id,stage,reason\n", "mp-2,data,duplicate id: 2 rows have it\n" * 2
+    first, second = (f"mp-1,features,overlapping atoms: {distance}\n" for distance in (0.1, 0.2))
+    for name, text in (("data.csv", header + twice), ("a.csv", header + first), ("b.csv", header + second)):
         (tmp_path / name).write_text(text)
     failures = read_failures([tmp_path / name for name in ("data.csv", "a.csv", "b.csv")])
-    assert failures["id"].tolist() == ["mp-1"]
+    assert failures["id"].tolist() == ["mp-2", "mp-2", "mp-1"]

@@ -1,5 +1,6 @@
 """Runs the installed Snakemake on this workflow and reads what it prints."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,9 +10,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def snakemake(*arguments: object, directory: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Runs `snakemake` with results under `directory`; shows its output where it fails against `check`."""
+    """Runs `snakemake` with results under `directory`; shows its output where it fails against `check`.
+
+    Tracking is off unless WANDB_MODE says otherwise.
+    """
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", directory, "--cores", "2"]
-    run = subprocess.run([*map(str, [*command, *arguments])], capture_output=True, text=True)
+    run = subprocess.run(
+        [*map(str, [*command, *arguments])], capture_output=True, text=True, env={"WANDB_MODE": "disabled"} | os.environ
+    )
     if check and run.returncode:
         raise AssertionError(f"snakemake {arguments} failed:\n{run.stdout[-5000:]}\n{run.stderr[-5000:]}")
     return run

@@ -27,8 +27,7 @@ def test_default_benchmark(tmp_path: Path) -> None:
         "select_trials": 5,
         "leaderboard": 1,
         "figures": 1,
-        "track_benchmark": 1,
-        "total": 107,
+        "total": 106,
     }
 
 
