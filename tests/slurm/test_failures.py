@@ -86,8 +86,9 @@ def test_job_exceeds_its_memory(cluster: Cluster, folder: Path, undisturbed: Pat
 
 
 def test_node_fails(cluster: Cluster, folder: Path, undisturbed: Path) -> None:
-    """SLURM puts the job back in the queue, and the driver waits for it."""
+    """The job hangs with its node; SLURM puts it back in the queue, and the driver waits for it."""
     driver = train(cluster, folder)
+    cluster.signal(running_training(cluster), "STOP")
     cluster.stop_node()
     wait_for("the controller to miss the node", lambda: cluster.node_state().startswith("DOWN"))
     cluster.start_node()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
 from sitenet.features.point_set import PointSet
-from sitenet.model import build_model, fused
+from sitenet.model import fused
 from sitenet.model.batch import collate
 from sitenet.model.reference import load_reference_weights, reference_name
 from sitenet.model.sitenet import SiteNet, pair_features
@@ -40,7 +40,7 @@ def cases() -> list[dict[str, Any]]:
 
 
 def reference_model(dtype: torch.dtype) -> SiteNet:
-    model = build_model(SiteNetSettings()).to(dtype)
+    model = SiteNet(SiteNetSettings()).to(dtype)
     load_reference_weights(model, arrays("weights"))
     return model
 
@@ -50,7 +50,7 @@ def features(case: dict[str, Any], reduced: bool) -> PointSet:
 
 
 def test_parameter_count() -> None:
-    assert sum(p.numel() for p in build_model(SiteNetSettings()).parameters()) == 304_085
+    assert sum(p.numel() for p in SiteNet(SiteNetSettings()).parameters()) == 304_085
 
 
 @pytest.mark.parametrize(
@@ -179,4 +179,4 @@ def test_weights_that_do_not_fit_are_named(change: Callable[[dict[str, np.ndarra
     weights = dict(arrays("weights"))
     change(weights)
     with pytest.raises(ValueError, match=message):
-        load_reference_weights(build_model(SiteNetSettings()), weights)
+        load_reference_weights(SiteNet(SiteNetSettings()), weights)
