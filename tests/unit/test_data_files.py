@@ -1,96 +1,27 @@
 """The user's own files, good and bad; structures are those of bundled crystals."""
 
-import csv
-import io
 import json
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pymatgen.core import Structure
-from pymatgen.io.cif import CifWriter
-from pymatgen.io.vasp import Poscar
 
-from sitenet.config.data import FilesDataset
 from sitenet.data import containers
-from sitenet.data.crystal import Crystal
-from sitenet.data.formula import reduced_formula
-from sitenet.data.load import load_dataset
-from sitenet.data.manifest import Manifest
-from sitenet.data.table import CrystalTable, bundled_path, crystal_columns
-from sitenet.data.targets import parse_group
+from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
-
-REAL = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 6))
-
-
-def structure(crystal: Crystal) -> Structure:
-    return Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)
-
-
-def extxyz(crystal: Crystal) -> str:
-    sites = structure(crystal)
-    lattice = " ".join(map(repr, crystal.lattice.ravel().tolist()))
-    rows = [f"{site.specie.symbol} {site.x:.12f} {site.y:.12f} {site.z:.12f} 0.0 0.0 0.0" for site in sites]
-    comment = f'Lattice="{lattice}" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.5 pbc="T T T"'
-    return "\n".join([str(len(rows)), comment, *rows]) + "\n"
-
-
-FORMATS: dict[str, Callable[[Crystal], str]] = {
-    "a.cif": lambda crystal: str(CifWriter(structure(crystal), significant_figures=12)),
-    "POSCAR_b": lambda crystal: Poscar(structure(crystal)).get_str(significant_figures=16),
-    "c.vasp": lambda crystal: Poscar(structure(crystal)).get_str(significant_figures=16),
-    "d.extxyz": extxyz,
-    "sub/e.xyz": extxyz,
-    "f.json": lambda crystal: json.dumps(structure(crystal).as_dict()),
-}
-GOOD = {name: write(crystal) for (name, write), crystal in zip(FORMATS.items(), REAL, strict=True)}
-
-
-def table_of(rows: list[list[Any]], header: tuple[str, ...] = ("file", "target")) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([header, *rows])
-    return text.getvalue()
-
-
-def as_folder(path: Path, files: Mapping[str, str | bytes]) -> Path:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def as_zip(path: Path, files: Mapping[str, str | bytes]) -> Path:
-    with zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path.with_suffix(".zip")
-
-
-def load(path: Path, out: Path, **values: Any) -> Manifest:
-    defaults: dict[str, Any] = {
-        "source": "files",
-        "name": "mine",
-        "target": "hardness",
-        "unit": "GPa",
-        "max_failed_share": 0.95,
-    }
-    return load_dataset(FilesDataset(**defaults | {"path": str(path)} | values), out)
-
-
-def reasons(out: Path) -> dict[str, str]:
-    with (out / "failures.csv").open(newline="") as file:
-        return {row["id"]: row["reason"] for row in csv.DictReader(file)}
-
-
-def sorted_distances(crystal: Crystal) -> np.ndarray:
-    return np.sort(structure(crystal).distance_matrix.ravel())
+from tests.own_files import (
+    GOOD,
+    REAL,
+    as_folder,
+    as_zip,
+    load,
+    reasons,
+    sorted_distances,
+    structure,
+    table_of,
+)
 
 
 @pytest.mark.parametrize("pack", [as_folder, as_zip])
@@ -373,131 +304,3 @@ def test_a_checksum_covers_table_and_structures(tmp_path: Path) -> None:
     assert load(path, tmp_path / "out").sha256 == first
     (path / "f.json").write_text(json.dumps(structure(REAL[0]).as_dict()))
     assert load(path, tmp_path / "out").sha256 != first
-
-
-def records() -> list[dict[str, Any]]:
-    return [
-        {"id": crystal.id, "target": 1.0 + n, "structure": structure(crystal).as_dict(), "group": "g"}
-        for n, crystal in enumerate(REAL)
-    ]
-
-
-def write_json(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.with_suffix(".json").write_text(json.dumps(rows))
-    return path.with_suffix(".json")
-
-
-def write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
-    texts = [{**row, "structure": json.dumps(row["structure"])} for row in rows]
-    pd.DataFrame(texts).to_parquet(path.with_suffix(".parquet"))
-    return path.with_suffix(".parquet")
-
-
-@pytest.mark.parametrize("write", [write_json, write_parquet])
-def test_one_file_of_structures(tmp_path: Path, write: Callable[[Path, list], Path]) -> None:
-    rows = records()
-    rows[0]["target"] = None
-    rows[1]["structure"] = {"no": "sites"}
-    rows[2]["id"] = None
-    load(write(tmp_path / "data", rows), tmp_path / "out")
-    assert reasons(tmp_path / "out") == {
-        REAL[0].id: "missing target: the field is empty",
-        REAL[1].id: "unreadable: not a pymatgen structure (KeyError: 'sites')",
-        "row 3": "missing id: the field is empty",
-    }
-    assert CrystalTable.open(tmp_path / "out" / "structures.parquet").ids == [crystal.id for crystal in REAL[3:]]
-    table = pq.read_table(tmp_path / "out" / "targets.parquet")
-    assert (table["target"].to_pylist(), set(table["group"].to_pylist())) == ([4.0, 5.0, 6.0], {"g"})
-
-
-def test_a_crystal_table_with_targets(tmp_path: Path) -> None:
-    columns = crystal_columns(REAL) | {"target": pa.array(range(6), pa.int64())}
-    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
-    load(tmp_path / "data.parquet", tmp_path / "out")
-    for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), REAL, strict=True):
-        assert np.array_equal(read.frac_coords, real.frac_coords)
-    assert pq.read_table(tmp_path / "out" / "targets.parquet")["target"].to_pylist() == [0, 1, 2, 3, 4, 5]
-
-
-def column_rows() -> list[dict[str, Any]]:
-    """Rows as pandas writes them: no fixed lengths, atomic numbers of 64 bits."""
-    return [
-        {
-            "id": crystal.id,
-            "target": 1.0,
-            "lattice": crystal.lattice.ravel().tolist(),
-            "atomic_numbers": crystal.atomic_numbers.tolist(),
-            "frac_coords": crystal.frac_coords.ravel().tolist(),
-        }
-        for crystal in REAL
-    ]
-
-
-@pytest.mark.parametrize(
-    ("column", "change", "reason"),
-    [
-        ("frac_coords", lambda values: values[:-3], "unreadable: "),
-        ("frac_coords", lambda values: [None, *values[1:]], "unreadable: frac_coords is empty or has empty places"),
-        ("frac_coords", lambda _: None, "unreadable: frac_coords is empty or has empty places"),
-        ("lattice", lambda _: None, "unreadable: lattice is empty or has empty places"),
-        ("lattice", lambda values: values[:6], "unreadable: "),
-        ("atomic_numbers", lambda values: [*values, 8], "unreadable: "),
-        ("atomic_numbers", lambda values: [300, *values[1:]], "unknown element: atomic number 300"),
-    ],
-)
-def test_a_bad_row_of_columns_fails_alone(tmp_path: Path, column: str, change: Callable, reason: str) -> None:
-    rows = column_rows()
-    rows[1][column] = change(rows[1][column])
-    pd.DataFrame(rows).to_parquet(tmp_path / "data.parquet")
-    load(tmp_path / "data.parquet", tmp_path / "out")
-    assert reasons(tmp_path / "out").keys() == {REAL[1].id}
-    assert reasons(tmp_path / "out")[REAL[1].id].startswith(reason)
-    others = [REAL[0], *REAL[2:]]
-    for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), others, strict=True):
-        assert np.array_equal(read.frac_coords, real.frac_coords)
-        assert np.array_equal(read.lattice, real.lattice)
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("frac_coords", [[0.0, 0.0, 0.0]], r"'frac_coords' must be list<.*double>; it is list<.*list<.*double>>"),
-        ("atomic_numbers", [8.5], r"'atomic_numbers' must be list<.*int64>; it is list<.*double>"),
-        ("lattice", "text", r"'lattice' must be list<.*double>; it is (large_)?string"),
-    ],
-)
-def test_a_column_of_another_type_is_named(tmp_path: Path, column: str, value: Any, message: str) -> None:
-    pd.DataFrame([row | {column: value} for row in column_rows()]).to_parquet(tmp_path / "data.parquet")
-    with pytest.raises(UserError, match=message):
-        load(tmp_path / "data.parquet", tmp_path / "out")
-
-
-def test_groups_may_be_numbers(tmp_path: Path) -> None:
-    assert parse_group(float("nan")) is None
-    groups = [0, 0, 1, None, "", " "]
-    rows = [row | {"group": group} for row, group in zip(records(), groups, strict=True)]
-    load(write_json(tmp_path / "data", rows), tmp_path / "out")
-    written = pq.read_table(tmp_path / "out" / "targets.parquet")["group"].to_pylist()
-    assert written[:3] == ["0", "0", "1"]
-    assert written[3:] == [reduced_formula(crystal.atomic_numbers) for crystal in REAL[3:]]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("data.json", b'[{"id": "a", "tar', "is damaged after 0 crystals"),
-        ("data.json", b"{}", "is not a JSON list"),
-        ("data.parquet", b"text", "is not a Parquet file"),
-    ],
-)
-def test_damaged_tables_are_one_clear_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=message) as caught:
-        load(tmp_path / name, tmp_path / "out")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_parquet_file_without_structures_names_the_column(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": ["a"], "target": [1.0]}), tmp_path / "data.parquet")
-    with pytest.raises(UserError, match="lacks the column 'structure'; it has id, target"):
-        load(tmp_path / "data.parquet", tmp_path / "out")
