@@ -193,7 +193,6 @@ class FeatureStore:
     Attributes:
         ids: Identifiers of the N crystals.
         n_pairs: (N,) reduced pairs of each crystal.
-        n_sites: (N,) primitive sites of each crystal.
     """
 
     def __init__(self, paths: Iterable[Path | str]):
@@ -209,7 +208,6 @@ class FeatureStore:
         self._n_images = _joined(batch["n_images"].to_numpy() for batch in batches)
         self.ids: list[str] = [id_ for batch in batches for id_ in batch["id"].to_pylist()]
         self.n_pairs = self._lengths("distances")
-        self.n_sites = self._lengths("site_class")
         self._index = {id_: index for index, id_ in enumerate(self.ids)}
         if len(self._index) != len(self.ids):
             raise UserError(f"{len(self.ids) - len(self._index)} ids occur more than once in {self._paths}")

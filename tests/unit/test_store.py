@@ -55,7 +55,6 @@ def test_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     features = FeatureStore([tmp_path / "a.arrow", tmp_path / "b.arrow"])
     assert features.ids == [crystal.id for crystal in CRYSTALS]
     assert features.n_pairs.tolist() == [len(p.distances) for p in point_sets]
-    assert features.n_sites.tolist() == [len(p.site_class) for p in point_sets]
     assert sum(manifest.pairs for manifest in manifests) == features.n_pairs.sum()
     for index, expected in enumerate(point_sets):
         assert features.index_of(expected.id) == index
