@@ -65,8 +65,8 @@ def test_job_is_cancelled(cluster: Cluster, folder: Path, undisturbed: Path) -> 
 
 
 def test_job_reaches_its_time_limit(cluster: Cluster, folder: Path, undisturbed: Path) -> None:
-    """The training is stopped until the limit of one minute strikes; the next attempt gets two."""
-    driver = train(cluster, folder, *NO_GPU, "train:runtime=attempt")
+    """The training is stopped until the limit of one minute strikes; the next attempt gets four."""
+    driver = train(cluster, folder, *NO_GPU, "train:runtime=attempt**2")
     job = running_training(cluster)
     cluster.signal(job, "STOP")
     driver.finish()
