@@ -20,7 +20,8 @@ def test_second_driver_is_told_who_holds_the_folder(tmp_path: Path) -> None:
 
 def test_folder_is_free_after_the_driver(tmp_path: Path) -> None:
     take_folder(tmp_path).close()
-    take_folder(tmp_path).close()
+    with take_folder(tmp_path) as again:
+        assert not again.closed
 
 
 def test_folder_is_free_after_a_killed_driver(tmp_path: Path) -> None:
@@ -35,5 +36,5 @@ def test_folder_is_free_after_a_killed_driver(tmp_path: Path) -> None:
 
 
 def test_two_folders_do_not_matter_to_each_other(tmp_path: Path) -> None:
-    with take_folder(tmp_path / "one"), take_folder(tmp_path / "two"):
-        pass
+    with take_folder(tmp_path / "one") as one, take_folder(tmp_path / "two") as two:
+        assert one.name != two.name

@@ -24,4 +24,4 @@ def test_memory_of_this_process() -> None:
 
 def test_baselines_do_not_import_torch() -> None:
     code = "import sys, workflow_scripts.baseline; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0

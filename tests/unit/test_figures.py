@@ -97,3 +97,4 @@ def test_figures_of_nothing_are_empty_and_no_error(tmp_path: Path) -> None:
     standings = compute_standings([], {}, plan(), n_resamples=10)
     for kind in ("parity", "intervals", "curves"):
         save_figure(draw(kind, [], standings), [tmp_path / f"{kind}.svg"])
+        assert (tmp_path / f"{kind}.svg").read_text().rstrip().endswith("</svg>")
