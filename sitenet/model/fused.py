@@ -192,6 +192,7 @@ class _PairAttention(torch.autograd.Function):
         batch: Batch,
         widths: list[int],
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mixed values (N, H, V), new pairs (E, P) and attention weights (E, H)."""
         chunk_rows = _chunk_rows(batch)
         ctx.sizes = sizes = _sizes(near, pairs, logit_weight, chunk_rows, widths)
         ctx.padding = [-width % LANES for width in widths]
@@ -215,6 +216,7 @@ class _PairAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_mixed: Tensor, d_new_pairs: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs in their order; hidden features are computed again, tile by tile."""
         saved, sizes = dict(zip(ctx.names, ctx.saved_tensors, strict=True)), ctx.sizes
         near, pairs, chunks = saved["near"], saved["pairs"], sizes["chunks"]
         outer = {"d_mixed": d_mixed.contiguous(), "d_new_pairs": d_new_pairs.contiguous()}
