@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
-from sitenet.features.pairs import pair_distances, relevant_vectors
+from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances
 from sitenet.features.point_set import PointSet
 from sitenet.features.primitive import primitive_cell
 from sitenet.features.reduction import reduce_pairs
@@ -22,7 +22,8 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
     """Featurizes one crystal; distances are float64.
 
     Without reduction (`distance_tolerance` 0) every primitive site is its own class and the pairs of row i
-    are all S supercell sites in pymatgen's order: copies of one primitive site stand next to each other.
+    are all S supercell sites in pymatgen's order, or all within the radius: copies of one primitive site
+    stand next to each other.
 
     Sites of partial occupancy never come here: a `Crystal` cannot express them, so that the data sources
     list such structures as failures.
@@ -31,10 +32,10 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
         BadCrystal: Empty, not finite, without volume, an unknown element, overlapping atoms or too large;
             the message is the reason.
     """
-    cell, distances = supercell_distances(crystal, settings)
+    cell, distances = seen_distances(crystal, settings)
     if settings.distance_tolerance == 0:
-        return _all_pairs(cell, distances)
-    return _reduced_pairs(cell, distances, settings.distance_tolerance)
+        return _all_pairs(cell, distances, _limit(settings))
+    return _reduced_pairs(cell, distances, settings.distance_tolerance, _limit(settings))
 
 
 def expand_attention(
@@ -48,19 +49,31 @@ def expand_attention(
         attention: (E, H) weights of the pairs of `featurize(crystal, settings)`; they sum to 1 over each row.
 
     Returns:
-        (P, S, H) weights of all pairs, supercell sites in pymatgen's order; they sum to 1 over S.
+        (P, S, H) weights of all pairs in the order of `seen_distances`, which is pymatgen's for a supercell;
+        they sum to 1 over S, and padding has 0.
     """
-    cell, distances = supercell_distances(crystal, settings)
-    shape = (len(distances), -1, attention.shape[1])
+    cell, distances = seen_distances(crystal, settings)
+    shape, limit = (len(distances), -1, attention.shape[1]), _limit(settings)
     if settings.distance_tolerance == 0:
-        return attention.reshape(shape)
+        weights = np.zeros((distances.size, attention.shape[1]))
+        weights[distances.ravel() <= limit] = attention
+        return weights.reshape(shape)
     reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
-    shares = attention / reduction.pair_counts[:, None]
-    return shares[reduction.pair_index].reshape(shape)
+    weights = np.zeros((len(reduction.pair_counts), attention.shape[1]))
+    weights[reduction.within(limit)] = attention
+    return (weights / reduction.pair_counts[:, None])[reduction.pair_index].reshape(shape)
 
 
-def supercell_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
-    """The primitive cell and its (P, P, n_images) minimum-image distances in the supercell, in angstrom.
+def _limit(settings: FeatureSettings) -> float:
+    """Distance beyond which there are no pairs, only padding and sites of an incomplete shell."""
+    return np.inf if settings.radius is None else settings.radius
+
+
+def seen_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
+    """The primitive cell and its (P, P, n_images) distances to the sites that it sees, in angstrom.
+
+    They are minimum-image distances in the supercell, or those within the radius and a little more, padded: so
+    no rounding error divides a shell.
 
     Raises:
         BadCrystal: The crystal cannot be used; the message is the reason.
@@ -70,10 +83,13 @@ def supercell_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
     n_sites = len(cell.atomic_numbers)
     if n_sites > MAX_PRIMITIVE_SITES:
         raise BadCrystal(f"too large: {n_sites} primitive sites, the limit is {MAX_PRIMITIVE_SITES}")
-    matrix = np.eye(3, dtype=np.int64)
-    if settings.supercell:
-        matrix = supercell_matrix(cell.lattice, n_sites, settings.max_sites)
-    distances = pair_distances(cell.lattice, cell.frac_coords, matrix, translations(matrix))
+    if settings.radius is not None:
+        distances = sphere_distances(cell.lattice, cell.frac_coords, settings.radius + settings.distance_tolerance)
+    else:
+        matrix = np.eye(3, dtype=np.int64)
+        if settings.supercell:
+            matrix = supercell_matrix(cell.lattice, n_sites, settings.max_sites)
+        distances = pair_distances(cell.lattice, cell.frac_coords, matrix, translations(matrix))
     _check_overlap(cell, distances)
     return cell, distances
 
@@ -92,24 +108,26 @@ def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
         )
 
 
-def _all_pairs(cell: Crystal, distances: NDArray[np.float64]) -> PointSet:
+def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float) -> PointSet:
     n_sites, _, n_images = distances.shape
+    rows, pair_sites, _ = np.nonzero(seen := distances <= limit)
     return PointSet(
         id=cell.id,
         n_images=n_images,
         site_class=np.arange(n_sites),
         atomic_numbers=cell.atomic_numbers,
         site_counts=np.ones(n_sites, dtype=np.int64),
-        row_counts=np.full(n_sites, n_sites * n_images),
-        pair_sites=np.tile(np.repeat(np.arange(n_sites), n_images), n_sites),
-        pair_counts=np.ones(distances.size, dtype=np.int64),
-        distances=distances.ravel(),
+        row_counts=np.bincount(rows),
+        pair_sites=pair_sites,
+        pair_counts=np.ones(len(rows), dtype=np.int64),
+        distances=distances[seen],
     )
 
 
-def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], tolerance: float) -> PointSet:
+def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], tolerance: float, limit: float) -> PointSet:
     reduction = reduce_pairs(cell.atomic_numbers, distances, tolerance)
-    rows, pair_sites, clusters = reduction.pair_ends
+    seen = reduction.within(limit)
+    rows, pair_sites, clusters = (ends[seen] for ends in reduction.pair_ends)
     return PointSet(
         id=cell.id,
         n_images=distances.shape[2],
@@ -118,6 +136,6 @@ def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], tolerance: flo
         site_counts=np.bincount(reduction.site_class),
         row_counts=np.bincount(rows),
         pair_sites=pair_sites,
-        pair_counts=reduction.pair_counts,
+        pair_counts=reduction.pair_counts[seen],
         distances=reduction.cluster_distances[clusters],
     )

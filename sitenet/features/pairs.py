@@ -1,4 +1,4 @@
-"""Periodic minimum-image distances between the primitive sites and all sites of their supercell."""
+"""Distances from the primitive sites: to all sites of a periodic supercell, or to all sites within a radius."""
 
 import math
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 # Relative margin within which a vector counts as no longer than its neighbour; it makes the loops below end
 # and shifts distances by less than 1e-11 of the cell.
 _MARGIN = 1e-12
+PADDING = 1e6  # angstrom, more than any radius: where a row of distances has fewer entries than the longest
 
 
 def relevant_vectors(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -119,3 +120,54 @@ def _shortest_length(a: float, b: float, c: float, vectors: NDArray[np.float64],
                 z -= steps * vectors[v, 2]
                 shortened = True
     return math.sqrt(x * x + y * y + z * z)
+
+
+def sphere_distances(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], radius: float
+) -> NDArray[np.float64]:
+    """Distances of all periodic images of sites j within a radius of primitive sites i.
+
+    Args:
+        lattice: (3, 3) primitive lattice vectors as rows, in angstrom.
+        frac_coords: (P, 3) fractional coordinates in the primitive cell.
+        radius: Longest distance, in angstrom.
+
+    Returns:
+        (P, P, n_images) distances in angstrom in no particular order; where j has fewer than n_images images
+        within the radius, the rest is `PADDING`.
+    """
+    basis = relevant_vectors(lattice)[:3]
+    sites = frac_coords @ lattice @ np.linalg.inv(basis)
+    reach = radius * np.linalg.norm(np.linalg.inv(basis), axis=0)
+    n_images = _images_within(sites, basis, reach, radius, np.empty((0, 0, 0))).max()
+    distances = np.full((len(sites), len(sites), n_images), PADDING)
+    _images_within(sites, basis, reach, radius, distances)
+    return distances
+
+
+@njit(cache=True)
+def _images_within(
+    sites: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    radius: float,
+    distances: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """(P, P) images of j within the radius of i; their distances go to `distances`, unless that is empty.
+
+    No image is farther along a basis vector than `reach`, in units of the vector.
+    """
+    counts = np.zeros((len(sites), len(sites)), dtype=np.int64)
+    for i in range(len(sites)):
+        for j in range(len(sites)):
+            a, b, c = sites[j] - sites[i]
+            for u in range(math.ceil(-reach[0] - a), math.floor(reach[0] - a) + 1):
+                for v in range(math.ceil(-reach[1] - b), math.floor(reach[1] - b) + 1):
+                    for w in range(math.ceil(-reach[2] - c), math.floor(reach[2] - c) + 1):
+                        x, y, z = (a + u) * basis[0] + (b + v) * basis[1] + (c + w) * basis[2]
+                        distance = math.sqrt(x * x + y * y + z * z)
+                        if distance <= radius:
+                            if distances.size:
+                                distances[i, j, counts[i, j]] = distance
+                            counts[i, j] += 1
+    return counts

@@ -33,6 +33,10 @@ class Reduction:
         n_classes = len(self.first_sites)
         return np.unravel_index(self.keys, (n_classes, n_classes, len(self.cluster_distances)))
 
+    def within(self, limit: float) -> NDArray[np.bool_]:
+        """(E,) whether each reduced pair is no longer than `limit`, in angstrom."""
+        return self.cluster_distances[self.pair_ends[2]] <= limit
+
     @property
     def pair_index(self) -> NDArray[np.int64]:
         """(P, P, n_images) reduced pair that stands for each pair of the supercell."""
