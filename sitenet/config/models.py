@@ -1,8 +1,8 @@
 """Hyperparameters of every model kind; one closed section each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sitenet.config.base import Section, Width
 
@@ -123,3 +123,34 @@ class SiteNetSettings(Section):
     pooling: Literal["mean", "max"] = "mean"
     cutoff: Annotated[float, Field(gt=0)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
+
+
+class RadialSiteNetSettings(Section):
+    """Hyperparameters of Site-Net with radial attention.
+
+    Attributes:
+        blocks: Residual blocks.
+        heads: Attention heads; divides `width`.
+        width: Width of a site's features.
+        hidden_width: Width of the hidden layer on sites in each block.
+        radial_functions: Gaussians of which the functions of distance are made.
+        radial_length: Length (angstrom) over which their variable exp(-d / length) falls.
+        elemental_properties: Magpie properties that describe an element beside its embedding.
+        cutoff: Pairs farther apart (angstrom) get no attention; None attends to all.
+    """
+
+    kind: Literal["sitenet_radial"] = "sitenet_radial"
+    blocks: Annotated[int, Field(ge=1, le=32)] = 4
+    heads: Annotated[int, Field(ge=1, le=64)] = 8
+    width: Width = 128
+    hidden_width: Width = 256
+    radial_functions: Annotated[int, Field(ge=2, le=256)] = 32
+    radial_length: Annotated[float, Field(gt=0)] = 4.0
+    elemental_properties: Annotated[tuple[ElementalProperty, ...], Field(min_length=1)] = PAPER_PROPERTIES
+    cutoff: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self

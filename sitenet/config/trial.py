@@ -9,10 +9,10 @@ from typing import Any
 from sitenet.config.base import Section
 from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
+from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
 from sitenet.config.training import TrainingSettings
 
-NETWORKS: dict[str, type[Section]] = {"sitenet": SiteNetSettings}
+NETWORKS: dict[str, type[Section]] = {"sitenet": SiteNetSettings, "sitenet_radial": RadialSiteNetSettings}
 BASELINES: dict[str, type[Section]] = {"dummy": DummySettings, "random_forest": RandomForestSettings}
 
 

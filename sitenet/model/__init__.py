@@ -5,10 +5,14 @@ from typing import Any
 
 from sitenet.config.trial import Trial
 from sitenet.model.network import Network
+from sitenet.model.radial import RadialSiteNet
 from sitenet.model.sitenet import SiteNet
 
 # Each takes the trial's section `model` and `non_negative`.
-NETWORK_CLASSES: dict[str, Callable[[Any, bool], Network]] = {"sitenet": SiteNet}
+NETWORK_CLASSES: dict[str, Callable[[Any, bool], Network]] = {
+    "sitenet": SiteNet,
+    "sitenet_radial": RadialSiteNet,
+}
 
 
 def build_model(trial: Trial, non_negative: bool) -> Network:

@@ -7,18 +7,9 @@
    whole crystals: nothing that one writes is shared with another, and weight gradients are kept per chunk,
    so results do not depend on the number of threads. */
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "vectors.h"
 
-#ifdef __AVX512F__
-enum { LANES = 16, ROWS = 16 };
-#else
-enum { LANES = 8, ROWS = 8 };
-#endif
-enum { TILE = 32 };
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+enum { ROWS = LANES, TILE = 32 };
 
 typedef struct {
     int64_t threads, chunks, heads;
@@ -47,28 +38,6 @@ typedef struct {
     float *d_gain, *d_shift;        /* (chunks, pair), zero at the start */
     int64_t padding[3];             /* zero lanes at the end of each layer */
 } Block;
-
-static inline vec select_(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
-static inline vec splat(float x) { return x - (vec){}; }
-
-static inline float sum(vec x) {
-    float s = 0;
-    for (int lane = 0; lane < LANES; lane++) s += x[lane];
-    return s;
-}
-
-/* e^x for -87 <= x <= 20 (clamped), relative error 1e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. */
-static inline vec exponential(vec x) {
-    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    x = select_(x < 20.0f, x, splat(20.0f));
-    x = select_(x > -87.0f, x, splat(-87.0f));
-    vec shifted = x * 1.44269504f + magic;
-    vec n = shifted - magic;
-    vec r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    vec p = ((1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
-    p = ((p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f) * r * r + r + 1.0f;
-    return (vec)((ivec)p + (((ivec)shifted - (ivec)magic) << 23));
-}
 
 /* mish(x) = x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2), and its derivative. */
 static inline vec mish(vec x, vec *slope) {
@@ -272,7 +241,7 @@ static inline int64_t find_rows(const Block *b, int64_t row, int64_t first, int6
     return row;
 }
 
-void sitenet_forward(const Block *b) {
+void fused_forward(const Block *b) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
     for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
         int64_t row = b->chunk_rows[chunk], last = b->chunk_rows[chunk + 1];
@@ -286,7 +255,7 @@ void sitenet_forward(const Block *b) {
     }
 }
 
-void sitenet_backward(const Block *b) {
+void fused_backward(const Block *b) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
     for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
         int64_t row = b->chunk_rows[chunk], stop = b->row_starts[b->chunk_rows[chunk + 1]], near_sites[TILE];

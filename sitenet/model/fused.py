@@ -7,13 +7,6 @@ suffix K is their padded width together, other suffixes are those of sitenet.py.
 """
 
 import ctypes
-import hashlib
-import logging
-import os
-import subprocess
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -22,16 +15,15 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sitenet.config.models import SiteNetSettings
+from sitenet.model import kernels
 from sitenet.model.batch import Batch
+from sitenet.model.kernels import LANES
 
 if TYPE_CHECKING:
     from sitenet.model.sitenet import AttentionBlock, Dense
 
-LANES = 16  # widths are padded to its multiples, enough for every vector size in fused.c
 CHUNK_PAIRS, MAX_CHUNKS = 512, 64
 MAX_WIDTH = 2048  # of a layer: the kernels keep their tiles on the stack
-SOURCE = Path(__file__).with_name("fused.c")
-COMPILE = ["cc", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
 LAYERS = ("hidden", "value", "pair")
 SIZES = ("threads", "chunks", "heads", *LAYERS, "in")
 Sizes = dict[str, int]
@@ -40,8 +32,6 @@ MAPS = ("near", "far", "pairs", "weight", "weight_t", "logit_weight", "mean_weig
 RESULTS = ("statistics", "values", "logits", "alpha", "mixed", "new_pairs")
 GRADIENTS = ("d_mixed", "d_new_pairs", "d_near", "d_far", "d_pairs")
 SHARED_GRADIENTS = ("d_weight", "d_logit_weight", "d_gain", "d_shift")
-
-log = logging.getLogger(__name__)
 
 
 class _Block(ctypes.Structure):
@@ -54,40 +44,15 @@ class _Block(ctypes.Structure):
     ]
 
 
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels, from the user's cache folder; None where they cannot be built."""
-    try:
-        # Predefined macros name compiler version and instruction sets: machines can share a cache.
-        probe = [*COMPILE[:3], "-dM", "-E", "-x", "c", os.devnull]
-        macros = subprocess.run(probe, check=True, capture_output=True).stdout
-        key = hashlib.sha256(SOURCE.read_bytes() + macros + " ".join(COMPILE).encode()).hexdigest()[:16]
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitenet"
-        target = folder / f"fused-{key}.so"
-        if not target.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=folder) as temporary:
-                built = Path(temporary) / target.name
-                command = [*COMPILE, str(SOURCE), "-o", str(built), "-lm"]
-                subprocess.run(command, check=True, capture_output=True)
-                built.rename(target)
-        return ctypes.CDLL(str(target))
-    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        log.warning("no compiled kernels, using the slower plain torch path: %s", error)
-        return None
-
-
 def usable(settings: SiteNetSettings, input_: Tensor) -> bool:
     """Whether the kernels cover these options, and the precision and device of `input_`."""
     pair_width = settings.heads * settings.pair_width_per_head
     return (
-        (input_.device.type, input_.dtype) == ("cpu", torch.float32)
-        and not torch.is_autocast_enabled("cpu")
-        and (settings.activation, settings.normalisation, settings.top_k) == ("mish", True, None)
+        (settings.activation, settings.normalisation, settings.top_k) == ("mish", True, None)
         and len(settings.attention_hidden) == 1
         and pair_width % LANES == 0
         and max(*settings.attention_hidden, settings.value_width, pair_width) <= MAX_WIDTH
-        and library() is not None
+        and kernels.usable("fused", input_)
     )
 
 
@@ -142,24 +107,6 @@ def _pad_rows(tensor: Tensor) -> Tensor:
     return F.pad(tensor, (0, 0) * (tensor.ndim - 1) + (0, -len(tensor) % LANES))
 
 
-def _chunk_rows(batch: Batch) -> Tensor:
-    """First site class of each chunk of whole crystals with about equally many pairs, and N at the end."""
-    first_rows = torch.searchsorted(batch.site_crystal, torch.arange(batch.n_crystals))
-    size = max(CHUNK_PAIRS, -(-len(batch.distances) // MAX_CHUNKS))
-    chunks = batch.row_starts[first_rows] // size
-    first = torch.cat([torch.ones(1, dtype=torch.bool), chunks[1:] > chunks[:-1]])
-    return torch.cat([first_rows[first], torch.tensor([batch.n_sites])])
-
-
-def _call(kernel: str, sizes: Sizes, padding: list[int], arrays: dict[str, Tensor]) -> None:
-    compiled = library()
-    assert compiled is not None
-    assert all(array.is_contiguous() for array in arrays.values())
-    pointers = {name: array.data_ptr() for name, array in arrays.items()}
-    argument = _Block(**sizes, **pointers, padding=tuple(padding))
-    getattr(compiled, kernel)(ctypes.byref(argument))
-
-
 def _sizes(near: Tensor, pairs: Tensor, logit_weight: Tensor, chunk_rows: Tensor, widths: list[int]) -> Sizes:
     return {
         **{name: width + -width % LANES for name, width in zip(LAYERS, widths, strict=True)},
@@ -193,7 +140,7 @@ class _PairAttention(torch.autograd.Function):
         widths: list[int],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mixed values (N, H, V), new pairs (E, P) and attention weights (E, H)."""
-        chunk_rows = _chunk_rows(batch)
+        chunk_rows = kernels.chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS)
         ctx.sizes = sizes = _sizes(near, pairs, logit_weight, chunk_rows, widths)
         ctx.padding = [-width % LANES for width in widths]
         empty, n_pairs = pairs.new_empty, len(pairs)
@@ -207,7 +154,7 @@ class _PairAttention(torch.autograd.Function):
         outputs["statistics"] = empty(n_pairs, 2 * len(LAYERS))
         outputs["mixed"] = empty(len(near), sizes["heads"], sizes["value"])
         scratch = {"values": empty(n_pairs, sizes["value"]), "new_pairs": empty(n_pairs, sizes["pair"])}
-        _call("sitenet_forward", sizes, ctx.padding, inputs | outputs | scratch)
+        kernels.call("fused_forward", _Block(**sizes, padding=tuple(ctx.padding)), inputs | outputs | scratch)
         ctx.names = [*inputs, *outputs]
         ctx.save_for_backward(*inputs.values(), *outputs.values())
         ctx.mark_non_differentiable(outputs["alpha"])
@@ -229,7 +176,8 @@ class _PairAttention(torch.autograd.Function):
             "d_gain": pairs.new_zeros(chunks, sizes["pair"]),
             "d_shift": pairs.new_zeros(chunks, sizes["pair"]),
         }
-        _call("sitenet_backward", sizes, ctx.padding, saved | outer | site | pair | shared)
+        block = _Block(**sizes, padding=tuple(ctx.padding))
+        kernels.call("fused_backward", block, saved | outer | site | pair | shared)
         d_weight, d_logit_weight, d_gain, d_shift = (gradient.sum(0) for gradient in shared.values())
         d_logit_shift = pairs.new_zeros(sizes["heads"])
         d_maps = (*site.values(), *pair.values(), d_weight.T)

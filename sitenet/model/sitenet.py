@@ -28,7 +28,7 @@ from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
 from sitenet.model import fused
 from sitenet.model.batch import Batch
-from sitenet.model.network import Network
+from sitenet.model.network import AttentionNetwork
 from sitenet.model.output import TargetScale
 from sitenet.model.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
 
@@ -166,7 +166,7 @@ class AttentionBlock(nn.Module):
         return segment_softmax(logits_EH, counts, batch.pair_i, batch.n_sites)
 
 
-class SiteNet(Network):
+class SiteNet(AttentionNetwork):
     """The whole network.
 
     Args:
@@ -188,22 +188,12 @@ class SiteNet(Network):
 
     def forward(self, batch: Batch) -> Tensor:
         """(C,) predictions in the unit of the target."""
-        levels, _ = self._run_blocks(self._within_cutoff(batch))
+        levels, _ = self.run_blocks(self.within_cutoff(batch))
         pooled_CF = self._pool(self.pre_pool(torch.cat(levels, dim=1)), batch)
         return self.scale(self.output(self.post_pool(pooled_CF)).squeeze(1))
 
-    @torch.no_grad()
-    def attention(self, batch: Batch) -> list[Tensor]:
-        """Attention of each block, (E, H) each; all `pair_counts` sites of a pair together.
-
-        The weights of one site class sum to 1; pairs beyond the cut-off have 0.
-        """
-        seen_E = self._seen(batch)
-        _, weights = self._run_blocks(self._within_cutoff(batch))
-        zeros_EH = weights[0].new_zeros(len(seen_E), weights[0].shape[1])
-        return [zeros_EH.masked_scatter(seen_E[:, None], alpha_EH) for alpha_EH in weights]
-
-    def _run_blocks(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    def run_blocks(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+        """Sites (N, D) after each block, and its attention (E, H)."""
         x_ND, e_EP = self.embedding(batch)
         levels, weights = [], []
         for number, block in enumerate(self.blocks, start=1):
@@ -212,13 +202,6 @@ class SiteNet(Network):
             levels.append(x_ND)
             weights.append(alpha_EH)
         return levels, weights
-
-    def _seen(self, batch: Batch) -> Tensor:
-        cutoff = torch.inf if self.settings.cutoff is None else self.settings.cutoff
-        return batch.distances <= cutoff
-
-    def _within_cutoff(self, batch: Batch) -> Batch:
-        return batch if self.settings.cutoff is None else batch.select_pairs(self._seen(batch))
 
     def _pool(self, sites_NF: Tensor, batch: Batch) -> Tensor:
         if self.settings.pooling == "max":

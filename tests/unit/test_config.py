@@ -60,7 +60,7 @@ def trial(**sections: dict) -> Trial:
         (["grid", 0, "training", "learing_rate"], 0.1, "did you mean 'grid.0.training.learning_rate'?"),
         (["grid", 0, "trainin"], {}, "did you mean 'grid.0.training'?"),
         (["grid", 1, "features"], {}, "'grid.1.features' is unknown (valid: grid.1.model)"),
-        (["grid", 2], {}, "'grid.2.model.kind' is missing (valid: sitenet, dummy, random_forest)"),
+        (["grid", 2], {}, "'grid.2.model.kind' is missing (valid: sitenet, sitenet_radial, dummy, random_forest)"),
     ],
 )
 def test_mistake_is_one_clear_line(path: list, value: Any, expected: str) -> None:

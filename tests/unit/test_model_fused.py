@@ -2,19 +2,19 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
 from sitenet.config.models import SiteNetSettings
-from sitenet.model import fused
+from sitenet.model import fused, kernels
 from sitenet.model.batch import Batch, collate
 from sitenet.model.sitenet import AttentionBlock, SiteNet
 from tests.real_crystals import crystals, point_set, some_point_sets
 
-needs_kernels = pytest.mark.skipif(fused.library() is None, reason="no C compiler that builds fused.c")
+needs_kernels = pytest.mark.skipif(kernels.library("fused") is None, reason="no C compiler that builds fused.c")
 OPTIONS = {
     "paper": {},
     "one block": {"blocks": 1},
@@ -29,10 +29,10 @@ OPTIONS = {
 
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(fused, "COMPILE", ["no-such-compiler"])
-    fused.library.cache_clear()
+    monkeypatch.setattr(kernels, "COMPILE", ["no-such-compiler"])
+    kernels.library.cache_clear()
     yield
-    fused.library.cache_clear()
+    kernels.library.cache_clear()
 
 
 def network(options: dict[str, object]) -> SiteNet:
@@ -62,18 +62,10 @@ def batch_of_many() -> Batch:
 
 @needs_kernels
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_kernels_agree_with_the_formula_in_float64(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_agree_with_the_formula_in_float64(options: dict[str, object], kernel_calls: list[str]) -> None:
     batch, model = batch_of_many(), network(options)
-    calls: list[str] = []
-    call_kernel = fused._call
-
-    def counted(kernel: str, *arguments: Any) -> None:
-        calls.append(kernel)
-        call_kernel(kernel, *arguments)
-
-    monkeypatch.setattr(fused, "_call", counted)
     predictions, attention, gradients = run(model, batch)
-    assert calls.count("sitenet_backward") == model.settings.blocks + 1  # and the embedding of pairs
+    assert kernel_calls.count("fused_backward") == model.settings.blocks + 1  # and the embedding of pairs
     exact = run(model.double(), collate_like(batch))
     largest = exact[0].abs().max().item()
     torch.testing.assert_close(predictions.double(), exact[0], rtol=0, atol=2e-6 * largest)

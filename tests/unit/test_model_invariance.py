@@ -10,11 +10,12 @@ import torch
 from hypothesis import given, settings
 
 from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
+from sitenet.config.trial import NETWORKS
 from sitenet.data.crystal import Crystal
 from sitenet.features.featurize import featurize
+from sitenet.model import NETWORK_CLASSES
 from sitenet.model.batch import collate
-from sitenet.model.sitenet import SiteNet
+from sitenet.model.network import Network
 from tests.real_crystals import crystals, point_set
 
 IDS = sorted(crystals())[::35]
@@ -22,15 +23,16 @@ crystal_ids = st.sampled_from(IDS)
 sizes = st.sampled_from([1, 50, 100])
 
 
-@pytest.fixture(scope="module")
-def model() -> SiteNet:
+@pytest.fixture(scope="module", params=["sitenet", "sitenet_radial"])
+def model(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(1)
-    return SiteNet(SiteNetSettings()).double()
+    network = NETWORK_CLASSES[request.param](NETWORKS[request.param](), False)
+    return network.double()
 
 
 @settings(max_examples=25, deadline=None)
 @given(crystal_ids, sizes, st.randoms(use_true_random=False))
-def test_order_of_sites(model: SiteNet, crystal_id: str, max_sites: int, random: Random) -> None:
+def test_order_of_sites(model: Network, crystal_id: str, max_sites: int, random: Random) -> None:
     crystal = crystals()[crystal_id]
     order = random.sample(range(len(crystal.atomic_numbers)), len(crystal.atomic_numbers))
     shuffled = replace(crystal, atomic_numbers=crystal.atomic_numbers[order], frac_coords=crystal.frac_coords[order])
@@ -39,13 +41,13 @@ def test_order_of_sites(model: SiteNet, crystal_id: str, max_sites: int, random:
 
 @settings(max_examples=25, deadline=None)
 @given(crystal_ids, sizes, st.tuples(*[st.floats(-2, 2)] * 3))
-def test_choice_of_origin(model: SiteNet, crystal_id: str, max_sites: int, shift: tuple[float, ...]) -> None:
+def test_choice_of_origin(model: Network, crystal_id: str, max_sites: int, shift: tuple[float, ...]) -> None:
     crystal = crystals()[crystal_id]
     shifted = replace(crystal, frac_coords=crystal.frac_coords + np.array(shift))
     assert_same_prediction(model, crystal, shifted, max_sites)
 
 
-def assert_same_prediction(model: SiteNet, one: Crystal, other: Crystal, max_sites: int) -> None:
+def assert_same_prediction(model: Network, one: Crystal, other: Crystal, max_sites: int) -> None:
     feature_settings = FeatureSettings(max_sites=max_sites)
     with torch.no_grad():
         first, second = (model(collate([featurize(c, feature_settings)], torch.float64)) for c in (one, other))
@@ -54,7 +56,7 @@ def assert_same_prediction(model: SiteNet, one: Crystal, other: Crystal, max_sit
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(crystal_ids, sizes), min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_company_and_order_in_a_batch(model: SiteNet, members: list[tuple[str, int]], random: Random) -> None:
+def test_company_and_order_in_a_batch(model: Network, members: list[tuple[str, int]], random: Random) -> None:
     sets = [point_set(*member) for member in members]
     order = random.sample(range(len(sets)), len(sets))
     with torch.no_grad():
@@ -65,7 +67,7 @@ def test_company_and_order_in_a_batch(model: SiteNet, members: list[tuple[str, i
     torch.testing.assert_close(together[order], shuffled, rtol=0, atol=1e-10)
 
 
-def test_crystals_of_1_to_500_sites_in_one_batch(model: SiteNet) -> None:
+def test_crystals_of_1_to_500_sites_in_one_batch(model: Network) -> None:
     sets = [
         point_set("mp-252", 1),
         point_set("mp-24084", 500),

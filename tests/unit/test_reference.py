@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
 from sitenet.features.point_set import PointSet
-from sitenet.model import fused
 from sitenet.model.batch import collate
+from sitenet.model.kernels import library
 from sitenet.model.reference import load_reference_weights, reference_name
 from sitenet.model.sitenet import SiteNet, pair_features
 from tests.real_crystals import point_set
@@ -68,8 +68,8 @@ def test_predictions(
     dtype: torch.dtype, reduced: bool, kernels: bool, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not kernels:
-        monkeypatch.setattr(fused, "library", lambda: None)
-    elif fused.library() is None:
+        monkeypatch.setattr("sitenet.model.kernels.library", lambda name: None)
+    elif library("fused") is None:
         pytest.skip("no C compiler that builds fused.c")
     model = reference_model(dtype)
     with torch.no_grad():

@@ -1,0 +1,35 @@
+/* Vectors of floats and what the kernels do with them. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+enum { LANES = 16 };
+#else
+enum { LANES = 8 };
+#endif
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+static inline vec select_(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
+static inline vec splat(float x) { return x - (vec){}; }
+
+static inline float sum(vec x) {
+    float s = 0;
+    for (int lane = 0; lane < LANES; lane++) s += x[lane];
+    return s;
+}
+
+/* e^x for -87 <= x <= 20 (clamped), relative error 1e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. */
+static inline vec exponential(vec x) {
+    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    x = select_(x < 20.0f, x, splat(20.0f));
+    x = select_(x > -87.0f, x, splat(-87.0f));
+    vec shifted = x * 1.44269504f + magic;
+    vec n = shifted - magic;
+    vec r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    vec p = ((1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f;
+    p = ((p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f) * r * r + r + 1.0f;
+    return (vec)((ivec)p + (((ivec)shifted - (ivec)magic) << 23));
+}

@@ -1,0 +1,198 @@
+"""Site-Net with radial attention: against the dense formula, its kernels, and what must not change it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from sitenet.config.benchmark import Benchmark
+from sitenet.config.models import RadialSiteNetSettings
+from sitenet.errors import UserError
+from sitenet.features.point_set import PointSet
+from sitenet.model import kernels, radial, radial_kernels
+from sitenet.model.batch import Batch, collate
+from sitenet.model.radial import KNOTS, RadialAttention, RadialSiteNet
+from sitenet.model.radial_kernels import Places
+from tests.real_crystals import crystals, point_set, some_point_sets
+
+needs_kernels = pytest.mark.skipif(kernels.library("radial") is None, reason="no C compiler that builds radial.c")
+SMALL: dict[str, Any] = {"width": 16, "hidden_width": 20, "heads": 4, "radial_functions": 6}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "small": SMALL,
+    "one block": {**SMALL, "blocks": 1},
+    "one head": {**SMALL, "heads": 1},
+    "two heads": {**SMALL, "heads": 2, "width": 48},
+    "cut-off": {"cutoff": 4.0},
+    "longer radial functions": {**SMALL, "radial_length": 10.0},
+    "other elemental properties": {**SMALL, "elemental_properties": ("MendeleevNumber", "NpUnfilled")},
+}
+
+
+def network(options: dict[str, Any]) -> RadialSiteNet:
+    torch.manual_seed(0)
+    return RadialSiteNet(RadialSiteNetSettings.model_validate(options))
+
+
+def batch_of_many() -> Batch:
+    """More pairs than one chunk, crystals of 1 to 500 sites."""
+    many = [point_set(crystal_id, 60) for crystal_id in sorted(crystals())[::50]]
+    return collate([point_set("mp-252", 1), *many, point_set("mp-19308", 500), *some_point_sets(100)])
+
+
+def in_float64(batch: Batch) -> Batch:
+    return replace(batch, distances=batch.distances.double())
+
+
+def gradients(model: RadialSiteNet, predictions: Tensor) -> dict[str, Tensor]:
+    model.zero_grad()
+    (predictions * torch.arange(1.0, len(predictions) + 1)).sum().backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def dense_attention(module: RadialAttention, x_PD: Tensor, sites: PointSet, length: float) -> Tensor:
+    """The equations in the docstring of `RadialAttention`, head by head over all pairs of one crystal."""
+    n_sites, (D, H) = len(x_PD), (x_PD.shape[1], module.heads)
+    distances_PS = torch.tensor(sites.distances).reshape(n_sites, -1)
+    far_S = torch.tensor(sites.pair_sites.astype(int))[: distances_PS.shape[1]]
+    u_PS = torch.exp(-distances_PS / length)
+    knots_K = torch.linspace(0, 1, KNOTS, dtype=torch.float64)
+    below_PS = (torch.searchsorted(knots_K, u_PS.contiguous(), right=True) - 1).clamp(max=KNOTS - 2)
+    share_PS1 = ((u_PS - knots_K[below_PS]) * (KNOTS - 1))[:, :, None]
+    table_KF = module.radial()
+    radial_PSF = table_KF[below_PS] * (1 - share_PS1) + table_KF[below_PS + 1] * share_PS1
+    q_PD, k_PD, v_PD = module.project(x_PD).split(D, dim=1)
+    mixed_PD = torch.zeros_like(x_PD)
+    for head in range(H):
+        own = slice(head, None, H)
+        logits_PS = q_PD[:, own] @ k_PD[far_S][:, own].T / (D / H) ** 0.5 + radial_PSF[:, :, D + head]
+        filtered_PSW = (1 + radial_PSF[:, :, :D][:, :, own]) * v_PD[far_S][:, own]
+        mixed_PD[:, own] = torch.einsum("ps,psw->pw", logits_PS.softmax(dim=1), filtered_PSW)
+    return module.out(mixed_PD)
+
+
+@pytest.mark.parametrize("options", [{}, SMALL, {**SMALL, "heads": 1}], ids=["default", "small", "one head"])
+def test_attention_agrees_with_the_dense_formula(options: dict[str, Any]) -> None:
+    model = network(options).double()
+    module = cast(RadialAttention, model.blocks[0].attention)
+    for sites in some_point_sets(30, reduced=False):
+        batch, x_ND = collate([sites], torch.float64), torch.randn(len(sites.atomic_numbers), model.settings.width)
+        length = model.settings.radial_length
+        places = Places.between(KNOTS, torch.exp(-batch.distances / length))
+        mixed_ND, _ = module(x_ND.double(), places, batch)
+        torch.testing.assert_close(mixed_ND, dense_attention(module, x_ND.double(), sites, length), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("max_sites", [1, 50, 100])
+def test_reduction_changes_nothing(max_sites: int) -> None:
+    model = network({}).double()
+    reduced, complete = (model(collate(some_point_sets(max_sites, r), torch.float64)) for r in (True, False))
+    torch.testing.assert_close(reduced, complete, rtol=0, atol=1e-5)
+    one, other = gradients(model, reduced), gradients(model, complete)
+    for name, gradient in one.items():
+        torch.testing.assert_close(gradient, other[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_all_reductions_shorten_the_batch() -> None:
+    reduced, complete = (collate(some_point_sets(50, reduced)) for reduced in (True, False))
+    assert 2 * len(reduced.distances) < len(complete.distances)
+
+
+@needs_kernels
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_kernels_agree_with_the_formula_in_float64(options: dict[str, Any], kernel_calls: list[str]) -> None:
+    batch, model = batch_of_many(), network(options)
+    predictions = model(batch)
+    actual, attention = gradients(model, predictions), model.attention(batch)
+    assert kernel_calls.count("radial_backward") == model.settings.blocks
+    model.double()
+    exact = model(in_float64(batch))
+    assert (predictions - exact).abs().max() < 5e-6 * exact.abs().max().clamp(min=1)
+    for alpha, wanted in zip(attention, model.attention(in_float64(batch)), strict=True):
+        torch.testing.assert_close(alpha.double(), wanted, rtol=0, atol=1e-5)
+    for name, wanted in gradients(model, exact).items():
+        assert (actual[name] - wanted).abs().max() < 1e-4 * wanted.abs().max().clamp(min=1e-2), name
+
+
+@needs_kernels
+def test_results_do_not_depend_on_the_number_of_threads() -> None:
+    """Of the kernels alone: matrix products of torch may differ in the last bits."""
+    batch, threads = batch_of_many(), torch.get_num_threads()
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(batch.n_sites, 128)] * 3 + [(KNOTS, 128), (KNOTS, 8)]
+    inputs = [torch.randn(shape, generator=generator) for shape in shapes]
+    places = Places.between(KNOTS, torch.exp(-batch.distances / 4))
+    outcomes = []
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+            q, k, v, f, b = leaves
+            mixed, alpha = radial_kernels.attend(q, k, v, f, b, places, batch)
+            outcomes.append([mixed, alpha, *torch.autograd.grad(mixed.square().sum(), leaves)])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(one, two) for one, two in zip(*outcomes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("heads", "width", "covered"), [(8, 128, True), (1, 16, True), (3, 48, False), (16, 128, False), (8, 72, False)]
+)
+def test_sizes_that_the_kernels_do_not_cover_take_the_plain_path(heads: int, width: int, covered: bool) -> None:
+    sites = torch.zeros(2, width)
+    assert radial_kernels.usable(heads, sites) == (covered and kernels.library("radial") is not None)
+    assert not radial_kernels.usable(heads, sites.double())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not radial_kernels.usable(heads, sites)
+    assert network({**SMALL, "heads": heads, "width": width})(collate(some_point_sets())).isfinite().all()
+
+
+def test_autocast_to_bfloat16_stays_close() -> None:
+    batch, model = batch_of_many(), network({})
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        predictions = model(batch)
+    exact = model(batch)
+    assert predictions.dtype == torch.float32
+    assert 0 < (predictions - exact).abs().max() < 0.05 * exact.abs().max().clamp(min=1)
+    assert all(gradient.isfinite().all() for gradient in gradients(model, predictions).values())
+
+
+def test_attention_of_a_row_sums_to_one_and_is_zero_beyond_the_cutoff() -> None:
+    batch = collate(some_point_sets(), torch.float64)
+    for alpha in network({"cutoff": 4.0}).double().attention(batch):
+        assert (alpha[batch.distances > 4] == 0).all()
+        assert (alpha[batch.distances <= 4] > 0).all()
+        sums = torch.zeros(batch.n_sites, alpha.shape[1], dtype=torch.float64).index_add(0, batch.pair_i, alpha)
+        torch.testing.assert_close(sums, torch.ones_like(sums))
+
+
+def test_places_are_exact_for_straight_lines_and_at_the_ends() -> None:
+    u = torch.tensor([0.0, 1e-9, 0.3, 0.5, 1 - 1e-7, 1.0], dtype=torch.float64)
+    knots = torch.linspace(0, 1, KNOTS, dtype=torch.float64)[:, None]
+    values = Places.between(KNOTS, u).of(torch.cat([2 * knots + 1, -knots], dim=1))
+    torch.testing.assert_close(values, torch.stack([2 * u + 1, -u], dim=1), rtol=0, atol=1e-12)
+
+
+def test_a_prediction_depends_on_distances_beyond_the_nearest() -> None:
+    sites = point_set("mp-4730", 50)
+    moved = replace(sites, distances=sites.distances * (1 + 0.1 * (sites.distances > 4)))
+    model = network({}).double()
+    near, far = (model(collate([s], torch.float64)) for s in (sites, moved))
+    assert (near - far).abs() > 1e-6
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    grid = [{"model": {"kind": "sitenet_radial", "width": 100, "heads": 8}}]
+    dataset = {"source": "bundled", "name": "mp_dielectric_gap"}
+    with pytest.raises(UserError, match="width 100 is not a multiple of heads 8"):
+        Benchmark({"dataset": dataset, "splits": {"kind": "holdout"}, "grid": grid})
+
+
+def test_the_plain_path_is_the_kernels_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, model = batch_of_many(), network({})
+    fast = model(batch)
+    monkeypatch.setattr(radial_kernels, "usable", lambda *_: False)
+    torch.testing.assert_close(model(batch), fast, rtol=0, atol=1e-5)
+    assert radial.attend is not radial_kernels.attend
