@@ -1,7 +1,7 @@
-"""Site-Net as its authors lay it out: every pair formed, features concatenated, rows padded.
+"""The networks as one would write them down: every pair formed, rows padded to the longest of the batch.
 
-The yardstick of training.py: the same formula and weights as `SiteNet` with the paper's options, without
-pair reduction, shared site parts or fused passes, written with batched torch operations throughout.
+The yardsticks of training.py: the same formulas and weights without pair reduction or kernels, written with batched
+torch operations throughout; Site-Net with its pair features concatenated, as its authors lay it out.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from sitenet.features.point_set import PointSet
+from sitenet.model.radial import KNOTS, Block, RadialSiteNet, pool
+from sitenet.model.radial_kernels import Places
 from sitenet.model.segments import segment_mean
 from sitenet.model.sitenet import BOHR_PER_ANGSTROM, AttentionBlock, Dense, SiteNet
 
@@ -23,6 +25,7 @@ class DenseBatch:
 
     Attributes:
         atomic_numbers: (N,) atomic numbers.
+        site_counts: (N,) ones: every site stands for itself.
         site_crystal: (N,) crystal of each site.
         far_sites: (N, S) primitive site of which each supercell site is a copy.
         pair_features: (N, S, 2) distance in angstrom and log Coulomb interaction.
@@ -31,6 +34,7 @@ class DenseBatch:
     """
 
     atomic_numbers: Tensor
+    site_counts: Tensor
     site_crystal: Tensor
     far_sites: Tensor
     pair_features: Tensor
@@ -51,6 +55,7 @@ def collate_dense(point_sets: Sequence[PointSet]) -> DenseBatch:
     z = np.concatenate([sites.atomic_numbers for sites in point_sets]).astype(np.int64)
     return DenseBatch(
         atomic_numbers=torch.from_numpy(z),
+        site_counts=torch.ones(len(z)),
         site_crystal=torch.from_numpy(np.repeat(np.arange(len(point_sets)), n_sites)),
         far_sites=torch.from_numpy(far),
         pair_features=torch.from_numpy(pair_features(z, far, distances)).float(),
@@ -67,7 +72,7 @@ def pair_features(z: np.ndarray, far: np.ndarray, distances: np.ndarray) -> np.n
     return np.stack([distances, np.log(coulomb + 1e-8).clip(-10, 10)], axis=2)
 
 
-def predict_dense(model: SiteNet, batch: DenseBatch) -> Tensor:
+def predict_sitenet(model: SiteNet, batch: DenseBatch) -> Tensor:
     """(C,) predictions with the weights of `model`, which must have the paper's options."""
     embedding = model.embedding
     assert embedding.element is not None
@@ -85,10 +90,31 @@ def predict_dense(model: SiteNet, batch: DenseBatch) -> Tensor:
         x = block.site_update(mixed.flatten(1))
         levels.append(x)
     sites = model.pre_pool(torch.cat(levels, dim=1))
-    counts = torch.ones(len(sites))
-    pooled = segment_mean(sites, counts, batch.site_crystal, batch.n_crystals)
+    pooled = segment_mean(sites, batch.site_counts, batch.site_crystal, batch.n_crystals)
     return model.scale(model.output(model.post_pool(pooled)).squeeze(1))
 
 
 def _dense(layer: Dense, b: Tensor) -> Tensor:
     return layer.norm(layer.activation(layer.linear(b)))
+
+
+def predict_radial(model: RadialSiteNet, batch: DenseBatch) -> Tensor:
+    """(C,) predictions with the weights of `model`, which must have no cut-off."""
+    x = model.element(batch.atomic_numbers) + model.describe(model.properties[batch.atomic_numbers].float())
+    u = torch.exp(-batch.pair_features[:, :, 0] / model.settings.radial_length)
+    places = Places.between(KNOTS, u.flatten())
+    for block in cast(list[Block], list(model.blocks)):
+        x = x + block.attention.out(_attend(block, x, places, batch))
+        x = x + block.feed_forward(x)
+    pooled = pool(model.norm(x), batch.site_counts, batch.site_crystal, batch.n_crystals)
+    return model.scale(model.read_out(pooled).squeeze(1))
+
+
+def _attend(block: Block, x: Tensor, places: Places, batch: DenseBatch) -> Tensor:
+    width, heads = x.shape[1], block.attention.heads
+    functions = places.of(block.attention.radial()).unflatten(0, batch.real.shape)
+    q, k, v = (part.unflatten(1, (-1, heads)) for part in block.attention.project(block.norm(x)).chunk(3, dim=1))
+    logits = torch.einsum("nwh,nswh->nsh", q, k[batch.far_sites]) / (width / heads) ** 0.5 + functions[:, :, width:]
+    alpha = logits.masked_fill(~batch.real[:, :, None], -torch.inf).softmax(dim=1)
+    filtered = (1 + functions[:, :, :width]).unflatten(2, (-1, heads)) * v[batch.far_sites]
+    return torch.einsum("nsh,nswh->nwh", alpha, filtered).flatten(1)

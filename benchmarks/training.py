@@ -1,11 +1,11 @@
-"""Times one training step of Site-Net against a dense implementation; writes JSON.
+"""Times one training step of each network against a dense implementation; writes JSON.
 
     python benchmarks/training.py --output results/benchmarks/training.json
 
-A step is forward, backward, gradient clipping and AdamW with the paper's options, on bundled crystals. All
+A step is forward, backward, gradient clipping and AdamW with default options, on bundled crystals. All
 engines get the same crystals, weights and threads and take turns in one run. The fastest step of each
 counts, the one least disturbed by other work on the machine. Peak memory is what a step adds to a fresh
-process. Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `sitenet` (as used).
+process. Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `kernels` (as used).
 """
 
 import argparse
@@ -24,39 +24,46 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from dense import collate_dense, predict_dense
+from dense import collate_dense, predict_radial, predict_sitenet
 from torch import Tensor
 
 from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
+from sitenet.config.trial import NETWORKS
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.environment import hardware
 from sitenet.features.featurize import featurize
-from sitenet.model import fused
+from sitenet.model import NETWORK_CLASSES, fused, kernels, radial_kernels
 from sitenet.model.batch import collate
-from sitenet.model.sitenet import SiteNet
+from sitenet.model.network import Network
 
-ENGINES = ("dense", "plain", "sitenet")
+ENGINES = ("dense", "plain", "kernels")
+KERNELS = {"sitenet": ("fused", fused), "sitenet_radial": ("radial", radial_kernels)}
+DENSE: dict[str, Callable[..., Tensor]] = {"sitenet": predict_sitenet, "sitenet_radial": predict_radial}
 
 
 @dataclass(frozen=True)
 class Case:
     """What is timed: `rounds` steps on `crystals` crystals in supercells of up to `max_sites` sites."""
 
+    kind: str
     max_sites: int
     crystals: int
     rounds: int
     threads: int
 
 
+def network(kind: str) -> Network:
+    """A network with default options and reproducible weights."""
+    torch.manual_seed(0)
+    return NETWORK_CLASSES[kind](NETWORKS[kind](), False)
+
+
 class Engine:
     """A network with its optimiser and one way of computing predictions."""
 
-    def __init__(self, name: str):
-        torch.manual_seed(0)
-        self.name = name
-        self.model = SiteNet(SiteNetSettings())
+    def __init__(self, name: str, kind: str):
+        self.name, self.kind, self.model = name, kind, network(kind)
         self.start = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=8.126e-4, amsgrad=True, eps=1e-7, weight_decay=1e-4
@@ -69,7 +76,7 @@ class Engine:
         point_sets = [featurize(crystal, settings) for crystal in crystals]
         if self.name == "dense":
             dense = collate_dense(point_sets)
-            return (lambda: predict_dense(self.model, dense)), dense.real.numel()
+            return (lambda: DENSE[self.kind](self.model, dense)), dense.real.numel()
         batch = collate(point_sets)
         return (lambda: self.model(batch)), len(batch.distances)
 
@@ -78,7 +85,7 @@ class Engine:
         self.model.load_state_dict(self.start)
         plain: AbstractContextManager[Any] = nullcontext()
         if self.name == "plain":
-            plain = patch.object(fused, "usable", return_value=False)
+            plain = patch.object(KERNELS[self.kind][1], "usable", return_value=False)
         with plain:
             began = time.perf_counter()
             loss = (predict() - targets).abs().mean()
@@ -100,7 +107,7 @@ def measure_time(case: Case) -> dict[str, Any]:
     torch.set_num_threads(case.threads)
     crystals = sample(case)
     targets = torch.linspace(0, 5, len(crystals))
-    engines = [Engine(name) for name in ENGINES]
+    engines = [Engine(name, case.kind) for name in ENGINES]
     loaded = {engine.name: engine.load(crystals, case.max_sites) for engine in engines}
     steps: dict[str, list[tuple[float, float]]] = {name: [] for name in ENGINES}
     for _ in range(case.rounds + 1):
@@ -122,7 +129,7 @@ def measure_memory(case: Case, name: str) -> float:
     """Megabytes that steps add to the peak of this process, which must be fresh."""
     torch.set_num_threads(case.threads)
     crystals = sample(case)
-    engine = Engine(name)
+    engine = Engine(name, case.kind)
     warm_up, _ = engine.load(crystals[:1], 1)
     engine.step(warm_up, torch.zeros(1))
     predict, _ = engine.load(crystals, case.max_sites)
@@ -140,12 +147,13 @@ def measure(case: Case) -> dict[str, Any]:
     """All figures of one supercell size."""
     memory = {name: in_fresh_process(measure_memory, case, name) for name in ENGINES}
     return {
+        "model": case.kind,
         "max_sites": case.max_sites,
         "crystals_a_step": case.crystals,
         "rounds": case.rounds,
         **in_fresh_process(measure_time, case),
         "step_memory_mb": memory,
-        "dense_over_sitenet_memory": memory["dense"] / memory["sitenet"],
+        "dense_over_kernels_memory": memory["dense"] / memory["kernels"],
     }
 
 
@@ -155,13 +163,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    cases = [Case(size, n, arguments.rounds, arguments.threads) for size, n in ((100, 128), (500, 32))]
+    sizes = ((100, 128), (500, 32))
+    cases = [Case(kind, size, n, arguments.rounds, arguments.threads) for kind in KERNELS for size, n in sizes]
     report = {
         "hardware": hardware(),
         "threads": arguments.threads,
         "torch": torch.__version__,
-        "compiled_kernels": fused.library() is not None,
-        "parameters": sum(p.numel() for p in SiteNet(SiteNetSettings()).parameters()),
+        "compiled_kernels": all(kernels.library(name) for name, _ in KERNELS.values()),
+        "parameters": {kind: sum(p.numel() for p in network(kind).parameters()) for kind in KERNELS},
         "cases": [measure(case) for case in cases],
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
