@@ -5,7 +5,8 @@
 A step is forward, backward, gradient clipping and AdamW with default options, on bundled crystals. All
 engines get the same crystals, weights and threads and take turns in one run. The fastest step of each
 counts, the one least disturbed by other work on the machine. Peak memory is what a step adds to a fresh
-process. Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `kernels` (as used).
+process. Loading is what it takes to lay the crystals of a step end to end, which a thread does beside the steps.
+Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `kernels` (as used).
 """
 
 import argparse
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -120,9 +122,20 @@ def measure_time(case: Case) -> dict[str, Any]:
         "seconds_a_step": seconds,
         "median_seconds_a_step": {name: median(t for _, t in turns[1:]) for name, turns in steps.items()},
         "speedup_over_dense": {name: seconds["dense"] / value for name, value in seconds.items()},
+        "loading_over_step": loading_seconds(crystals, case.max_sites) / seconds["kernels"],
         "crystals_per_second": {name: case.crystals / value for name, value in seconds.items()},
         "largest_loss_difference": max(losses) - min(losses),
     }
+
+
+def loading_seconds(crystals: list[Crystal], max_sites: int) -> float:
+    """The least time that it took to collate the crystals."""
+    point_sets = [featurize(crystal, FeatureSettings(max_sites=max_sites)) for crystal in crystals]
+    moments = [time.perf_counter()]
+    for _ in range(5):
+        collate(point_sets)
+        moments.append(time.perf_counter())
+    return min(after - before for before, after in pairwise(moments))
 
 
 def measure_memory(case: Case, name: str) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sitenet.config.base import Section
 from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
+from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
 from sitenet.config.training import TrainingSettings
 from sitenet.config.trial import Trial
 from sitenet.data.table import CrystalTable, bundled_path
@@ -29,6 +29,7 @@ NETWORK = SiteNetSettings(
     pooled_width=6,
     head_hidden=(6,),
 )
+RADIAL_NETWORK = RadialSiteNetSettings(blocks=2, heads=2, width=16, hidden_width=8, radial_functions=4)
 RECIPE: dict[str, Any] = {"max_epochs": 3, "batch_pairs": 80, "learning_rate": 1e-2, "ema_decay": 0.9}
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sitenet.config import versions
+from sitenet.config.base import Section
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.predict import predict
@@ -15,7 +16,7 @@ from sitenet.records import RunResult
 from sitenet.training import run
 from sitenet.training.checkpoint import load_best
 from sitenet.training.run import TrainJob, train
-from tests.training_case import Inputs, write_inputs
+from tests.training_case import NETWORK, RADIAL_NETWORK, Inputs, write_inputs
 from tests.unit.test_files import full_disk
 
 
@@ -64,18 +65,20 @@ def tensors(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
 
 
+@pytest.mark.parametrize("network", [NETWORK, RADIAL_NETWORK], ids=["sitenet", "sitenet_radial"])
 @pytest.mark.parametrize("checkpoints", [1, 3, 4])
 def test_a_run_in_pieces_ends_with_the_same_bits(
-    inputs: Inputs, finished: TrainJob, tmp_path: Path, checkpoints: int, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, network: Section, tmp_path: Path, checkpoints: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = replace(inputs.job(tmp_path), checkpoint_seconds=0.0)
-    train_in_pieces(job, checkpoints, monkeypatch)
+    at_once, piecewise = tmp_path / "at_once", tmp_path / "piecewise"
+    train(inputs.job(at_once, network))
+    train_in_pieces(replace(inputs.job(piecewise, network), checkpoint_seconds=0.0), checkpoints, monkeypatch)
     for kind in ("model", "averaged", "best"):
-        whole, pieces = (tensors(folder / "last.pt")[kind] for folder in (finished.folder, tmp_path))
+        whole, pieces = (tensors(folder / "last.pt")[kind] for folder in (at_once, piecewise))
         assert whole.keys() == pieces.keys()
         assert all(torch.equal(whole[name], pieces[name]) for name in whole)
-    assert without_timing(tmp_path) == without_timing(finished.folder)
-    assert RunResult.read(tmp_path / "run.json").cost.restarts > 0
+    assert without_timing(piecewise) == without_timing(at_once)
+    assert RunResult.read(piecewise / "run.json").cost.restarts > 0
 
 
 def test_a_finished_run_restores_its_outputs_without_training(finished: TrainJob) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from sitenet.config.base import Section
 from sitenet.features.store import FeatureStore
 from sitenet.predict import predict
 from sitenet.training.run import train
-from tests.training_case import write_inputs
+from tests.training_case import NETWORK, RADIAL_NETWORK, write_inputs
 
 pytestmark = [
     pytest.mark.gpu,
@@ -18,10 +19,13 @@ pytestmark = [
 ]
 
 
+@pytest.mark.parametrize("network", [NETWORK, RADIAL_NETWORK], ids=["sitenet", "sitenet_radial"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_a_run_ends_on_a_gpu_and_its_network_predicts_alike_on_a_cpu(tmp_path: Path, precision: str) -> None:
+def test_a_run_ends_on_a_gpu_and_its_network_predicts_alike_on_a_cpu(
+    tmp_path: Path, network: Section, precision: str
+) -> None:
     inputs = write_inputs(tmp_path)
-    job = replace(inputs.job(tmp_path / "run", precision=precision), device="cuda")
+    job = replace(inputs.job(tmp_path / "run", network, precision=precision), device="cuda")
     result = train(job)
     assert result.hardware["device"] == torch.cuda.get_device_name()
     store = FeatureStore([inputs.shard])
