@@ -47,7 +47,7 @@ wildcard_constraints:
     fold=r"\d+",
     seed=r"\d+",
     shard=r"\d+",
-    features="(sites[0-9]+|primitive|sphere)-[0-9a-f]{8}",
+    features="(sites[0-9]+|sphere[0-9.]+|primitive)-[0-9a-f]{8}",
 
 
 @cache

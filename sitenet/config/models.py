@@ -144,7 +144,7 @@ class RadialSiteNetSettings(Section):
     heads: Annotated[int, Field(ge=1, le=64)] = 8
     width: Width = 128
     hidden_width: Width = 256
-    radial_functions: Annotated[int, Field(ge=2, le=256)] = 32
+    radial_functions: Annotated[int, Field(ge=2, le=64)] = 32  # more would be too narrow for the table's knots
     radial_length: Annotated[float, Field(gt=0)] = 4.0
     elemental_properties: Annotated[tuple[ElementalProperty, ...], Field(min_length=1)] = PAPER_PROPERTIES
     cutoff: Annotated[float, Field(gt=0)] | None = None

@@ -68,10 +68,7 @@ class Trial:
     @cached_property
     def feature_id(self) -> str:
         """Folder name of the trial's feature set: readable size, then a hash of what is not default."""
-        size = f"sites{self.features.max_sites}" if self.features.supercell else "primitive"
-        if self.features.radius is not None:
-            size = "sphere"
-        return f"{size}-{short_hash(self.features.model_dump(mode='json', exclude_defaults=True))}"
+        return f"{self.features.size}-{short_hash(self.features.model_dump(mode='json', exclude_defaults=True))}"
 
     @cached_property
     def nested(self) -> dict[str, dict[str, Any]]:

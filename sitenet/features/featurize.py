@@ -1,4 +1,4 @@
-"""From a crystal to its point set: primitive cell, supercell, distances, reduction."""
+"""From a crystal to its point set: primitive cell, supercell or sphere, distances, reduction."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from sitenet.features.supercell import supercell_matrix, translations
 MIN_DISTANCE = 0.5
 # The P x P distances of one crystal must fit in memory, and counts in 16 bits.
 MAX_PRIMITIVE_SITES = 2000
+# More than rounding errors, less than two shells differ: what a radius adds so that it divides none.
+SHELL_MARGIN = 1e-6
 
 
 def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
@@ -32,10 +34,10 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
         BadCrystal: Empty, not finite, without volume, an unknown element, overlapping atoms or too large;
             the message is the reason.
     """
-    cell, distances = seen_distances(crystal, settings)
+    cell, distances = neighbour_distances(crystal, settings)
     if settings.distance_tolerance == 0:
         return _all_pairs(cell, distances, _limit(settings))
-    return _reduced_pairs(cell, distances, settings.distance_tolerance, _limit(settings))
+    return _reduced_pairs(cell, distances, settings)
 
 
 def expand_attention(
@@ -49,10 +51,10 @@ def expand_attention(
         attention: (E, H) weights of the pairs of `featurize(crystal, settings)`; they sum to 1 over each row.
 
     Returns:
-        (P, S, H) weights of all pairs in the order of `seen_distances`, which is pymatgen's for a supercell;
+        (P, S, H) weights of all pairs in the order of `neighbour_distances`, which is pymatgen's for a supercell;
         they sum to 1 over S, and padding has 0.
     """
-    cell, distances = seen_distances(crystal, settings)
+    cell, distances = neighbour_distances(crystal, settings)
     shape, limit = (len(distances), -1, attention.shape[1]), _limit(settings)
     if settings.distance_tolerance == 0:
         weights = np.zeros((distances.size, attention.shape[1]))
@@ -60,20 +62,20 @@ def expand_attention(
         return weights.reshape(shape)
     reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
     weights = np.zeros((len(reduction.pair_counts), attention.shape[1]))
-    weights[reduction.within(limit)] = attention
+    weights[reduction.pair_distances <= limit] = attention
     return (weights / reduction.pair_counts[:, None])[reduction.pair_index].reshape(shape)
 
 
 def _limit(settings: FeatureSettings) -> float:
     """Distance beyond which there are no pairs, only padding and sites of an incomplete shell."""
-    return np.inf if settings.radius is None else settings.radius
+    return np.inf if settings.radius is None else settings.radius + SHELL_MARGIN
 
 
-def seen_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
+def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
     """The primitive cell and its (P, P, n_images) distances to the sites that it sees, in angstrom.
 
-    They are minimum-image distances in the supercell, or those within the radius and a little more, padded: so
-    no rounding error divides a shell.
+    They are minimum-image distances in the supercell, or those within the radius and a little more, so that no
+    rounding error divides a shell, padded with what is farther.
 
     Raises:
         BadCrystal: The crystal cannot be used; the message is the reason.
@@ -83,8 +85,10 @@ def seen_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal
     n_sites = len(cell.atomic_numbers)
     if n_sites > MAX_PRIMITIVE_SITES:
         raise BadCrystal(f"too large: {n_sites} primitive sites, the limit is {MAX_PRIMITIVE_SITES}")
+    _check_lattice(cell)
     if settings.radius is not None:
-        distances = sphere_distances(cell.lattice, cell.frac_coords, settings.radius + settings.distance_tolerance)
+        reach = _limit(settings) + settings.distance_tolerance
+        distances = sphere_distances(cell.lattice, cell.frac_coords, reach)
     else:
         matrix = np.eye(3, dtype=np.int64)
         if settings.supercell:
@@ -94,11 +98,14 @@ def seen_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal
     return cell, distances
 
 
-def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
+def _check_lattice(cell: Crystal) -> None:
     # A site may also meet its own copy in the next cell, which is no pair of a supercell of one cell.
     shortest_shift = np.linalg.norm(relevant_vectors(cell.lattice), axis=1).min()
     if shortest_shift < MIN_DISTANCE:
         raise BadCrystal(f"overlapping atoms: the lattice repeats after {shortest_shift:.3f} angstrom")
+
+
+def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
     close = distances < MIN_DISTANCE
     if np.count_nonzero(close) > len(distances):
         i, j = next((i, j) for i, j, _ in np.argwhere(close) if i != j)
@@ -124,18 +131,18 @@ def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float) -> P
     )
 
 
-def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], tolerance: float, limit: float) -> PointSet:
-    reduction = reduce_pairs(cell.atomic_numbers, distances, tolerance)
-    seen = reduction.within(limit)
-    rows, pair_sites, clusters = (ends[seen] for ends in reduction.pair_ends)
+def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: FeatureSettings) -> PointSet:
+    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
+    seen = reduction.pair_distances <= _limit(settings)
+    rows, pair_sites, _ = reduction.pair_ends
     return PointSet(
         id=cell.id,
         n_images=distances.shape[2],
         site_class=reduction.site_class,
         atomic_numbers=cell.atomic_numbers[reduction.first_sites],
         site_counts=np.bincount(reduction.site_class),
-        row_counts=np.bincount(rows),
-        pair_sites=pair_sites,
+        row_counts=np.bincount(rows[seen]),
+        pair_sites=pair_sites[seen],
         pair_counts=reduction.pair_counts[seen],
-        distances=reduction.cluster_distances[clusters],
+        distances=reduction.pair_distances[seen],
     )

@@ -6,10 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sitenet.data.crystal import BadCrystal
+
 # Relative margin within which a vector counts as no longer than its neighbour; it makes the loops below end
 # and shifts distances by less than 1e-11 of the cell.
 _MARGIN = 1e-12
 PADDING = 1e6  # angstrom, more than any radius: where a row of distances has fewer entries than the longest
+# With a radius: counts in 16 bits, and distances that fit in memory several times over.
+MAX_SEEN, MAX_PAIRS = 2**16 - 1, 20_000_000
 
 
 def relevant_vectors(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,20 +137,25 @@ def sphere_distances(
         radius: Longest distance, in angstrom.
 
     Returns:
-        (P, P, n_images) distances in angstrom in no particular order; where j has fewer than n_images images
-        within the radius, the rest is `PADDING`.
+        (P, P, n_images) distances in angstrom; where j has fewer than n_images images within the radius, the
+        rest is `PADDING`.
+
+    Raises:
+        BadCrystal: More pairs than memory or the feature store can hold.
     """
     basis = relevant_vectors(lattice)[:3]
     sites = frac_coords @ lattice @ np.linalg.inv(basis)
     reach = radius * np.linalg.norm(np.linalg.inv(basis), axis=0)
-    n_images = _images_within(sites, basis, reach, radius, np.empty((0, 0, 0))).max()
+    n_images = int(_list_images(sites, basis, reach, radius, np.empty((0, 0, 0))).max())
+    if n_images * len(sites) > MAX_SEEN or n_images * len(sites) ** 2 > MAX_PAIRS:
+        raise BadCrystal(f"too large: up to {n_images * len(sites):,} sites within {radius:g} angstrom of a site")
     distances = np.full((len(sites), len(sites), n_images), PADDING)
-    _images_within(sites, basis, reach, radius, distances)
+    _list_images(sites, basis, reach, radius, distances)
     return distances
 
 
 @njit(cache=True)
-def _images_within(
+def _list_images(
     sites: NDArray[np.float64],
     basis: NDArray[np.float64],
     reach: NDArray[np.float64],
@@ -160,14 +169,16 @@ def _images_within(
     counts = np.zeros((len(sites), len(sites)), dtype=np.int64)
     for i in range(len(sites)):
         for j in range(len(sites)):
-            a, b, c = sites[j] - sites[i]
+            a, b, c = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1], sites[j, 2] - sites[i, 2]
             for u in range(math.ceil(-reach[0] - a), math.floor(reach[0] - a) + 1):
                 for v in range(math.ceil(-reach[1] - b), math.floor(reach[1] - b) + 1):
                     for w in range(math.ceil(-reach[2] - c), math.floor(reach[2] - c) + 1):
-                        x, y, z = (a + u) * basis[0] + (b + v) * basis[1] + (c + w) * basis[2]
-                        distance = math.sqrt(x * x + y * y + z * z)
-                        if distance <= radius:
+                        x = (a + u) * basis[0, 0] + (b + v) * basis[1, 0] + (c + w) * basis[2, 0]
+                        y = (a + u) * basis[0, 1] + (b + v) * basis[1, 1] + (c + w) * basis[2, 1]
+                        z = (a + u) * basis[0, 2] + (b + v) * basis[1, 2] + (c + w) * basis[2, 2]
+                        square = x * x + y * y + z * z
+                        if square <= radius * radius:
                             if distances.size:
-                                distances[i, j, counts[i, j]] = distance
+                                distances[i, j, counts[i, j]] = math.sqrt(square)
                             counts[i, j] += 1
     return counts

@@ -1,6 +1,7 @@
 """Lossless pair reduction: sites with indistinguishable surroundings, and pairs with equal distances."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -27,15 +28,16 @@ class Reduction:
     keys: NDArray[np.int64]
     pair_counts: NDArray[np.int64]
 
-    @property
+    @cached_property
     def pair_ends(self) -> tuple[NDArray[np.integer], ...]:
         """The (E,) class, class at the far end and distance cluster of each reduced pair."""
         n_classes = len(self.first_sites)
         return np.unravel_index(self.keys, (n_classes, n_classes, len(self.cluster_distances)))
 
-    def within(self, limit: float) -> NDArray[np.bool_]:
-        """(E,) whether each reduced pair is no longer than `limit`, in angstrom."""
-        return self.cluster_distances[self.pair_ends[2]] <= limit
+    @cached_property
+    def pair_distances(self) -> NDArray[np.float64]:
+        """(E,) distance of each reduced pair, in angstrom."""
+        return self.cluster_distances[self.pair_ends[2]]
 
     @property
     def pair_index(self) -> NDArray[np.int64]:

@@ -37,7 +37,8 @@ def library(name: str) -> ctypes.CDLL | None:
             _compile(source, target)
         return ctypes.CDLL(str(target))
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        log.warning("no compiled kernels, using the slower plain torch path: %s", error)
+        said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().partition("\n")[0]
+        log.warning("no compiled kernels, using the slower plain torch path: %s", said or error)
         return None
 
 
@@ -62,7 +63,7 @@ def call(kernel: str, argument: ctypes.Structure, arrays: Mapping[str, Tensor]) 
     """Calls `<name>_<kernel>` of `<name>.c` with its block of arguments, completed by the places of arrays."""
     compiled = library(kernel.partition("_")[0])
     assert compiled is not None
-    assert all(array.is_contiguous() for array in arrays.values())
+    assert all(array.is_contiguous() and array.dtype in (torch.float32, torch.int64) for array in arrays.values())
     for name, array in arrays.items():
         setattr(argument, name, array.data_ptr())
     getattr(compiled, kernel)(ctypes.byref(argument))

@@ -9,7 +9,7 @@
 
 #include "vectors.h"
 
-enum { STRIDE = 16 }; /* of logits and weights, in floats: a head's number repeated */
+enum { STRIDE = 16 }; /* floats between the weights of pairs, each head's repeated; LANES in kernels.py */
 
 typedef struct {
     int64_t threads, chunks, heads, width, knots;
@@ -17,7 +17,7 @@ typedef struct {
     const int64_t *row_starts;   /* (N + 1) first pair of each site class */
     const int64_t *far_sites;    /* (E) */
     const int64_t *knot;         /* (E) knot below each pair's place in the table */
-    const float *share;          /* (E) its distance to that knot, in units of the spacing */
+    const float *fraction;       /* (E) its distance to that knot, in units of the spacing */
     const float *log_counts;     /* (E) logarithm of the copies of each pair */
     const float *query, *key, *value; /* (N, width), logits' scale in the query */
     const float *table;          /* (knots, width + STRIDE) filter of the values | bias of the logits */
@@ -49,7 +49,7 @@ INLINE void forward_row(const Block *b, int64_t row, const int64_t n, int64_t he
         const float *low = b->table + b->knot[q] * stride + b->width;
         vec logit = {}, bias = *(const vec *)low, above = *(const vec *)(low + stride);
         for (int64_t k = 0; k < n; k++) logit += query[k] * key[k];
-        logit = sum_heads(logit, heads) + bias + b->share[q] * (above - bias) + b->log_counts[q];
+        logit = sum_heads(logit, heads) + bias + b->fraction[q] * (above - bias) + b->log_counts[q];
         *(vec *)(b->alpha + q * STRIDE) = logit;
         highest = select_(logit > highest, logit, highest);
     }
@@ -58,10 +58,11 @@ INLINE void forward_row(const Block *b, int64_t row, const int64_t n, int64_t he
         const vec *value = (const vec *)(b->value + b->far_sites[q] * b->width);
         const vec *low = (const vec *)(b->table + b->knot[q] * stride);
         const vec *high = (const vec *)((const float *)low + stride);
-        vec *alpha = (vec *)(b->alpha + q * STRIDE), weight = exponential(*alpha - highest);
+        vec *alpha = (vec *)(b->alpha + q * STRIDE), below = *alpha - highest;
+        vec weight = exponential(below) + (below - below); /* not a number where the logit is none */
         *alpha = weight;
         total += weight;
-        for (int64_t k = 0; k < n; k++) mixed[k] += weight * value[k] * (low[k] + b->share[q] * (high[k] - low[k]));
+        for (int64_t k = 0; k < n; k++) mixed[k] += weight * value[k] * (low[k] + b->fraction[q] * (high[k] - low[k]));
     }
     vec scale = 1.0f / total;
     for (int64_t k = 0; k < n; k++) ((vec *)(b->mixed + row * b->width))[k] = mixed[k] * scale;
@@ -84,23 +85,23 @@ INLINE void backward_row(const Block *b, float *d_table, int64_t row, const int6
         vec *d_key = (vec *)(b->d_key + far), *d_value = (vec *)(b->d_value + far);
         vec *d_low = (vec *)(d_table + place), *d_high = (vec *)(d_table + place + stride);
         const vec alpha = *(const vec *)(b->alpha + q * STRIDE);
-        const float share = b->share[q];
+        const float fraction = b->fraction[q];
         vec d_logit = {};
         for (int64_t k = 0; k < n; k++) {
-            filter[k] = low[k] + share * (high[k] - low[k]);
+            filter[k] = low[k] + fraction * (high[k] - low[k]);
             d_logit += d_mixed[k] * (value[k] * filter[k]);
         }
         d_logit = alpha * (sum_heads(d_logit, heads) - d_total);
         for (int64_t k = 0; k < n; k++) {
             vec weighted = alpha * d_mixed[k], d_filter = weighted * value[k];
             d_value[k] += weighted * filter[k];
-            d_high[k] += share * d_filter;
-            d_low[k] += d_filter - share * d_filter;
+            d_high[k] += fraction * d_filter;
+            d_low[k] += d_filter - fraction * d_filter;
             d_query[k] += d_logit * key[k];
             d_key[k] += d_logit * query[k];
         }
-        *(vec *)((float *)d_high + b->width) += share * d_logit;
-        *(vec *)((float *)d_low + b->width) += d_logit - share * d_logit;
+        *(vec *)((float *)d_high + b->width) += fraction * d_logit;
+        *(vec *)((float *)d_low + b->width) += d_logit - fraction * d_logit;
     }
     for (int64_t k = 0; k < n; k++) ((vec *)(b->d_query + row * b->width))[k] = d_query[k];
 }

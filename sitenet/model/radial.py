@@ -1,7 +1,7 @@
 r"""Site-Net with radial attention: the same point sets and global attention, with far less work on pairs.
 
-The paper's block sends every pair through multilayer maps (sitenet.py). Here all learnt maps act on sites, and a
-pair contributes two functions of its distance d_ij alone: one biases its attention logit, as in Graphormer
+The paper's block sends every pair through multilayer maps (sitenet.py). Here learnt maps act on sites, and a
+pair contributes two learnt functions of its distance d_ij alone: one biases its attention logit, as in Graphormer
 (Ying et al., NeurIPS 2021, arXiv:2106.05234), one filters the features that attention sums, as in SchNet
 (Schuett et al., NeurIPS 2017, arXiv:1706.08566). What a site is and how far it is away still decide together how
 much it matters. Site-Net's reductions apply unchanged: site classes, and pairs with a multiplicity m_ij.

@@ -16,10 +16,10 @@ from sitenet.model.batch import Batch
 from sitenet.model.kernels import LANES
 
 # Few chunks, as each has a gradient of the whole table; enough of them to keep some threads evenly busy.
-CHUNK_PAIRS, MAX_CHUNKS = 512, 12
+CHUNK_PAIRS, MAX_CHUNKS = 512, 32
 MOST_HEADS = 8  # the lanes of the shortest vectors
 SIZES = ("threads", "chunks", "heads", "width", "knots")
-INPUTS = ("chunk_rows", "row_starts", "far_sites", "knot", "share", "log_counts", "query", "key", "value", "table")
+INPUTS = ("chunk_rows", "row_starts", "far_sites", "knot", "fraction", "log_counts", "query", "key", "value", "table")
 RESULTS = ("alpha", "mixed")
 GRADIENTS = ("d_mixed", "d_query", "d_key", "d_value", "d_table")
 
@@ -39,22 +39,23 @@ class Places:
 
     Attributes:
         knots: (E,) the knot below.
-        shares: (E,) distance to it in units of the spacing, 0 to 1.
+        fractions: (E,) distance to it in units of the spacing, 0 to 1.
     """
 
     knots: Tensor
-    shares: Tensor
+    fractions: Tensor
 
     @classmethod
     def between(cls, n_knots: int, u_E: Tensor) -> Self:
         """Places of numbers between 0 and 1 among `n_knots` equidistant knots from 0 to 1."""
         scaled_E = u_E * (n_knots - 1)
-        knots_E = scaled_E.long().clamp(max=n_knots - 2)
+        # Whatever a distance is, the kernels must not read beyond the table; NaN goes on in the fraction.
+        knots_E = scaled_E.long().clamp(0, n_knots - 2)
         return cls(knots_E, scaled_E - knots_E)
 
     def of(self, table_KF: Tensor) -> Tensor:
         """(E, F) functions tabulated at the knots, linear in between."""
-        return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.shares[:, None].to(table_KF.dtype))
+        return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.fractions[:, None].to(table_KF.dtype))
 
 
 def usable(heads: int, q_ND: Tensor) -> bool:
@@ -88,7 +89,7 @@ class _RadialAttention(torch.autograd.Function):
             "row_starts": batch.row_starts,
             "far_sites": batch.pair_j,
             "knot": places.knots,
-            "share": places.shares,
+            "fraction": places.fractions.to(q_ND.dtype),
             "log_counts": batch.pair_counts.to(q_ND.dtype).log(),
             "query": q_ND.contiguous(),
             "key": k_ND.contiguous(),

@@ -118,7 +118,7 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
         UserError: The checkpoint is unreadable, or holds unfinished work of another run, data set or version.
     """
     metadata, tensors = _load(path)
-    found, wanted = metadata["description"], description.model_dump(mode="json")
+    found, wanted = _with_new_settings(metadata["description"]), description.model_dump(mode="json")
     differing = [name for name in wanted if name != "packages" and found.get(name) != wanted[name]]
     if differing:
         name = differing[0]
@@ -132,6 +132,14 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
     if not trainer.finished:
         return description
     return description.model_copy(update={"packages": found["packages"]})
+
+
+def _with_new_settings(found: dict[str, Any]) -> dict[str, Any]:
+    """A stored description with the settings that have come since, which stood at their defaults."""
+    try:
+        return found | {"settings": RunDescription.model_validate(found).trial.settings}
+    except (UserError, ValueError):
+        return found
 
 
 def _differences(there: Any, here: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from pymatgen.io.vasp import Poscar
 
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
-from sitenet.features.featurize import seen_distances
+from sitenet.features.featurize import neighbour_distances
 from sitenet.features.store import FeatureStore
 from sitenet.predict import predict
 from sitenet.training.run import train
@@ -75,7 +75,7 @@ def test_attention_covers_the_supercell(best: Path, folder: Path) -> None:
         blocks = range(1, NETWORK.blocks + 1)
         assert set(maps) == {f"{name}/block{block}" for name in NAMES[:2] for block in blocks}
         for name, crystal in zip(NAMES[:2], REAL, strict=False):
-            _, distances = seen_distances(crystal, FEATURES)
+            _, distances = neighbour_distances(crystal, FEATURES)
             for block in blocks:
                 weights = maps[f"{name}/block{block}"]
                 assert weights.shape == (len(distances), distances[0].size, NETWORK.heads)

@@ -94,10 +94,8 @@ def test_a_finished_run_keeps_the_versions_that_trained_it(
     finished: TrainJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = copy_of(finished, tmp_path, finished=True)
-    content = tensors(tmp_path / "last.pt")
-    metadata = json.loads(content["metadata"])
-    then = metadata["description"]["packages"] = {"sitenet": "0.0.1", "torch": "1.0.0"}
-    torch.save(content | {"metadata": json.dumps(metadata)}, tmp_path / "last.pt")
+    then = {"sitenet": "0.0.1", "torch": "1.0.0"}
+    edit_description(tmp_path / "last.pt", packages=then)
     caplog.set_level("INFO", "sitenet")
     for _ in range(2):
         assert train(job).versions == then
@@ -147,6 +145,23 @@ def copy_of(job: TrainJob, folder: Path, finished: bool = False) -> TrainJob:
     content["metadata"] = json.dumps(json.loads(content["metadata"]) | {"finished": finished})
     torch.save(content, folder / "last.pt")
     return replace(job, folder=folder)
+
+
+def edit_description(path: Path, **changes: Any) -> None:
+    content = tensors(path)
+    metadata = json.loads(content["metadata"])
+    metadata["description"] |= changes
+    torch.save(content | {"metadata": json.dumps(metadata)}, path)
+
+
+def test_a_setting_that_came_later_stood_at_its_default(finished: TrainJob, tmp_path: Path) -> None:
+    job = copy_of(finished, tmp_path)
+    older = {name: value for name, value in job.trial.settings.items() if name != "features.radius"}
+    edit_description(tmp_path / "last.pt", settings=older)
+    assert train(job).epochs == 3
+    edit_description(copy_of(finished, tmp_path).folder / "last.pt", settings=older | {"features.radius": 5.0})
+    with pytest.raises(UserError, match=r"belongs to another run \(settings: {'features.radius': 5.0} there"):
+        train(job)
 
 
 def test_checkpoint_of_another_data_set_is_refused(finished: TrainJob, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Site-Net with radial attention: against the dense formula, its kernels, and what must not change it."""
 
+import platform
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -8,14 +11,17 @@ import torch
 from torch import Tensor
 
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.features import FeatureSettings
 from sitenet.config.models import RadialSiteNetSettings
+from sitenet.config.trial import NETWORKS
 from sitenet.errors import UserError
+from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
-from sitenet.model import kernels, radial, radial_kernels
+from sitenet.model import NETWORK_CLASSES, kernels, radial_kernels
 from sitenet.model.batch import Batch, collate
 from sitenet.model.radial import KNOTS, RadialAttention, RadialSiteNet
 from sitenet.model.radial_kernels import Places
-from tests.real_crystals import crystals, point_set, some_point_sets
+from tests.real_crystals import SOME_IDS, crystals, point_set, some_point_sets
 
 needs_kernels = pytest.mark.skipif(kernels.library("radial") is None, reason="no C compiler that builds radial.c")
 SMALL: dict[str, Any] = {"width": 16, "hidden_width": 20, "heads": 4, "radial_functions": 6}
@@ -100,20 +106,44 @@ def test_all_reductions_shorten_the_batch() -> None:
     assert 2 * len(reduced.distances) < len(complete.distances)
 
 
+def assert_kernels_agree(model: RadialSiteNet, kernel_calls: list[str]) -> None:
+    """The attention of a block against the formula in float64, forward and backward.
+
+    Of the block alone: where two sites are about equally high, rounding decides which one pooling takes.
+    """
+    batch = model.within_cutoff(batch_of_many())
+    module = cast(RadialAttention, model.blocks[0].attention)
+    x_ND = torch.randn(batch.n_sites, model.settings.width)
+    fast = attended(module, x_ND, batch, model.settings.radial_length)
+    assert kernel_calls == ["radial_forward", "radial_backward"]
+    exact = attended(module.double(), x_ND.double(), in_float64(batch), model.settings.radial_length)
+    for actual, wanted in zip(fast, exact, strict=True):
+        assert (actual - wanted).abs().max() < 1e-5 * wanted.abs().max().clamp(min=1e-2)
+
+
+def attended(module: RadialAttention, x_ND: Tensor, batch: Batch, length: float) -> list[Tensor]:
+    """Outputs, and gradients of the sites and all parameters."""
+    x_ND = x_ND.clone().requires_grad_()
+    mixed_ND, alpha_EH = module(x_ND, Places.between(KNOTS, torch.exp(-batch.distances / length)), batch)
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.randn(mixed_ND.shape, generator=generator, dtype=torch.float64).to(mixed_ND.dtype)
+    return [mixed_ND, alpha_EH, *torch.autograd.grad((mixed_ND * weights).sum(), [x_ND, *module.parameters()])]
+
+
 @needs_kernels
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_kernels_agree_with_the_formula_in_float64(options: dict[str, Any], kernel_calls: list[str]) -> None:
-    batch, model = batch_of_many(), network(options)
+    assert_kernels_agree(network(options), kernel_calls)
+
+
+@needs_kernels
+def test_every_block_goes_through_the_kernels(kernel_calls: list[str]) -> None:
+    batch, model = batch_of_many(), network({})
     predictions = model(batch)
-    actual, attention = gradients(model, predictions), model.attention(batch)
-    assert kernel_calls.count("radial_backward") == model.settings.blocks
-    model.double()
-    exact = model(in_float64(batch))
-    assert (predictions - exact).abs().max() < 5e-6 * exact.abs().max().clamp(min=1)
-    for alpha, wanted in zip(attention, model.attention(in_float64(batch)), strict=True):
-        torch.testing.assert_close(alpha.double(), wanted, rtol=0, atol=1e-5)
-    for name, wanted in gradients(model, exact).items():
-        assert (actual[name] - wanted).abs().max() < 1e-4 * wanted.abs().max().clamp(min=1e-2), name
+    gradients(model, predictions)
+    assert kernel_calls == ["radial_forward"] * 4 + ["radial_backward"] * 4
+    exact = model.double()(in_float64(batch))
+    torch.testing.assert_close(predictions.double(), exact, rtol=0, atol=1e-5)
 
 
 @needs_kernels
@@ -190,9 +220,51 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
         Benchmark({"dataset": dataset, "splits": {"kind": "holdout"}, "grid": grid})
 
 
-def test_the_plain_path_is_the_kernels_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch, model = batch_of_many(), network({})
-    fast = model(batch)
-    monkeypatch.setattr(radial_kernels, "usable", lambda *_: False)
-    torch.testing.assert_close(model(batch), fast, rtol=0, atol=1e-5)
-    assert radial.attend is not radial_kernels.attend
+@pytest.mark.parametrize("kernel_path", [pytest.param(True, marks=needs_kernels), False])
+def test_what_is_not_a_number_stays_so(kernel_path: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged distance or an overflow must end in a loss that is not finite, never in a silent number."""
+    if not kernel_path:
+        monkeypatch.setattr(radial_kernels, "usable", lambda *_: False)
+    batch, model = collate(some_point_sets()), network({})
+    damaged = batch.distances.clone()
+    damaged[1] = torch.nan
+    assert model(replace(batch, distances=damaged)).isnan().tolist() == [True] + 4 * [False]
+    with torch.no_grad():
+        cast(RadialAttention, model.blocks[0].attention).project.weight.mul_(1e30)
+    assert not model(batch).isfinite().any()
+
+
+@pytest.fixture
+def short_vectors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Kernels as they are compiled for processors without AVX-512."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "COMPILE", [*kernels.COMPILE, "-mno-avx512f"])
+    kernels.library.cache_clear()
+    yield
+    kernels.library.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the option of the compiler is for x86-64")
+@needs_kernels
+def test_short_vectors_agree_with_the_formula(short_vectors: None, kernel_calls: list[str]) -> None:
+    assert_kernels_agree(network({}), kernel_calls)
+
+
+@pytest.mark.parametrize("kind", ["sitenet", "sitenet_radial"])
+def test_reduction_changes_nothing_within_a_radius(kind: str) -> None:
+    torch.manual_seed(0)
+    model = NETWORK_CLASSES[kind](NETWORKS[kind](), False).double()
+    predictions = []
+    for tolerance in (1e-4, 0):
+        features = FeatureSettings(radius=5.0, distance_tolerance=tolerance)
+        point_sets = [featurize(crystals()[id_], features) for id_ in SOME_IDS]
+        predictions.append(model(collate(point_sets, torch.float64)))
+    torch.testing.assert_close(predictions[0], predictions[1], rtol=0, atol=1e-5)
+
+
+def test_a_site_that_sees_only_itself() -> None:
+    batch = collate(some_point_sets())
+    model = network({"cutoff": 0.1})
+    assert model(batch).isfinite().all()
+    for alpha in model.attention(batch):
+        assert ((alpha == 1) == (batch.distances == 0)[:, None]).all()
