@@ -23,6 +23,7 @@ rule train:
     resources:
         mem_mb=growing(3000),
         runtime=growing(24 * 60),
+        checkpoint_seconds=20,
     params:
         dataset=plan.name,
         settings=lambda wildcards: plan.networks[wildcards.trial].nested,

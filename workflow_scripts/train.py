@@ -35,6 +35,7 @@ def main(snakemake: Any) -> None:
         data_checksum=data.structures_sha256,
         threads=snakemake.threads,
         device=allotted_device(snakemake.resources),
+        checkpoint_seconds=snakemake.resources.checkpoint_seconds,
     )
     tracking = Follow(
         settings=TrackingSettings(**snakemake.config["tracking"]),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 CPUS = 2
@@ -103,10 +104,12 @@ class Cluster:
         self._end("slurmd")
 
     def stop(self) -> None:
-        """Cancels all jobs and ends the daemons."""
-        self._call("scancel", "--user", "root")
-        self._wait("jobs to end", lambda: not self._call("squeue", "--noheader"))
-        for daemon in ("slurmd", "slurmctld", "munge"):
+        """Cancels all jobs of this cluster and ends its daemons, and nothing else."""
+        with suppress(TimeoutError):
+            if self._pid("slurmctld") and not self._pid("slurmd"):
+                self.start_node()  # it alone ends the jobs of a node that is down
+            self.cancel_all()
+        for daemon in ("slurmd", "slurmctld", "munged"):
             self._end(daemon)
 
     def node_state(self) -> str:
@@ -121,9 +124,10 @@ class Cluster:
         """Cancels one job, as its user would."""
         self._run("scancel", job)
 
-    def signal(self, job: str, name: str) -> None:
-        """Sends a signal to every process of a job."""
-        self._run("scancel", f"--signal={name}", "--full", job)
+    def cancel_all(self) -> None:
+        """Cancels all jobs and waits until they have ended."""
+        self._call("scancel", "--user", "root")
+        self._wait("jobs to end", lambda: not self._call("squeue", "--noheader"))
 
     def state(self, job: str) -> str:
         """Last state of a job, "TIMEOUT" for example."""
@@ -159,11 +163,11 @@ class Cluster:
             option: self.folder / f"munge.{suffix}"
             for option, suffix in [
                 ("socket", "socket"),
-                ("pid-file", "pid"),
                 ("log-file", "log"),
                 ("seed-file", "seed"),
             ]
         }
+        files["pid-file"] = self.folder / "munged.pid"
         self._run("munged", "--force", *(f"--{option}={path}" for option, path in files.items()))
 
     def _run(self, *command: str) -> None:
@@ -175,12 +179,19 @@ class Cluster:
         return run.stdout.strip()
 
     def _end(self, daemon: str) -> None:
-        file = self.folder / f"{daemon}.pid"
-        if not file.exists():
-            return
-        pid = int(file.read_text())
-        os.kill(pid, signal.SIGTERM)
-        self._wait(f"{daemon} to end", lambda: not Path(f"/proc/{pid}").exists())
+        pid = self._pid(daemon)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            self._wait(f"{daemon} to end", lambda: not self._pid(daemon))
+
+    def _pid(self, daemon: str) -> int | None:
+        """The daemon's process, None where it has ended, even if another program has got its number since."""
+        try:
+            pid = int((self.folder / f"{daemon}.pid").read_text())
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return None
+        return pid if status.startswith(f"Name:\t{daemon}\n") and "State:\tZ" not in status else None
 
     @staticmethod
     def _wait(what: str, reached: Callable[[], bool], seconds: float = 60) -> None:

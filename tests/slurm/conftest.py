@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.cluster import Cluster
+from tests.slurm.driver import Driver
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         pytest.skip(f"SLURM does not start here: {error}")
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_driver_is_left() -> Iterator[None]:
+    yield
+    while Driver.started:
+        Driver.started.pop().end()
 
 
 @pytest.fixture

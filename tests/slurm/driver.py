@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from tests.slurm.cluster import Cluster
 from tests.workflow.running import ROOT
@@ -25,11 +26,17 @@ SITE = (
     "--latency-wait",
     "10",
 )
-NO_GPU = ("--set-resources", "train:turn=1", "predict:turn=1", "score:turn=1")
+NO_GPU = ("--set-resources", "train:turn=1", "train:checkpoint_seconds=1", "predict:turn=1", "score:turn=1")
 
 
 class Driver:
-    """A `snakemake` in the background, through SLURM unless it is local, with all it prints in a file."""
+    """A `snakemake` in the background, through SLURM unless it is local, with all it prints in a file.
+
+    Attributes:
+        started: The drivers of the test that runs; `no_driver_is_left` ends those that it leaves.
+    """
+
+    started: ClassVar[list["Driver"]] = []
 
     def __init__(self, cluster: Cluster, folder: Path, *arguments: object, config: Path = CONFIG, local: bool = False):
         self.log = folder.with_name(f"{folder.name}.{time.monotonic_ns()}.log")
@@ -40,6 +47,8 @@ class Driver:
             self.process = subprocess.Popen(
                 [str(word) for word in command], env=cluster.environment, stdout=log, stderr=subprocess.STDOUT
             )
+        self.cluster = cluster
+        self.started.append(self)
 
     def wait(self, seconds: float = 900) -> int:
         """The exit status; a driver that does not end is killed."""
@@ -47,6 +56,12 @@ class Driver:
             return self.process.wait(seconds)
         finally:
             self.process.kill()
+
+    def end(self) -> None:
+        """Kills a driver that a failed test has left, and its jobs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.cluster.cancel_all()
 
     def finish(self) -> None:
         """Waits for success and shows the log otherwise."""
@@ -66,11 +81,28 @@ def run_folder(folder: Path) -> Path:
     return next((folder / "results" / "runs" / NAME).glob("*/fold0/seed0/last.pt")).parent
 
 
-def checkpoint_time(folder: Path) -> int:
-    """Modification time of the one training's checkpoint in ns; 0 before the first epoch is over."""
-    for history in (folder / "results" / "runs" / NAME).glob("*/fold0/seed0/history.jsonl"):
-        return history.with_name("last.pt").stat().st_mtime_ns if history.read_text() else 0
-    return 0
+def wait_for_epochs(driver: Driver, folder: Path, trainings: int = 1, name: str = NAME) -> list[Path]:
+    """Waits until so many trainings have a checkpoint with an epoch in it, or the driver ends; their folders."""
+
+    def checkpoints() -> dict[Path, int]:
+        histories = (folder / "results" / "runs" / name).glob("*/fold0/seed0/history.jsonl")
+        begun = [history.with_name("last.pt") for history in histories if history.read_text()]
+        return {last.parent: last.stat().st_mtime_ns for last in begun}
+
+    def ended() -> bool:
+        return driver.process.poll() is not None
+
+    wait_for("an epoch", lambda: len(checkpoints()) == trainings or ended())
+    first = checkpoints()
+    wait_for("a checkpoint", lambda: all(checkpoints()[run] > first[run] for run in first) or ended())
+    return sorted(first)
+
+
+def training_process(run: Path) -> int:
+    """The process that trains in this folder, which holds its lock."""
+    inode = (run / ".lock").stat().st_ino
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return next(int(lock[4]) for lock in locks if lock[1] == "FLOCK" and lock[5].endswith(f":{inode}"))
 
 
 def training_log(folder: Path) -> str:

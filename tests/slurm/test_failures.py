@@ -1,5 +1,6 @@
 """Failures injected into a training on a real SLURM; the tables end up as those of an undisturbed run."""
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -11,12 +12,14 @@ from tests.slurm.driver import (
     NO_GPU,
     Driver,
     before_training,
-    checkpoint_time,
     restarts,
+    run_folder,
     run_locally,
     tables,
     training_log,
+    training_process,
     wait_for,
+    wait_for_epochs,
 )
 
 pytestmark = pytest.mark.slow
@@ -37,15 +40,20 @@ def folder(undisturbed: Path, tmp_path: Path) -> Path:
 def train(cluster: Cluster, folder: Path, *arguments: object) -> Driver:
     """Starts a driver and waits until its training has a checkpoint of some epochs."""
     driver = Driver(cluster, folder, "--until", "train", *(arguments or NO_GPU))
-    wait_for("an epoch", lambda: checkpoint_time(folder) > 0 or driver.process.poll() is not None)
-    first = checkpoint_time(folder)
-    wait_for("a checkpoint", lambda: checkpoint_time(folder) > first or driver.process.poll() is not None)
+    wait_for_epochs(driver, folder)
     return driver
 
 
 def running_training(cluster: Cluster) -> str:
     """SLURM's id of the job that trains."""
     return next(line.split()[0] for line in cluster.jobs("%i %k", states="running") if "train" in line)
+
+
+def stop_training(folder: Path) -> int:
+    """Lets the training hang, and returns its process. SLURM's own signals reach the programs above it alone."""
+    process = training_process(run_folder(folder))
+    os.kill(process, signal.SIGSTOP)
+    return process
 
 
 def assert_resumed_to_the_same_tables(cluster: Cluster, folder: Path, undisturbed: Path) -> None:
@@ -68,7 +76,7 @@ def test_job_reaches_its_time_limit(cluster: Cluster, folder: Path, undisturbed:
     """The training is stopped until the limit of one minute strikes; the next attempt gets four."""
     driver = train(cluster, folder, *NO_GPU, "train:runtime=attempt**2")
     job = running_training(cluster)
-    cluster.signal(job, "STOP")
+    stop_training(folder)
     driver.finish()
     assert cluster.state(job) == "TIMEOUT"
     assert_resumed_to_the_same_tables(cluster, folder, undisturbed)
@@ -88,7 +96,7 @@ def test_job_exceeds_its_memory(cluster: Cluster, folder: Path, undisturbed: Pat
 def test_node_fails(cluster: Cluster, folder: Path, undisturbed: Path) -> None:
     """The job hangs with its node; SLURM puts it back in the queue, and the driver waits for it."""
     driver = train(cluster, folder)
-    cluster.signal(running_training(cluster), "STOP")
+    stop_training(folder)
     cluster.stop_node()
     wait_for("the controller to miss the node", lambda: cluster.node_state().startswith("DOWN"))
     cluster.start_node()
@@ -100,6 +108,7 @@ def test_driver_is_killed(cluster: Cluster, folder: Path, undisturbed: Path) -> 
     """The next driver ends the job that is left over, so that no two write the same files."""
     driver = train(cluster, folder)
     orphan = running_training(cluster)
+    stop_training(folder)  # or it might end before the next driver looks
     driver.process.send_signal(signal.SIGKILL)
     driver.wait()
     second = Driver(cluster, folder, *NO_GPU, "--until", "train")
@@ -132,8 +141,10 @@ def _fill(path: Path) -> None:
 
 def test_second_driver_is_refused(cluster: Cluster, folder: Path, undisturbed: Path) -> None:
     driver = train(cluster, folder)
+    process = stop_training(folder)
     second = Driver(cluster, folder, *NO_GPU)
     assert second.wait() != 0
+    os.kill(process, signal.SIGCONT)
     message = second.log.read_text()
     assert f"another snakemake (process {driver.process.pid} on " in message
     assert "Traceback" not in message
