@@ -4,6 +4,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake_executor_plugin_slurm import common_settings as slurm
+
 from sitenet.config import tracking, versions
 from sitenet.config.benchmark import Benchmark
 from sitenet.driver import share_package, take_folder
@@ -25,6 +27,9 @@ DATASET = plan.settings.dataset.model_dump(
 )
 
 share_package(Path(str(workflow.basedir)))
+
+# SLURM's plugin hands the members of a group to its job step, which runs them in turn unless it knows the group.
+slurm.pass_group_args = True
 
 DATA = f"results/data/{plan.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"

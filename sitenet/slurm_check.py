@@ -28,6 +28,7 @@ OPTIONS = {
     "constraint": "--constraint",
     "gres": "--gres",
     "gpu": "--gpus",
+    "cpus_per_task": "--cpus-per-task",
 }
 PROBE = "import torch, sitenet; print(torch.cuda.is_available(), torch.__version__, torch.version.cuda)"
 
@@ -54,9 +55,10 @@ def problems(profile: Mapping[str, Any]) -> Iterator[str]:
         yield f"cluster: the controller does not answer: {_message(ping)}"
         return
     common: Resources = profile.get("default-resources") or {}
-    train: Resources = {**common, **((profile.get("set-resources") or {}).get("train") or {})}
+    train: Resources = {**common, **_of_trainings(profile, "set-resources", {}), **_pack(profile)}
     found = [
         *_status_problems(profile.get("slurm-status-command", "sacct")),
+        *_packing_problems(_of_trainings(profile, "group-components", 1), train),
         *_request_problems("jobs", common),
         *_request_problems("trainings", train),
     ]
@@ -72,6 +74,23 @@ def _status_problems(command: str) -> Iterator[str]:
     age = re.search(r"MinJobAge\s*=\s*(\d+)", _call("scontrol", "show", "config").stdout)
     if age and int(age[1]) < MIN_JOB_AGE:
         yield f"status: squeue forgets jobs after {age[1]} s (MinJobAge); set `slurm-status-command: sacct`"
+
+
+def _of_trainings(profile: Mapping[str, Any], option: str, default: Any) -> Any:
+    """What an option of the profile says about trainings."""
+    return (profile.get(option) or {}).get("train") or default
+
+
+def _pack(profile: Mapping[str, Any]) -> Resources:
+    """The CPUs of a job of several threads: those of all trainings that share it."""
+    cpus = _of_trainings(profile, "group-components", 1) * _of_trainings(profile, "set-threads", 1)
+    return {"cpus_per_task": cpus} if cpus > 1 else {}
+
+
+def _packing_problems(runs: int, train: Resources) -> Iterator[str]:
+    """Counts of a pack are added up, `gres` is not."""
+    if runs > 1 and train.get("gpu"):
+        yield f"packing: {runs} trainings a job with `gpu` each ask for {runs} GPUs; to share one, set `gres: gpu:1`"
 
 
 def _request_problems(what: str, resources: Resources) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 CPUS = 2
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 FAKE_GPU = "/dev/zero"  # SLURM hands out device files; which device it is concerns only what opens it
+CARD = "card:1"  # the one piece of a resource that SLURM hands out as it does GPUs, and that trainings take for none
 MEMORY_FOR_OTHERS_MB = 500
 
 CONFIGURATION = """\
@@ -53,8 +54,8 @@ MinJobAge=3600
 SlurmdTimeout=10
 ReturnToService=2
 KillWait=2
-GresTypes=gpu
-NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:fake:1
+GresTypes=gpu,card
+NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:fake:1,{card}
 PartitionName=main Nodes=node Default=YES MaxTime=INFINITE
 """
 
@@ -144,9 +145,12 @@ class Cluster:
             node_port=node_port,
             cpus=CPUS,
             memory=memory,
+            card=CARD,
         )
         self._configuration.write_text(text)
-        (self.folder / "gres.conf").write_text(f"NodeName=node Name=gpu Type=fake File={FAKE_GPU}\n")
+        (self.folder / "gres.conf").write_text(
+            f"NodeName=node Name=gpu Type=fake File={FAKE_GPU}\nNodeName=node Name=card Count=1\n"
+        )
 
     def _wrap_srun(self) -> None:
         """Snakemake's job step hides SLURM_CONF from `srun`, which then looks in /etc/slurm."""

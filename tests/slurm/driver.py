@@ -17,7 +17,7 @@ CONFIG = Path(__file__).parent / "one_training.yaml"
 TABLES = ("leaderboard.csv", "trials.csv", "comparisons.csv", "failures.csv")
 COSTS = {"training_seconds", "search_seconds", "peak_memory_mb", "restarts"}
 
-# The profile as it is, but for the cluster's lack of accounting and of a real GPU, and for a shorter wait.
+# The profile as it is, but for what this cluster lacks (accounting, a real GPU, more than two CPUs) and shorter waits.
 SITE = (
     "--slurm-status-command",
     "squeue",
@@ -25,8 +25,10 @@ SITE = (
     "3",
     "--latency-wait",
     "10",
+    "--group-components",
+    "evaluate=2",
 )
-NO_GPU = ("--set-resources", "train:turn=1", "train:checkpoint_seconds=1", "predict:turn=1", "score:turn=1")
+NO_GPU = ("--set-resources", "train:checkpoint_seconds=1")  # and often enough to be interrupted soon
 
 
 class Driver:
@@ -42,7 +44,7 @@ class Driver:
         self.log = folder.with_name(f"{folder.name}.{time.monotonic_ns()}.log")
         where = ("--cores", "2") if local else ("--profile", ROOT / "profiles" / "slurm", *SITE)
         command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
-        command += [*arguments, "--configfile", config, *where]
+        command += [*where, *arguments, "--configfile", config]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [str(word) for word in command], env=cluster.environment, stdout=log, stderr=subprocess.STDOUT

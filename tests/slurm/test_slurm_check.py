@@ -47,6 +47,16 @@ class TestOnCluster:
         assert len(found) == 1
         assert found[0].startswith(expected)
 
+    def test_pack_of_trainings_needs_the_threads_of_all(self) -> None:
+        profile = WITH_SQUEUE | {"set-threads": {"train": 2}, "group-components": {"train": 2}}
+        (problem,) = problems(profile)
+        assert problem.startswith("partition: SLURM would refuse trainings (--cpus-per-task=4): ")
+
+    def test_pack_of_trainings_shares_a_gpu_that_is_a_generic_resource(self) -> None:
+        profile = WITH_SQUEUE | {"set-resources": {"train": {"gpu": 1}}, "group-components": {"train": 2}}
+        (problem,) = problems(profile)
+        assert problem == ("packing: 2 trainings a job with `gpu` each ask for 2 GPUs; to share one, set `gres: gpu:1`")
+
 
 def test_machine_without_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
