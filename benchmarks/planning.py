@@ -1,13 +1,24 @@
-"""Time and memory of planning a grid of 10,000 trainings: `python benchmarks/planning.py`, on an idle machine."""
+"""Time and memory of planning a grid of 10,000 trainings, and of parsing the workflow alone, on an idle machine.
 
-import resource
+    python benchmarks/planning.py --out benchmarks/results/planning.json
+
+Planning is a dry run. Parsing is what every job on a cluster does again; Snakemake's own start is in both.
+"""
+
+import argparse
+import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from sitenet.environment import hardware
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
@@ -27,16 +38,42 @@ CONFIG = {
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         config.write_text(yaml.safe_dump(CONFIG))
-        command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "--cores", "1"]
-        files = ["--snakefile", ROOT / "Snakefile", "--configfile", config, "--directory", folder]
+        result = {
+            "machine": hardware(),
+            "load_before": round(os.getloadavg()[0], 2),
+            "plan": measure(config, "--dry-run", "--quiet", "rules"),
+            "parse": measure(config, "--list-rules"),
+        }
+    print(text := json.dumps(result, indent=2))
+    arguments.out.write_text(text + "\n")
+
+
+def measure(config: Path, *arguments: str) -> dict[str, Any]:
+    """Seconds and peak memory of one `snakemake`, and the jobs that it counts, if it does."""
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "1", "--snakefile", str(ROOT / "Snakefile")]
+    files = ["--configfile", str(config), "--directory", str(config.parent)]
+    with tempfile.TemporaryFile("w+") as output:
         start = time.monotonic()
-        subprocess.run([str(word) for word in [*command, *files]], check=True, capture_output=True)
+        process = subprocess.Popen([*command, *files], stdout=output, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{seconds:.0f} s ({used.ru_utime + used.ru_stime:.0f} s of processor), {used.ru_maxrss / 1024:.0f} MB")
+        output.seek(0)
+        text = output.read()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise RuntimeError(text)
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(train|total) +(\d+)$", text, flags=re.MULTILINE)}
+    return {
+        "seconds": round(seconds, 2),
+        "processor_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_memory_mb": round(used.ru_maxrss / 1024),
+    } | ({"jobs": jobs} if jobs else {})
 
 
 if __name__ == "__main__":
