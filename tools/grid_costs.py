@@ -3,92 +3,133 @@
     python tools/grid_costs.py configs/matbench_mp_gap.yaml --crystals 106113 --measured results
 
 Training takes what the finished runs under `results/` took for a crystal and an epoch, validation included, with
-supercells of the same size on the same device; featurizing what it took for a crystal. All else is small.
+the same network and features; featurizing what it took for a crystal. All else is small. Rates for a grid that
+nobody has run yet come from a small one, such as benchmarks/paper_rates.yaml.
 """
 
 import argparse
 import csv
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import yaml
 
 from sitenet.config.benchmark import Benchmark
-from sitenet.config.training import TrainingSettings
+from sitenet.config.features import FeatureSettings
 from sitenet.config.trial import Trial
 from sitenet.data.table import CrystalTable
 from sitenet.records import RunResult
 
-HEADER = "| step | supercell | device | jobs | seconds a job | core-hours | GPU-hours |\n|---|---|---|---|---|---|---|"
-Rates = dict[tuple[str, str], float]
+HEADER = """\
+| step | a site sees | crystals a run | jobs | seconds a job, CPU | core-hours | seconds a job, GPU | GPU-hours |
+|:--|:--|--:|--:|--:|--:|--:|--:|"""
 
 
-def supercell(settings: dict) -> str:
-    """Size of a feature set as text, from settings with dotted names."""
-    return f"up to {settings['features.max_sites']} sites" if settings["features.supercell"] else "none"
+@dataclass(frozen=True)
+class Rate:
+    """What a crystal, or a crystal and an epoch, takes; `cores` is the number of cores busy for so long."""
+
+    seconds: float
+    cores: int = 1
 
 
-def training_rates(results: Path) -> Rates:
-    """Seconds for a crystal and an epoch, by supercell and device; the median over runs."""
-    seconds: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+MISSING = Rate(nan)
+
+
+def size(features: FeatureSettings) -> str:
+    """What a site sees, as text."""
+    if features.radius is not None:
+        return f"sphere of {features.radius} angstrom"
+    return f"up to {features.max_sites} sites" if features.supercell else "primitive cell"
+
+
+def network(settings: Mapping[str, Any]) -> str:
+    """What a training's rate depends on: the network and its features, settings with dotted names."""
+    return json.dumps(
+        {key: value for key, value in settings.items() if not key.startswith("training.")}, sort_keys=True
+    )
+
+
+def training_rates(results: Path, gpu: bool) -> dict[str, Rate]:
+    """The median run's time for a crystal and an epoch, by `network`, on GPUs or on CPUs."""
+    rates: defaultdict[str, list[Rate]] = defaultdict(list)
     for path in results.glob("runs/*/*/fold*/seed*/result.json"):
         run = RunResult.read(path)
-        if run.epochs:
-            key = (supercell(run.settings), str(run.hardware["device"]))
-            seconds[key].append(run.cost.seconds / (run.epochs * run.n_train))
-    return {key: median(values) for key, values in seconds.items()}
+        if run.epochs and gpu == (run.hardware["device"] != "cpu"):
+            seconds = run.cost.seconds / (run.epochs * run.n_train)
+            rates[network(run.settings)].append(Rate(seconds, int(run.hardware["threads"])))
+    return {key: Rate(median(r.seconds for r in each), max(r.cores for r in each)) for key, each in rates.items()}
 
 
-def featurizing_rates(results: Path) -> Rates:
-    """Processor seconds for a crystal, by folder name of the feature set."""
+def featurizing_rates(results: Path) -> dict[str, Rate]:
+    """Time for a crystal, by folder name of the feature set."""
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
     for path in results.glob("benchmarks/*/featurize/*/shard*.tsv"):
         with path.open() as file:
             row = next(csv.DictReader(file, delimiter="\t"))
         seconds[path.parents[2].name, path.parent.name] += float(row["s"])
-    rates = {}
-    for (name, features), total in seconds.items():
-        rates[features, "cpu"] = total / len(CrystalTable.open(results / "data" / name / "structures.parquet"))
-    return rates
+    tables = {name: CrystalTable.open(results / "data" / name / "structures.parquet") for name, _ in seconds}
+    return {features: Rate(total / len(tables[name])) for (name, features), total in seconds.items()}
 
 
 def rows(plan: Benchmark, n_crystals: int, results: Path) -> Iterator[str]:
-    """One line of the table for each feature set, then for each supercell and device with a measured rate."""
-    featurizing = featurizing_rates(results)
-    for features in plan.feature_sets:
-        seconds = featurizing.get((features, "cpu"))
-        yield row("featurize", features, "cpu", plan.settings.shards, seconds and seconds * n_crystals)
-    groups: defaultdict[str, list[Trial]] = defaultdict(list)
+    """A line for each feature set, one for each size and number of training crystals, and the sum."""
+    featurizing, cpu, gpu = featurizing_rates(results), training_rates(results, False), training_rates(results, True)
+    total = Total()
+    for features, settings in plan.feature_sets.items():
+        work = [(n_crystals, featurizing.get(features, MISSING), Rate(0))]
+        cells = total.add(plan.settings.shards, work)
+        yield f"| featurize | {size(settings)} | {n_crystals:,} {cells}"
+    groups: defaultdict[tuple[str, int], list[Trial]] = defaultdict(list)
     for trial in plan.networks.values():
-        groups[supercell(trial.settings)].append(trial)
+        groups[size(trial.features), training_crystals(trial, plan, n_crystals)].append(trial)
     runs = len(plan.folds) * len(plan.settings.seeds)
-    measured = training_rates(results)
-    for size, trials in groups.items():
-        work = sum(crystal_epochs(trial, plan, n_crystals) for trial in trials) * runs
-        devices = [device for known, device in measured if known == size]
-        for device in devices or ["not measured"]:
-            rate = measured.get((size, device))
-            yield row("train", size, device, len(trials) * runs, rate and rate * work)
+    for (sites, crystals), trials in groups.items():
+        keys = [(trial.training.max_epochs, network(trial.settings)) for trial in trials]
+        work = [(crystals * n * runs, cpu.get(key, MISSING), gpu.get(key, MISSING)) for n, key in keys]
+        yield f"| train | {sites} | {crystals:,} {total.add(len(trials) * runs, work)}"
+    yield f"| sum | | | {total.jobs:,} | | {shown(total.core_hours, 1)} | | {shown(total.gpu_hours, 1)} |"
 
 
-def crystal_epochs(trial: Trial, plan: Benchmark, n_crystals: int) -> float:
-    """Training crystals times epochs of one run, if it is not stopped early."""
-    settings = trial.sections["training"]
-    assert isinstance(settings, TrainingSettings)
+def training_crystals(trial: Trial, plan: Benchmark, n_crystals: int) -> int:
+    """Crystals that one run learns from."""
     splits = plan.settings.splits
-    available = n_crystals * (1 - 1 / splits.n_folds) * (1 - splits.validation_share)
-    return settings.max_epochs * min(available, settings.max_crystals or available)
+    available = round(n_crystals * (1 - 1 / splits.n_folds))
+    available = min(available, splits.max_train or available)
+    available = round(available * (1 - splits.validation_share))
+    return min(available, trial.training.max_crystals or available)
 
 
-def row(step: str, size: str, device: str, jobs: int, seconds: float | None) -> str:
-    """One line of the table; a dash where no rate was measured."""
-    if seconds is None:
-        return f"| {step} | {size} | {device} | {jobs:,} | - | - | - |"
-    hours = seconds / 3600
-    gpu_hours = f"{hours:,.1f}" if device != "cpu" else "-"
-    return f"| {step} | {size} | {device} | {jobs:,} | {seconds / jobs:,.0f} | {hours:,.1f} | {gpu_hours} |"
+class Total:
+    """What the lines of the table add up to."""
+
+    def __init__(self) -> None:
+        self.jobs, self.core_hours, self.gpu_hours = 0, 0.0, 0.0
+
+    def add(self, jobs: int, work: list[tuple[int, Rate, Rate]]) -> str:
+        """Adds a line and returns its cells; `work` has crystals and their rates on CPU and GPU."""
+        cpu, gpu = (sum(crystals * rates[i].seconds for crystals, *rates in work) for i in (0, 1))
+        core_hours = sum(crystals * rate.seconds * rate.cores for crystals, rate, _ in work) / 3600
+        self.jobs, self.core_hours, self.gpu_hours = (
+            self.jobs + jobs,
+            self.core_hours + core_hours,
+            self.gpu_hours + gpu / 3600,
+        )
+        cells = f"{shown(cpu / jobs)} | {shown(core_hours, 1)} | {shown(gpu / jobs)} | {shown(gpu / 3600, 1)}"
+        return f"| {jobs:,} | {cells} |"
+
+
+def shown(value: float, digits: int = 0) -> str:
+    """A figure of the table."""
+    if isnan(value):
+        return "not measured"
+    return f"{value:,.{digits}f}" if value else "-"
 
 
 def main() -> None:
