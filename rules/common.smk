@@ -81,6 +81,13 @@ def figure(name):
     return [vector, f"{FIGURES}/{name}.png"]
 
 
+def table(name):
+    """A table as CSV, which the report shows, and as Markdown."""
+    caption = f"../report/{name}.rst"
+    values = report(f"{TABLES}/{name}.csv", caption=caption, category="Tables")
+    return [values, f"{TABLES}/{name}.md"]
+
+
 def begin_run():
     """Takes the working directory before the first job; refused while another driver works in it."""
     global folder_lock  # held until this process ends

@@ -35,6 +35,7 @@ rule leaderboard:
             caption="../report/comparisons.rst",
             category="Tables",
         ),
+        ablation=table("ablation") if plan.compares_trials else [],
         failures=report(
             f"{TABLES}/failures.csv",
             caption="../report/failures.rst",
@@ -93,6 +94,7 @@ rule figures:
         leaderboard=figure("leaderboard"),
         parity=figure("parity"),
         curves=figure("learning_curves"),
+        ablation=figure("ablation") if plan.compares_trials else [],
     log:
         f"{LOGS}/figures.log",
     benchmark:

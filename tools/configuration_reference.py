@@ -36,6 +36,18 @@ all combinations of the scanned values. A hyperparameter that is itself a list i
 A trial is what differs from the defaults below. Its id is the first 8 hexadecimal digits of the SHA-256 of these
 differences as sorted JSON, so a value that is written out but equals its default changes nothing, one more grid value
 runs only its own jobs, and `trials.csv` and `results/runs/` use the same ids for ever.
+
+The first trial of a network in the grid is the reference that `ablation.md` compares its others with. To change one
+thing at a time, name the sections of the reference and merge them into further entries, as in `configs/ablation.yaml`:
+
+```yaml
+grid:
+  - &reference
+    model: &model {kind: sitenet_radial}
+    training: &training {schedule: one_cycle, max_epochs: 30}
+  - {<<: *reference, model: {<<: *model, blocks: [2, 7]}}
+  - {<<: *reference, training: {<<: *training, schedule: [constant, cosine]}}
+```
 """
 
 

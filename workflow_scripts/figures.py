@@ -1,8 +1,10 @@
-"""Results of all runs -> leaderboard chart, parity plots and learning curves."""
+"""Results of all runs -> leaderboard chart, parity plots, learning curves and what the grid compares."""
 
 from typing import Any
 
 from sitenet.data.manifest import Manifest
+from sitenet.evaluation.ablation import compare_trials
+from sitenet.evaluation.ablation_figure import ablation_figure
 from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
 from sitenet.evaluation.learning_curves import learning_curve_figure
 from sitenet.evaluation.standings import read_standings
@@ -16,6 +18,8 @@ def main(snakemake: Any) -> None:
     save_figure(interval_figure(standings, data.unit), out.leaderboard)
     save_figure(parity_figure(standings, data.target, data.unit), out.parity)
     save_figure(learning_curve_figure(runs, standings.plan, data.unit), out.curves)
+    if out.ablation:
+        save_figure(ablation_figure(compare_trials(runs, standings.plan), data.unit), out.ablation)
 
 
 if __name__ == "__main__":

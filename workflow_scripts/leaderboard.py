@@ -1,13 +1,15 @@
-"""Results of all runs -> leaderboard, trials, paired comparisons and failed crystals."""
+"""Results of all runs -> leaderboard, trials, comparisons and failed crystals."""
 
 from typing import Any
 
 import yaml
 
 from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.standings import read_standings
 from sitenet.evaluation.tables import (
     read_failures,
+    write_ablation,
     write_comparisons,
     write_failures,
     write_leaderboard,
@@ -25,6 +27,8 @@ def main(snakemake: Any) -> None:
     write_leaderboard(standings, runs, manifest, splits, failures, out.csv, out.markdown)
     write_trials(standings, runs, manifest, out.trials_csv, out.trials_markdown)
     write_comparisons(standings, manifest, out.comparisons)
+    if out.ablation:
+        write_ablation(compare_trials(runs, standings.plan), standings.plan, manifest, *out.ablation)
     write_failures(failures, out.failures)
     write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))
 

@@ -1,13 +1,14 @@
-"""Records of the runs that are done -> leaderboard and trials, with the number of runs that are missing."""
+"""Records of the runs that are done -> leaderboard, trials and ablation, with the number of runs missing."""
 
 from pathlib import Path
 from typing import Any
 
 from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.selection import select_trials
 from sitenet.evaluation.standings import compute_standings
-from sitenet.evaluation.tables import read_failures, write_leaderboard, write_trials
+from sitenet.evaluation.tables import read_failures, write_ablation, write_leaderboard, write_trials
 from sitenet.logs import run_job
 
 
@@ -23,6 +24,8 @@ def main(snakemake: Any) -> None:
     failures = read_failures(files.failures)
     write_leaderboard(standings, runs, manifest, splits, failures, out / "leaderboard.csv", out / "leaderboard.md")
     write_trials(standings, runs, manifest, out / "trials.csv", out / "trials.md")
+    if changes := compare_trials(runs, plan):
+        write_ablation(changes, plan, manifest, out / "ablation.csv", out / "ablation.md")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,12 @@ class Benchmark:
         """The feature settings that the grid needs, by folder name."""
         return {trial.feature_id: trial.features for trial in self.networks.values()}
 
+    @property
+    def compares_trials(self) -> bool:
+        """Whether a network kind has several trials, which are then compared with its first."""
+        kinds = [trial.kind for trial in self.networks.values()]
+        return len(set(kinds)) < len(kinds)
+
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default written out; without tracking, which changes no result."""
         return {

@@ -69,6 +69,43 @@ def _varies(table: pd.DataFrame, setting: str) -> bool:
     return any(values.nunique() > 1 for _, values in table.groupby("kind")[setting])
 
 
+def ablation_markdown(table: pd.DataFrame, unit: str) -> str:
+    """Each trial against the first of its kind as a Markdown table, with what its numbers mean."""
+    digits = error_digits(table["test_mae"])
+    columns = {
+        "kind": table["kind"],
+        "trial": table["trial"],
+        "change": table["changes"].where(table["trial"] != table["reference"], "reference"),
+        f"test MAE ({unit})": column(table, fixed(digits), "test_mae"),
+        "difference": column(table, signed(digits), "difference"),
+        "95 % interval": column(table, interval(digits, "+"), "difference_low", "difference_high"),
+        "difference in validation MAE": column(table, signed(digits), "validation_difference"),
+        "training time": column(table, lambda ratio: f"x {ratio:.2f}", "time_ratio"),
+        "runs": column(table, out_of, "runs_paired", "runs_planned"),
+        "seeds": column(table, integer, "seeds"),
+    }
+    return f"{markdown(pd.DataFrame(columns), text_columns=3)}\n\n{_ablation_notes(table)}"
+
+
+def _ablation_notes(table: pd.DataFrame) -> str:
+    n_compared = int(table["difference"].notna().sum())
+    lines = [
+        "The reference is the first trial of its kind in the grid. Differences are a trial's MAE minus the "
+        "reference's, over the runs that both have: the same folds, seeds and test crystals. Negative is better; "
+        "a dash stands where test targets are withheld or runs are missing. Training time is a multiple of the "
+        "reference's in the same runs.",
+        "Intervals: Student's t with the degrees of freedom of Welch and Satterthwaite. The variance adds that of "
+        "the mean over seeds (of the difference of each fold and seed, pooled over folds) and that of the mean over "
+        "test crystals (of the difference averaged over seeds, within each fold). They hold for other seeds, which "
+        "also draw other subsets of the training crystals where there is a limit to these, and for other test "
+        "crystals; with few seeds they are wide. Where seeds is 1 the spread over trainings is not known and "
+        "left out.",
+        f"The intervals are not adjusted for the number of comparisons: of {n_compared} trials that change nothing, "
+        f"{0.05 * n_compared:.1f} are expected to have an interval without 0.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
     """The paired comparisons as a Markdown table, errors with as many decimals as in the leaderboard."""
     columns = {

@@ -41,6 +41,11 @@ class Run:
         """(target, prediction) of the labelled test crystals, indexed by id."""
         return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id").dropna(subset="target")
 
+    def absolute_errors(self) -> pd.Series:
+        """|prediction - target| of the labelled test crystals by id, in the unit of the target."""
+        frame = self.scored_predictions()
+        return (frame["prediction"] - frame["target"]).abs()
+
     def history(self) -> pd.DataFrame:
         """Rows of `history.jsonl`, one an epoch."""
         return pd.read_json(self.folder / "history.jsonl", lines=True)

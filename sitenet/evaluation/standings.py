@@ -67,7 +67,7 @@ def _mae(entry: Entry) -> float:
 def _absolute_errors(entries: Sequence[Entry], fold: int) -> NDArray[np.float64]:
     """(C, M) absolute errors on one fold, averaged over seeds; NaN for entries without a run."""
     columns = {
-        m: pd.concat(map(_errors_by_id, entry.runs[fold]), axis=1).mean(axis=1, skipna=False)
+        m: pd.concat([run.absolute_errors() for run in entry.runs[fold]], axis=1).mean(axis=1, skipna=False)
         for m, entry in enumerate(entries)
         if fold in entry.runs
     }
@@ -79,11 +79,6 @@ def _absolute_errors(entries: Sequence[Entry], fold: int) -> NDArray[np.float64]
                 "that other runs were scored on; all runs of a fold need the same test crystals"
             )
     return frame.reindex(columns=range(len(entries))).sort_index().to_numpy()
-
-
-def _errors_by_id(run: Run) -> pd.Series:
-    frame = run.scored_predictions()
-    return (frame["prediction"] - frame["target"]).abs()
 
 
 def read_standings(

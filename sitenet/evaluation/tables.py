@@ -6,10 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.ablation import Change, ablation_table
 from sitenet.evaluation.cells import error_digits
 from sitenet.evaluation.leaderboard import comparison_table, leaderboard_table
-from sitenet.evaluation.markdown import comparison_markdown, footer, leaderboard_markdown, trials_markdown
-from sitenet.evaluation.runs import Run
+from sitenet.evaluation.markdown import (
+    ablation_markdown,
+    comparison_markdown,
+    footer,
+    leaderboard_markdown,
+    trials_markdown,
+)
+from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.trials import trials_table
 from sitenet.files import write_text
@@ -60,6 +67,15 @@ def write_trials(
     table = trials_table(runs, standings)
     _write_csv(_identified(table, manifest), csv)
     write_text(markdown, f"# Trials\n\n{trials_markdown(table, manifest.unit)}\n")
+
+
+def write_ablation(
+    changes: Sequence[Change], plan: Plan, manifest: Manifest, csv: Path | str, markdown: Path | str
+) -> None:
+    """Writes what each trial of a network changes of the first of its kind, and what comes of it."""
+    table = ablation_table(changes, plan)
+    _write_csv(_identified(table, manifest), csv)
+    write_text(markdown, f"# One trial against another\n\n{ablation_markdown(table, manifest.unit)}\n")
 
 
 def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sitenet.config.benchmark import Benchmark
+from sitenet.evaluation.ablation import compare_trials
+from sitenet.evaluation.runs import Plan
 from tests.workflow.running import ROOT, job_counts, snakemake
 from tools.rule_graph import rule_graph
 
@@ -37,6 +41,30 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
     assert counts["leaderboard"] == 1
     assert counts["score"] == counts.get("train", 0) + counts.get("baseline", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "trainings", "figures"),
+    [
+        ("ablation", 28 * 3, {"ablation"}),
+        ("matbench_mp_gap_cpu", 1, set()),
+    ],
+)
+def test_what_the_grid_compares_is_planned(name: str, trainings: int, figures: set[str], tmp_path: Path) -> None:
+    run = snakemake("-n", "--configfile", ROOT / "configs" / f"{name}.yaml", directory=tmp_path)
+    counts = job_counts(run)
+    assert (counts["train"], counts["score"]) == (trainings, trainings)
+    planned = set(re.findall(rf"results/figures/{name}/(\w+)\.svg", run.stdout))
+    assert planned == {"leaderboard", "parity", "learning_curves"} | figures
+    assert (f"results/tables/{name}/ablation.csv" in run.stdout) == ("ablation" in figures)
+
+
+def test_every_trial_of_the_ablation_changes_one_setting() -> None:
+    plan = Benchmark(yaml.safe_load((ROOT / "configs" / "ablation.yaml").read_text()))
+    trials = Plan({id_: trial.settings for id_, trial in plan.trials.items()}, plan.folds, plan.settings.seeds)
+    _, *changes = compare_trials([], trials)
+    assert {len(change.settings) for change in changes} == {1}
+    assert {"features.radius", "model.blocks", "training.loss"} <= {name for c in changes for name in c.settings}
 
 
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""Every trial of a network against the first one of its kind in the grid: what a change of settings does."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sitenet.config.trial import BASELINES
+from sitenet.errors import UserError
+from sitenet.evaluation.paired import paired_difference
+from sitenet.evaluation.runs import Plan, Run
+from sitenet.evaluation.statistics import Estimate, Floats
+
+Place = tuple[int, int]  # fold, seed
+SUPERCELL = ("features.max_sites", "features.supercell")
+NOTHING = Estimate(np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A trial, what it changes of its reference (the first trial of its kind) and what comes of it.
+
+    Errors are in the unit of the target and NaN where there is no run. Differences are the trial's minus the
+    reference's, over runs of both on the same fold with the same seed.
+
+    Attributes:
+        kind: Model kind.
+        trial: The trial's id; for the reference itself that of the reference, and nothing is changed.
+        reference: Id of the reference.
+        settings: For each setting that differs its value in the reference and in the trial.
+        test_mae: Mean over folds of the test MAE averaged over seeds, of all scored runs.
+        difference: Difference in test MAE, with its interval over seeds and test crystals.
+        by_run: The same for every pair of runs.
+        n_test: Test crystals of all folds that the difference is over.
+        validation_difference: Difference in validation MAE.
+        time_ratio: Training time as a multiple of the reference's.
+    """
+
+    kind: str
+    trial: str
+    reference: str
+    settings: dict[str, tuple[Any, Any]]
+    test_mae: float
+    difference: Estimate = NOTHING
+    by_run: Mapping[Place, float] = field(default_factory=dict)
+    n_test: int = 0
+    validation_difference: float = np.nan
+    time_ratio: float = np.nan
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the trial that the others are compared with."""
+        return self.trial == self.reference
+
+
+def compare_trials(runs: Sequence[Run], plan: Plan) -> list[Change]:
+    """For every network kind with several trials the reference, then the others by their difference.
+
+    Baselines are left out, since every trial of theirs is a row of the leaderboard. Any part of the planned runs
+    will do; trials without a difference come last.
+
+    Raises:
+        UserError: Two runs of one fold were scored on different crystals.
+    """
+    by_trial: dict[str, dict[Place, Run]] = {trial: {} for trial in plan.trials}
+    for run in runs:
+        key = run.result.key
+        if key.trial in by_trial and key.fold in plan.folds and key.seed in plan.seeds:
+            by_trial[key.trial][key.fold, key.seed] = run
+    changes = []
+    for kind, trials in plan.trials_by_kind().items():
+        if kind not in BASELINES and len(trials) > 1:
+            changes += _compare(kind, trials, by_trial)
+    return changes
+
+
+def _compare(kind: str, trials: Mapping[str, Mapping[str, Any]], runs: Mapping[str, dict[Place, Run]]) -> list[Change]:
+    first, *others = trials
+    errors = {place: run.absolute_errors() for place, run in runs[first].items() if run.is_scored}
+    changes = []
+    for trial in others:
+        own = runs[trial]
+        differences = _differences(own, errors)
+        folds = _by_fold(differences)
+        change = Change(
+            kind=kind,
+            trial=trial,
+            reference=first,
+            settings=_changed(trials[trial], trials[first]),
+            test_mae=_test_mae(own),
+            difference=paired_difference(folds),
+            by_run={place: float(difference.mean()) for place, difference in differences.items()},
+            n_test=sum(fold.shape[1] for fold in folds.values()),
+            validation_difference=_validation_difference(own, runs[first]),
+            time_ratio=_time_ratio(own, runs[first]),
+        )
+        changes.append(change)
+    changes.sort(key=lambda change: (np.nan_to_num(change.difference.value, nan=np.inf), change.trial))
+    return [Change(kind, first, first, {}, _test_mae(runs[first])), *changes]
+
+
+def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ; a radius replaces the supercell, so that the size of the latter says nothing."""
+    unused = SUPERCELL if settings["features.radius"] is not None else ()
+    different = [name for name, value in settings.items() if value != reference[name] and name not in unused]
+    return {name: (reference[name], settings[name]) for name in different}
+
+
+def _differences(runs: Mapping[Place, Run], reference: Mapping[Place, pd.Series]) -> dict[Place, pd.Series]:
+    """Differences of the absolute errors by crystal, for each fold and seed that both were scored with."""
+    both = [place for place in sorted(reference) if place in runs and runs[place].is_scored]
+    return {place: runs[place].absolute_errors() - reference[place] for place in both}
+
+
+def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, Floats]:
+    """(S, C) differences for each fold."""
+    folds = {}
+    for fold in {fold for fold, _ in differences}:
+        frame = pd.concat([own for (k, _), own in differences.items() if k == fold], axis=1)
+        if unpaired := int(frame.isna().any(axis=1).sum()):
+            raise UserError(
+                f"fold {fold}: {unpaired} of {len(frame)} crystals were not scored in every run; all runs of a fold "
+                "need the same test crystals"
+            )
+        folds[fold] = frame.to_numpy().T
+    return folds
+
+
+def _test_mae(runs: Mapping[Place, Run]) -> float:
+    return _mean_over_folds({place: run.test.mae for place, run in runs.items() if run.is_scored})
+
+
+def _validation_difference(runs: Mapping[Place, Run], reference: Mapping[Place, Run]) -> float:
+    maes = [{place: run.result.validation_mae for place, run in own.items()} for own in (runs, reference)]
+    return _mean_over_folds({place: maes[0][place] - maes[1][place] for place in maes[0].keys() & maes[1]})
+
+
+def _time_ratio(runs: Mapping[Place, Run], reference: Mapping[Place, Run]) -> float:
+    both = sorted(runs.keys() & reference.keys())
+    own, other = (sum(some[place].result.cost.seconds for place in both) for some in (runs, reference))
+    return own / other if other else np.nan
+
+
+def _mean_over_folds(values: Mapping[Place, float]) -> float:
+    """Mean over folds of the mean over seeds; NaN for none."""
+    return float(pd.Series(values, dtype=float).groupby(level=0).mean().mean())
+
+
+def ablation_table(changes: Sequence[Change], plan: Plan) -> pd.DataFrame:
+    """One row a trial in the order given; errors in the unit of the target.
+
+    `changes` names each setting that differs with its value in the reference and in the trial. `difference` is
+    over the `runs_paired` runs that trial and reference both have; `seeds` is the largest number of them on one
+    fold. Where it is 1, the interval leaves out the spread over trainings.
+    """
+    rows = [_row(change) | {"runs_planned": len(plan.folds) * len(plan.seeds)} for change in changes]
+    return pd.DataFrame(rows)
+
+
+def _row(change: Change) -> dict[str, object]:
+    changed = [f"{short(name)}: {plain(old)} -> {plain(new)}" for name, (old, new) in change.settings.items()]
+    folds = [fold for fold, _ in change.by_run]
+    return {
+        "kind": change.kind,
+        "trial": change.trial,
+        "reference": change.reference,
+        "changes": "; ".join(changed),
+        "test_mae": change.test_mae,
+        "difference": change.difference.value,
+        "difference_low": change.difference.low,
+        "difference_high": change.difference.high,
+        "validation_difference": change.validation_difference,
+        "time_ratio": change.time_ratio,
+        "n_test": change.n_test,
+        "seeds": max(map(folds.count, folds), default=0),
+        "runs_paired": len(folds),
+    }
+
+
+def short(setting: str) -> str:
+    """A setting's name without its section."""
+    return setting.split(".")[-1]
+
+
+def plain(value: object) -> str:
+    """A setting's value as a configuration has it."""
+    return value if isinstance(value, str) else json.dumps(value)
