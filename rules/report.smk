@@ -95,6 +95,7 @@ rule figures:
         parity=figure("parity"),
         curves=figure("learning_curves"),
         ablation=figure("ablation") if plan.compares_trials else [],
+        training_size=figure("training_size") if plan.scans_training_size else [],
     log:
         f"{LOGS}/figures.log",
     benchmark:

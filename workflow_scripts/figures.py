@@ -8,6 +8,7 @@ from sitenet.evaluation.ablation_figure import ablation_figure
 from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
 from sitenet.evaluation.learning_curves import learning_curve_figure
 from sitenet.evaluation.standings import read_standings
+from sitenet.evaluation.training_size import training_size_figure
 from sitenet.logs import run_job
 
 
@@ -20,6 +21,8 @@ def main(snakemake: Any) -> None:
     save_figure(learning_curve_figure(runs, standings.plan, data.unit), out.curves)
     if out.ablation:
         save_figure(ablation_figure(compare_trials(runs, standings.plan), data.unit), out.ablation)
+    if out.training_size:
+        save_figure(training_size_figure(runs, standings.plan, data.unit), out.training_size)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,11 @@ class Benchmark:
         kinds = [trial.kind for trial in self.networks.values()]
         return len(set(kinds)) < len(kinds)
 
+    @property
+    def scans_training_size(self) -> bool:
+        """Whether the networks' trials differ in the number of training crystals."""
+        return len({trial.training.max_crystals for trial in self.networks.values()}) > 1
+
     def resolved(self) -> dict[str, Any]:
         """The configuration with every default written out; without tracking, which changes no result."""
         return {

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from sitenet.evaluation.cells import error_digits
 from sitenet.evaluation.runs import Entry, Run
@@ -47,6 +48,14 @@ def panel_grid(n: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:
     for unused in axes[n:]:
         unused.remove()
     return figure, list(axes[:n])
+
+
+def log_errors(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers, several in each decade."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def parity_figure(standings: Standings, target: str, unit: str) -> Figure:

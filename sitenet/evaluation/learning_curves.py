@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from sitenet.config.trial import BASELINES
-from sitenet.evaluation.figures import BLUE, FIGURE_STYLE, ORANGE, panel_grid
+from sitenet.evaluation.figures import BLUE, FIGURE_STYLE, ORANGE, log_errors, panel_grid
 from sitenet.evaluation.runs import Plan, Run, varying_settings
 
 MAX_PANELS = 12
@@ -57,23 +56,20 @@ def _validation_mae(runs: Sequence[Run]) -> float:
 
 
 def _draw_curves(axes: Axes, histories: Sequence[pd.DataFrame]) -> None:
-    for label, color, column in (("training", ORANGE, _train_mae), ("validation", BLUE, _selecting_mae)):
+    for label, color, column in (("training", ORANGE, _train_mae), ("validation", BLUE, selecting_mae)):
         curves = [column(history) for history in histories]
         for curve in curves:
             axes.plot(curve.index, curve, color=color, linewidth=0.6, alpha=0.45)
         mean = pd.concat(curves, axis=1).mean(axis=1, skipna=False)
         axes.plot(mean.index, mean, color=color, linewidth=1.8, label=label)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_errors(axes)
 
 
 def _train_mae(history: pd.DataFrame) -> pd.Series:
     return history.set_index("epoch")["train_mae"].astype(float)
 
 
-def _selecting_mae(history: pd.DataFrame) -> pd.Series:
+def selecting_mae(history: pd.DataFrame) -> pd.Series:
     """Validation MAE of the averaged weights where there are any, else of the weights themselves."""
     rows = history.set_index("epoch")
     return rows["validation_mae_ema"].astype(float).fillna(rows["validation_mae"].astype(float))

@@ -118,6 +118,27 @@ def test_figures_and_report_are_there(finished: Path) -> None:
     assert (finished / "report.html").stat().st_size > 100_000
 
 
+def test_scan_of_training_sizes_is_compared_and_drawn(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config["grid"][0]["training"]["max_crystals"] = [None, 10]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    snakemake("--configfile", tmp_path / "config.yaml", directory=folder)
+    reference, smaller = table(folder, "ablation.csv").fillna("").to_dict("records")
+    assert (reference["changes"], smaller["changes"]) == ("", "max_crystals: null -> 10")
+    assert smaller["difference"] == pytest.approx(smaller["test_mae"] - reference["test_mae"])
+    assert smaller["difference_low"] < smaller["difference"] < smaller["difference_high"]
+    names = {path.name for path in (folder / "results" / "figures" / NAME).iterdir()}
+    assert {"ablation.svg", "ablation.png", "training_size.svg", "training_size.png"} <= names
+    snakemake("--report", folder / "report.html", "--configfile", tmp_path / "config.yaml", directory=folder)
+    report = (folder / "report.html").read_text()
+    assert all(name in report for name in ("ablation.svg", "training_size.svg", "ablation.csv"))
+    (folder / "results/runs" / NAME / smaller["trial"] / "fold1/seed0/result.json").unlink()
+    snakemake("tables_so_far", "--configfile", tmp_path / "config.yaml", directory=folder)
+    assert table(folder, "so_far/ablation.csv")["runs_paired"].tolist() == [0, 1]
+
+
 def test_tables_so_far_say_what_is_missing(finished: Path, tmp_path: Path) -> None:
     """A run that failed leaves the others with a table."""
     folder = tmp_path / "copy"

@@ -47,6 +47,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     ("name", "trainings", "figures"),
     [
         ("ablation", 28 * 3, {"ablation"}),
+        ("learning_curve", 2 * 3 * 3, {"ablation", "training_size"}),
         ("matbench_mp_gap_cpu", 1, set()),
     ],
 )
