@@ -12,7 +12,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from statistics import median
@@ -91,10 +91,18 @@ def rows(plan: Benchmark, n_crystals: int, results: Path) -> Iterator[str]:
         groups[size(trial.features), training_crystals(trial, plan, n_crystals)].append(trial)
     runs = len(plan.folds) * len(plan.settings.seeds)
     for (sites, crystals), trials in groups.items():
-        keys = [(trial.training.max_epochs, network(trial.settings)) for trial in trials]
-        work = [(crystals * n * runs, cpu.get(key, MISSING), gpu.get(key, MISSING)) for n, key in keys]
+        rates = [(t.training.max_epochs, rate_of(t, crystals, cpu), rate_of(t, crystals, gpu)) for t in trials]
+        work = [(crystals * n * runs, on_cpu, on_gpu) for n, on_cpu, on_gpu in rates]
         yield f"| train | {sites} | {crystals:,} {total.add(len(trials) * runs, work)}"
     yield f"| sum | | | {total.jobs:,} | | {shown(total.core_hours, 1)} | | {shown(total.gpu_hours, 1)} |"
+
+
+def rate_of(trial: Trial, crystals: int, measured: Mapping[str, Rate]) -> Rate:
+    """The trial's measured rate, or what makes a run last `max_minutes`, if that is less."""
+    rate = measured.get(network(trial.settings), MISSING)
+    if (minutes := trial.training.max_minutes) is None:
+        return rate
+    return replace(rate, seconds=min(rate.seconds, 60 * minutes / (crystals * trial.training.max_epochs)))
 
 
 def training_crystals(trial: Trial, plan: Benchmark, n_crystals: int) -> int:
