@@ -154,7 +154,7 @@ def ablation_table(changes: Sequence[Change], plan: Plan) -> pd.DataFrame:
 
     `changes` names each setting that differs with its value in the reference and in the trial. `difference` is
     over the `runs_paired` runs that trial and reference both have; `seeds` is the largest number of them on one
-    fold. Where it is 1, the interval leaves out the spread over trainings.
+    fold. Where it is 1, the interval leaves out the spread over trainings. The reference has none of these.
     """
     rows = [_row(change) | {"runs_planned": len(plan.folds) * len(plan.seeds)} for change in changes]
     return pd.DataFrame(rows)
@@ -163,6 +163,11 @@ def ablation_table(changes: Sequence[Change], plan: Plan) -> pd.DataFrame:
 def _row(change: Change) -> dict[str, object]:
     changed = [f"{short(name)}: {plain(old)} -> {plain(new)}" for name, (old, new) in change.settings.items()]
     folds = [fold for fold, _ in change.by_run]
+    paired = {
+        "n_test": change.n_test,
+        "seeds": max(map(folds.count, folds), default=0),
+        "runs_paired": len(folds),
+    }
     return {
         "kind": change.kind,
         "trial": change.trial,
@@ -174,9 +179,7 @@ def _row(change: Change) -> dict[str, object]:
         "difference_high": change.difference.high,
         "validation_difference": change.validation_difference,
         "time_ratio": change.time_ratio,
-        "n_test": change.n_test,
-        "seeds": max(map(folds.count, folds), default=0),
-        "runs_paired": len(folds),
+        **(dict.fromkeys(paired, pd.NA) if change.trial == change.reference else paired),
     }
 
 
