@@ -16,7 +16,7 @@ from tools.rule_graph import rule_graph
 
 
 def test_default_benchmark(tmp_path: Path) -> None:
-    """Four networks on five folds, three baselines, everything scored once."""
+    """Five networks on five folds, three baselines, everything scored once."""
     assert job_counts(snakemake("-n", directory=tmp_path)) == {
         "all": 1,
         "load_data": 1,
@@ -24,14 +24,14 @@ def test_default_benchmark(tmp_path: Path) -> None:
         "featurize": 4,
         "collect_features": 1,
         "composition_features": 1,
-        "train": 20,
-        "predict": 20,
+        "train": 25,
+        "predict": 25,
         "baseline": 15,
-        "score": 35,
+        "score": 40,
         "select_trials": 5,
         "leaderboard": 1,
         "figures": 1,
-        "total": 106,
+        "total": 121,
     }
 
 
@@ -70,7 +70,7 @@ def test_every_trial_of_the_ablation_changes_one_setting() -> None:
 
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
     counts = job_counts(snakemake("-n", "--config", "seeds=[0,1,2]", "folds=[1]", directory=tmp_path))
-    assert counts["train"] == 12
+    assert counts["train"] == 15
     assert counts["select_trials"] == 1
 
 
