@@ -99,7 +99,7 @@ def _dense(layer: Dense, b: Tensor) -> Tensor:
 
 
 def predict_radial(model: RadialSiteNet, batch: DenseBatch) -> Tensor:
-    """(C,) predictions with the weights of `model`, which must have no cut-off."""
+    """(C,) predictions with the weights of `model`, which must have its default options."""
     x = model.element(batch.atomic_numbers) + model.describe(model.properties[batch.atomic_numbers].float())
     u = torch.exp(-batch.pair_features[:, :, 0] / model.settings.radial_length)
     places = Places.between(KNOTS, u.flatten())
@@ -114,7 +114,10 @@ def _attend(block: Block, x: Tensor, places: Places, batch: DenseBatch) -> Tenso
     width, heads = x.shape[1], block.attention.heads
     functions = places.of(block.attention.radial()).unflatten(0, batch.real.shape)
     q, k, v = (part.unflatten(1, (-1, heads)) for part in block.attention.project(block.norm(x)).chunk(3, dim=1))
-    logits = torch.einsum("nwh,nswh->nsh", q, k[batch.far_sites]) / (width / heads) ** 0.5 + functions[:, :, width:]
+    values, keys = (
+        (1 + filters).unflatten(2, (-1, heads)) * sites[batch.far_sites]
+        for filters, sites in zip(functions[:, :, : 2 * width].chunk(2, dim=2), (v, k), strict=True)
+    )
+    logits = torch.einsum("nwh,nswh->nsh", q, keys) / (width / heads) ** 0.5 + functions[:, :, 2 * width :]
     alpha = logits.masked_fill(~batch.real[:, :, None], -torch.inf).softmax(dim=1)
-    filtered = (1 + functions[:, :, :width]).unflatten(2, (-1, heads)) * v[batch.far_sites]
-    return torch.einsum("nsh,nswh->nwh", alpha, filtered).flatten(1)
+    return torch.einsum("nsh,nswh->nwh", alpha, values).flatten(1)

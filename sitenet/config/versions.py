@@ -2,5 +2,5 @@
 
 DATA = 1
 FEATURES = 1
-TRAIN = 1
+TRAIN = 2
 EVALUATE = 1

@@ -4,10 +4,12 @@
    radial functions, and the backward pass computes its weights' gradient again from the same rows. Heads vary
    fastest within a row, so a vector of LANES channels holds every head equally often: lane l belongs to head
    l mod heads, and sums over a head's channels take no horizontal additions. Chunks are runs of whole
-   crystals: nothing that one writes is shared with another, and the table's gradient is kept per chunk, so
-   results do not depend on the number of threads. */
+   crystals: nothing that one writes is shared with another but the table's gradient, to which chunks are added in
+   their order, so that results do not depend on the number of threads. */
 
 #include "vectors.h"
+
+#include <omp.h>
 
 enum { STRIDE = 16 }; /* floats between the weights of pairs, each head's repeated; LANES in kernels.py */
 
@@ -20,13 +22,14 @@ typedef struct {
     const float *fraction;       /* (E) its distance to that knot, in units of the spacing */
     const float *log_counts;     /* (E) logarithm of the copies of each pair */
     const float *query, *key, *value; /* (N, width), logits' scale in the query */
-    const float *table;          /* (knots, width + STRIDE) filter of the values | bias of the logits */
+    const float *table;          /* (knots, 2 width + STRIDE) filters of values | of keys | bias of the logits */
     float *alpha;                /* (E, STRIDE) */
     float *mixed;                /* (N, width) filtered values weighted by alpha */
     const float *d_mixed;
     float *d_query;              /* (N, width) */
     float *d_key, *d_value;      /* (N, width), zero at the start */
-    float *d_table;              /* (chunks, knots, width + STRIDE), zero at the start */
+    float *d_table;              /* (knots, 2 width + STRIDE), zero at the start */
+    float *scratch;              /* (threads, knots, 2 width + STRIDE) */
 } Block;
 
 #define INLINE static inline __attribute__((always_inline))
@@ -41,15 +44,17 @@ INLINE vec sum_heads(vec x, int64_t heads) {
 
 /* n = width / LANES is a constant where it matters, so that sums over a row stay in registers. */
 INLINE void forward_row(const Block *b, int64_t row, const int64_t n, int64_t heads) {
-    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = b->width + STRIDE;
+    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = 2 * b->width + STRIDE;
     const vec *query = (const vec *)(b->query + row * b->width);
     vec highest = splat(-INFINITY), total = {}, mixed[n];
     for (int64_t q = start; q < stop; q++) {
         const vec *key = (const vec *)(b->key + b->far_sites[q] * b->width);
-        const float *low = b->table + b->knot[q] * stride + b->width;
-        vec logit = {}, bias = *(const vec *)low, above = *(const vec *)(low + stride);
-        for (int64_t k = 0; k < n; k++) logit += query[k] * key[k];
-        logit = sum_heads(logit, heads) + bias + b->fraction[q] * (above - bias) + b->log_counts[q];
+        const vec *low = (const vec *)(b->table + b->knot[q] * stride + b->width);
+        const vec *high = (const vec *)((const float *)low + stride);
+        const float fraction = b->fraction[q];
+        vec logit = {};
+        for (int64_t k = 0; k < n; k++) logit += query[k] * key[k] * (low[k] + fraction * (high[k] - low[k]));
+        logit = sum_heads(logit, heads) + low[n] + fraction * (high[n] - low[n]) + b->log_counts[q];
         *(vec *)(b->alpha + q * STRIDE) = logit;
         highest = select_(logit > highest, logit, highest);
     }
@@ -72,7 +77,7 @@ INLINE void forward_row(const Block *b, int64_t row, const int64_t n, int64_t he
 /* With d_alpha = d_mixed . (filter value), softmax has d_logit = alpha (d_alpha - sum over the row of
    alpha d_alpha), and that sum is d_mixed . mixed. */
 INLINE void backward_row(const Block *b, float *d_table, int64_t row, const int64_t n, int64_t heads) {
-    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = b->width + STRIDE;
+    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = 2 * b->width + STRIDE;
     const vec *query = (const vec *)(b->query + row * b->width), *mixed = (const vec *)(b->mixed + row * b->width);
     const vec *d_mixed = (const vec *)(b->d_mixed + row * b->width);
     vec d_total = {}, d_query[n], filter[n];
@@ -97,11 +102,17 @@ INLINE void backward_row(const Block *b, float *d_table, int64_t row, const int6
             d_value[k] += weighted * filter[k];
             d_high[k] += fraction * d_filter;
             d_low[k] += d_filter - fraction * d_filter;
-            d_query[k] += d_logit * key[k];
-            d_key[k] += d_logit * query[k];
         }
-        *(vec *)((float *)d_high + b->width) += fraction * d_logit;
-        *(vec *)((float *)d_low + b->width) += d_logit - fraction * d_logit;
+        for (int64_t k = 0; k < n; k++) {
+            vec key_filter = low[n + k] + fraction * (high[n + k] - low[n + k]);
+            vec d_product = d_logit * query[k], d_filter = d_product * key[k];
+            d_query[k] += d_logit * key[k] * key_filter;
+            d_key[k] += d_product * key_filter;
+            d_high[n + k] += fraction * d_filter;
+            d_low[n + k] += d_filter - fraction * d_filter;
+        }
+        d_high[2 * n] += fraction * d_logit;
+        d_low[2 * n] += d_logit - fraction * d_logit;
     }
     for (int64_t k = 0; k < n; k++) ((vec *)(b->d_query + row * b->width))[k] = d_query[k];
 }
@@ -118,11 +129,18 @@ void radial_forward(const Block *b) {
 
 void radial_backward(const Block *b) {
     const int64_t n = b->width / LANES, usual = b->width == 128 && b->heads == 8;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
-    for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
-        float *d_table = b->d_table + chunk * b->knots * (b->width + STRIDE);
-        for (int64_t row = b->chunk_rows[chunk]; row < b->chunk_rows[chunk + 1]; row++)
-            if (usual) backward_row(b, d_table, row, 128 / LANES, 8);
-            else backward_row(b, d_table, row, n, b->heads);
+    const int64_t size = b->knots * (2 * b->width + STRIDE);
+#pragma omp parallel num_threads(b->threads)
+    {
+        float *own = b->scratch + omp_get_thread_num() * size;
+#pragma omp for schedule(dynamic, 1) ordered
+        for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
+            memset(own, 0, size * sizeof(float));
+            for (int64_t row = b->chunk_rows[chunk]; row < b->chunk_rows[chunk + 1]; row++)
+                if (usual) backward_row(b, own, row, 128 / LANES, 8);
+                else backward_row(b, own, row, n, b->heads);
+#pragma omp ordered
+            for (int64_t i = 0; i < size; i++) b->d_table[i] += own[i];
+        }
     }
 }

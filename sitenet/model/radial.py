@@ -1,10 +1,11 @@
 r"""Site-Net with radial attention: the same point sets and global attention, with far less work on pairs.
 
 The paper's block sends every pair through multilayer maps (sitenet.py). Here learnt maps act on sites, and a
-pair contributes two learnt functions of its distance d_ij alone: one biases its attention logit, as in Graphormer
-(Ying et al., NeurIPS 2021, arXiv:2106.05234), one filters the features that attention sums, as in SchNet
-(Schuett et al., NeurIPS 2017, arXiv:1706.08566). What a site is and how far it is away still decide together how
-much it matters. Site-Net's reductions apply unchanged: site classes, and pairs with a multiplicity m_ij.
+pair contributes learnt functions of its distance d_ij alone: a bias of its attention logit, as in Graphormer (Ying et
+al., NeurIPS 2021, arXiv:2106.05234), and two filters in the manner of SchNet (Schuett et al., NeurIPS 2017,
+arXiv:1706.08566), one of the features that attention sums and one of the keys that it compares. What a site is and
+how far it is away thus decide together how much it matters. Site-Net's reductions apply unchanged: site classes, and
+pairs with a multiplicity m_ij.
 
 Shape suffixes, one letter an axis:
     C crystals in the batch         D width of a site
@@ -59,38 +60,43 @@ class RadialFunctions(nn.Module):
 class RadialAttention(nn.Module):
     r"""Multi-head attention of each site class to its supercell.
 
-    $$ \alpha_{ij} = m_{ij} e^{a_{ij}} / \sum_k m_{ik} e^{a_{ik}}, \quad a_{ij} = q_i k_j / \sqrt{W} + b(d_{ij}) $$
+    $$ \alpha_{ij} = m_{ij} e^{a_{ij}} / \sum_k m_{ik} e^{a_{ik}}, \quad
+       a_{ij} = q_i \cdot (1 + g(d_{ij})) k_j / \sqrt{W} + b(d_{ij}) $$
     $$ x'_i = \sum_j \alpha_{ij} (1 + f(d_{ij})) v_j $$
 
-    with q, k, v linear maps of the site, b one radial function a head and f one a channel.
+    with q, k, v linear maps of the site, b one radial function a head, f and g one a channel.
     """
 
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
         D, self.heads = settings.width, settings.heads
         self.project = nn.Linear(D, 3 * D)
-        self.radial = RadialFunctions(settings, D + self.heads)
+        # Of each channel the filters of values and keys, of each head the bias.
+        self.functions = [D, D if settings.filter_keys else 0, self.heads]
+        self.radial = RadialFunctions(settings, sum(self.functions))
         self.out = nn.Linear(D, D)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
         """New features (N, D) and weights alpha (E, H)."""
         q_ND, k_ND, v_ND = self.project(x_ND).chunk(3, dim=1)
         q_ND = q_ND / math.sqrt(q_ND.shape[1] / self.heads)
-        f_KD, b_KH = self.radial().split([x_ND.shape[1], self.heads], dim=1)
+        f_KD, g_KD, b_KH = self.radial().split(self.functions, dim=1)
+        if not self.functions[1]:
+            g_KD = torch.zeros_like(f_KD)
         mix = radial_kernels.attend if radial_kernels.usable(self.heads, q_ND) else attend
-        mixed_ND, alpha_EH = mix(q_ND, k_ND, v_ND, 1 + f_KD, b_KH, places, batch)
+        mixed_ND, alpha_EH = mix(q_ND, k_ND, v_ND, 1 + f_KD, 1 + g_KD, b_KH, places, batch)
         return self.out(mixed_ND), alpha_EH
 
 
 def attend(
-    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
+    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """Sums over each site's pairs (N, D) and weights (E, H); `radial_kernels.attend` is faster on CPUs.
 
-    Heads vary fastest in D: channel c belongs to head c mod H.
+    f and g are whole filters, the 1 included. Heads vary fastest in D: channel c belongs to head c mod H.
     """
     by_head = (-1, b_KH.shape[1])
-    products_EWH = (q_ND[batch.pair_i] * k_ND[batch.pair_j]).unflatten(1, by_head)
+    products_EWH = (q_ND[batch.pair_i] * k_ND[batch.pair_j] * places.of(g_KD)).unflatten(1, by_head)
     alpha_EH = segment_softmax(
         products_EWH.sum(1) + places.of(b_KH), batch.pair_counts[:, None], batch.pair_i, batch.n_sites
     )
@@ -107,12 +113,13 @@ class Block(nn.Module):
         D, hidden = settings.width, settings.hidden_width
         self.norm, self.attention = nn.LayerNorm(D), RadialAttention(settings)
         self.feed_forward = nn.Sequential(nn.LayerNorm(D), nn.Linear(D, hidden), nn.SiLU(), nn.Linear(hidden, D))
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
         """New sites (N, D) and weights alpha (E, H)."""
         mixed_ND, alpha_EH = self.attention(self.norm(x_ND), places, batch)
-        x_ND = x_ND + mixed_ND
-        return x_ND + self.feed_forward(x_ND), alpha_EH
+        x_ND = x_ND + self.dropout(mixed_ND)
+        return x_ND + self.dropout(self.feed_forward(x_ND)), alpha_EH
 
 
 class RadialSiteNet(AttentionNetwork):

@@ -16,12 +16,12 @@ from sitenet.model.batch import Batch
 from sitenet.model.kernels import LANES
 
 # Few chunks, as each has a gradient of the whole table; enough of them to keep some threads evenly busy.
-CHUNK_PAIRS, MAX_CHUNKS = 512, 32
+CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
 MOST_HEADS = 8  # the lanes of the shortest vectors
 SIZES = ("threads", "chunks", "heads", "width", "knots")
 INPUTS = ("chunk_rows", "row_starts", "far_sites", "knot", "fraction", "log_counts", "query", "key", "value", "table")
 RESULTS = ("alpha", "mixed")
-GRADIENTS = ("d_mixed", "d_query", "d_key", "d_value", "d_table")
+GRADIENTS = ("d_mixed", "d_query", "d_key", "d_value", "d_table", "scratch")
 
 
 class _Block(ctypes.Structure):
@@ -64,10 +64,10 @@ def usable(heads: int, q_ND: Tensor) -> bool:
 
 
 def attend(
-    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
+    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """What `radial.attend` returns: sums over each site's pairs (N, D) and weights (E, H)."""
-    return _RadialAttention.apply(q_ND, k_ND, v_ND, f_KD, b_KH, places, batch)
+    return _RadialAttention.apply(q_ND, k_ND, v_ND, f_KD, g_KD, b_KH, places, batch)
 
 
 class _RadialAttention(torch.autograd.Function):
@@ -78,6 +78,7 @@ class _RadialAttention(torch.autograd.Function):
         k_ND: Tensor,
         v_ND: Tensor,
         f_KD: Tensor,
+        g_KD: Tensor,
         b_KH: Tensor,
         places: Places,
         batch: Batch,
@@ -94,7 +95,7 @@ class _RadialAttention(torch.autograd.Function):
             "query": q_ND.contiguous(),
             "key": k_ND.contiguous(),
             "value": v_ND.contiguous(),
-            "table": torch.cat([f_KD, b_KH.repeat(1, LANES // heads)], dim=1),
+            "table": torch.cat([f_KD, g_KD, b_KH.repeat(1, LANES // heads)], dim=1),
         }
         results = {"alpha": q_ND.new_empty(len(batch.distances), LANES), "mixed": torch.empty_like(inputs["query"])}
         sizes = (torch.get_num_threads(), len(rows) - 1, heads, q_ND.shape[1], len(f_KD))
@@ -110,15 +111,17 @@ class _RadialAttention(torch.autograd.Function):
     def backward(ctx: Any, d_mixed: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the inputs in their order."""
         saved = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
-        _, chunks, heads, width, _ = ctx.sizes
+        threads, _, heads, width, _ = ctx.sizes
         sites = {
             "d_query": torch.empty_like(saved["query"]),
             "d_key": torch.zeros_like(saved["key"]),
             "d_value": torch.zeros_like(saved["value"]),
         }
-        # The table's gradient is summed a chunk first, in the order of the chunks after that.
-        table = {"d_table": d_mixed.new_zeros(chunks, *saved["table"].shape)}
+        table = {
+            "d_table": torch.zeros_like(saved["table"]),
+            "scratch": d_mixed.new_empty(threads, *saved["table"].shape),
+        }
         outer = {"d_mixed": d_mixed.contiguous()}
         kernels.call("radial_backward", _Block(*ctx.sizes), saved | outer | sites | table)
-        d_filter, d_bias, _ = table["d_table"].sum(0).split([width, heads, LANES - heads], dim=1)
-        return (*sites.values(), d_filter, d_bias, None, None)
+        d_filters_and_bias = table["d_table"].split([width, width, heads, LANES - heads], dim=1)[:3]
+        return (*sites.values(), *d_filters_and_bias, None, None)

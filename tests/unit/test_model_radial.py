@@ -31,6 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "one block": {**SMALL, "blocks": 1},
     "one head": {**SMALL, "heads": 1},
     "two heads": {**SMALL, "heads": 2, "width": 48},
+    "keys as they are": {**SMALL, "filter_keys": False},
     "cut-off": {"cutoff": 4.0},
     "longer radial functions": {**SMALL, "radial_length": 10.0},
     "other elemental properties": {**SMALL, "elemental_properties": ("MendeleevNumber", "NpUnfilled")},
@@ -73,15 +74,19 @@ def dense_attention(module: RadialAttention, x_PD: Tensor, sites: PointSet, leng
     mixed_PD = torch.zeros_like(x_PD)
     for head in range(H):
         own = slice(head, None, H)
-        logits_PS = q_PD[:, own] @ k_PD[far_S][:, own].T / (D / H) ** 0.5 + radial_PSF[:, :, D + head]
-        filtered_PSW = (1 + radial_PSF[:, :, :D][:, :, own]) * v_PD[far_S][:, own]
-        mixed_PD[:, own] = torch.einsum("ps,psw->pw", logits_PS.softmax(dim=1), filtered_PSW)
+        values_PSW = (1 + radial_PSF[:, :, :D][:, :, own]) * v_PD[far_S][:, own]
+        keys_PSW = k_PD[far_S][:, own].expand(n_sites, -1, -1)
+        if radial_PSF.shape[2] > D + H:
+            keys_PSW = (1 + radial_PSF[:, :, D : 2 * D][:, :, own]) * keys_PSW
+        products_PS = torch.einsum("pw,psw->ps", q_PD[:, own], keys_PSW)
+        logits_PS = products_PS / (D / H) ** 0.5 + radial_PSF[:, :, head - H]
+        mixed_PD[:, own] = torch.einsum("ps,psw->pw", logits_PS.softmax(dim=1), values_PSW)
     return module.out(mixed_PD)
 
 
-@pytest.mark.parametrize("options", [{}, SMALL, {**SMALL, "heads": 1}], ids=["default", "small", "one head"])
-def test_attention_agrees_with_the_dense_formula(options: dict[str, Any]) -> None:
-    model = network(options).double()
+@pytest.mark.parametrize("options", ["default", "small", "one head", "keys as they are"])
+def test_attention_agrees_with_the_dense_formula(options: str) -> None:
+    model = network(OPTIONS[options]).double()
     module = cast(RadialAttention, model.blocks[0].attention)
     for sites in some_point_sets(30, reduced=False):
         batch, x_ND = collate([sites], torch.float64), torch.randn(len(sites.atomic_numbers), model.settings.width)
@@ -151,7 +156,7 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
     """Of the kernels alone: matrix products of torch may differ in the last bits."""
     batch, threads = batch_of_many(), torch.get_num_threads()
     generator = torch.Generator().manual_seed(0)
-    shapes = [(batch.n_sites, 128)] * 3 + [(KNOTS, 128), (KNOTS, 8)]
+    shapes = [(batch.n_sites, 128)] * 3 + [(KNOTS, 128), (KNOTS, 128), (KNOTS, 8)]
     inputs = [torch.randn(shape, generator=generator) for shape in shapes]
     places = Places.between(KNOTS, torch.exp(-batch.distances / 4))
     outcomes = []
@@ -159,8 +164,8 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
         for n in (1, 2):
             torch.set_num_threads(n)
             leaves = [tensor.clone().requires_grad_() for tensor in inputs]
-            q, k, v, f, b = leaves
-            mixed, alpha = radial_kernels.attend(q, k, v, f, b, places, batch)
+            q, k, v, f, g, b = leaves
+            mixed, alpha = radial_kernels.attend(q, k, v, f, g, b, places, batch)
             outcomes.append([mixed, alpha, *torch.autograd.grad(mixed.square().sum(), leaves)])
     finally:
         torch.set_num_threads(threads)
