@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from sitenet.evaluation.cells import error_digits
-from sitenet.evaluation.runs import Entry, Run
+from sitenet.evaluation.runs import Entry, Run, mean_predictions
 from sitenet.evaluation.standings import Standings
 from sitenet.files import replacing
 
@@ -61,14 +61,14 @@ def log_errors(axes: Axes) -> None:
 def parity_figure(standings: Standings, target: str, unit: str) -> Figure:
     """Predicted against true values of all test crystals, one panel a model, best first.
 
-    Predictions are averaged over seeds. Many points are shaded by density. The MAE of a panel is that of the
-    leaderboard.
+    Points are the predictions of every seed, or of the ensemble. Many are shaded by density. The MAE of a panel is
+    that of the leaderboard.
     """
     entries = [(i, entry) for i, entry in enumerate(standings.entries) if entry.runs]
     digits = error_digits(pd.Series([standings.score(i).value for i, _ in entries], dtype=float))
     with mpl.rc_context(FIGURE_STYLE):
         figure, panels = panel_grid(max(len(entries), 1))
-        points = [mean_predictions(entry) for _, entry in entries]
+        points = [shown_predictions(entry) for _, entry in entries]
         limits = _common_limits(points) if points else (0.0, 1.0)
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, entry), frame in zip(panels, entries, points, strict=False):
@@ -95,10 +95,11 @@ def run_parity_figure(run: Run) -> Figure:
     return figure
 
 
-def mean_predictions(entry: Entry) -> pd.DataFrame:
-    """(target, prediction) of the entry's scored test crystals of all folds, averaged over seeds."""
-    folds = [pd.concat([run.scored_predictions() for run in runs]) for runs in entry.runs.values()]
-    return pd.concat([fold.groupby(level=0).mean() for fold in folds])
+def shown_predictions(entry: Entry) -> pd.DataFrame:
+    """(target, prediction) of the entry's scored test crystals of all folds, for each seed or for the ensemble."""
+    if entry.is_ensemble:
+        return pd.concat([mean_predictions(runs) for runs in entry.runs.values()]).dropna(subset="target")
+    return pd.concat([run.scored_predictions() for run in entry.all_runs])
 
 
 def _common_limits(frames: Sequence[pd.DataFrame]) -> tuple[float, float]:

@@ -164,7 +164,8 @@ def _statistics(standings: Standings) -> str:
     return (
         "MAE and RMSE are means over folds, std is the sample standard deviation (n - 1) over folds. "
         f"Intervals: 95 % percentile bootstrap, {n_resamples:,} resamples of the test crystals within each "
-        "fold, errors averaged over seeds first, the same resamples for all models, so that differences are "
+        "fold, errors averaged over seeds first (an ensemble's are those of its averaged predictions), the same "
+        "resamples for all models, so that differences are "
         "paired. They hold for these trained models and leave out the spread that training again would add. "
         "A model that lacks a fold others have has no rank."
     )

@@ -15,10 +15,16 @@ from sitenet import __version__
 from sitenet.data.manifest import Splits
 from sitenet.data.matbench_task import official_folds
 from sitenet.errors import UserError
-from sitenet.evaluation.runs import Entry, Run
+from sitenet.evaluation.runs import Entry, mean_predictions
 from sitenet.files import write_bytes, write_text
 
 INFO_KEYS = ("authors", "algorithm", "algorithm_long", "bibtex_refs", "notes", "requirements")
+
+
+def submitted(entries: Sequence[Entry]) -> list[Entry]:
+    """The rows of a leaderboard that make a submission: none of others' models, and ensembles for their networks."""
+    left_out = {"published"} | {entry.kind for entry in entries if entry.is_ensemble}
+    return [entry for entry in entries if entry.is_ensemble or entry.kind not in left_out]
 
 
 def submit(entry: Entry, splits: Splits, task: str, folder: Path | str) -> dict[int, dict[str, float]]:
@@ -42,15 +48,9 @@ def submit(entry: Entry, splits: Splits, task: str, folder: Path | str) -> dict[
         "notes": " ".join([f"Made by sitenet {__version__}.", *splits.subset_notes(entry.runs)]),
         "requirements": {"python": [f"{name}=={version}" for name, version in versions.items()]},
     }
-    folds = {fold: _mean_over_seeds(runs) for fold, runs in entry.runs.items()}
+    folds = {fold: mean_predictions(runs).reset_index(names="id") for fold, runs in entry.runs.items()}
     parameters = {fold: runs[0].result.settings for fold, runs in entry.runs.items()}
     return write_submission(task, folds, parameters, info, folder)
-
-
-def _mean_over_seeds(runs: Sequence[Run]) -> pd.DataFrame:
-    frames = [pd.read_parquet(run.folder / "test_predictions.parquet").set_index("id") for run in runs]
-    mean = pd.concat([frame["prediction"] for frame in frames], axis=1).mean(axis=1, skipna=False)
-    return pd.DataFrame({"target": frames[0]["target"], "prediction": mean}).reset_index(names="id")
 
 
 def write_submission(

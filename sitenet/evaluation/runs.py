@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sitenet.config.trial import BASELINES
+from sitenet.evaluation.metrics import compute_metrics
 from sitenet.evaluation.selection import Selection
 from sitenet.records import Metrics, RunResult
 
@@ -37,18 +38,36 @@ class Run:
         """Whether there are errors over at least one labelled test crystal."""
         return self.result.test is not None and self.result.test.n_scored > 0
 
+    def predictions(self) -> pd.DataFrame:
+        """(target, prediction) of all test crystals, indexed by id; the target is NaN where it is not known."""
+        return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id")
+
     def scored_predictions(self) -> pd.DataFrame:
         """(target, prediction) of the labelled test crystals, indexed by id."""
-        return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id").dropna(subset="target")
+        return self.predictions().dropna(subset="target")
 
     def absolute_errors(self) -> pd.Series:
         """|prediction - target| of the labelled test crystals by id, in the unit of the target."""
-        frame = self.scored_predictions()
-        return (frame["prediction"] - frame["target"]).abs()
+        return absolute_errors(self.scored_predictions())
 
     def history(self) -> pd.DataFrame:
         """Rows of `history.jsonl`, one an epoch."""
         return pd.read_json(self.folder / "history.jsonl", lines=True)
+
+
+def absolute_errors(predictions: pd.DataFrame) -> pd.Series:
+    """|prediction - target| of each row, in the unit of the target."""
+    return (predictions["prediction"] - predictions["target"]).abs()
+
+
+def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
+    """(target, prediction) of all test crystals of one fold, indexed by id; predictions averaged over runs.
+
+    A crystal that a run lacks has no mean.
+    """
+    frames = [run.predictions() for run in runs]
+    mean = pd.concat([frame["prediction"] for frame in frames], axis=1).mean(axis=1, skipna=False)
+    return pd.DataFrame({"target": frames[0]["target"], "prediction": mean})
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,7 @@ class Entry:
         chosen: Trial of each fold.
         runs: Scored runs of the chosen trial for each fold, one for each seed.
         search: All finished runs of the trials chosen from.
+        is_ensemble: Predictions are averaged over seeds before they are scored; otherwise the scores are.
     """
 
     model: str
@@ -92,10 +112,27 @@ class Entry:
     chosen: dict[int, str]
     runs: dict[int, list[Run]]
     search: list[Run]
+    is_ensemble: bool = False
 
     def fold_scores(self, metric: str) -> dict[int, float]:
-        """A field of `Metrics` for each fold, averaged over seeds."""
-        return {fold: float(np.mean([getattr(run.test, metric) for run in runs])) for fold, runs in self.runs.items()}
+        """A field of `Metrics` for each fold: of the averaged predictions, or averaged over seeds."""
+        return {
+            fold: float(np.mean([getattr(test, metric) for test in self._tests(runs)]))
+            for fold, runs in self.runs.items()
+        }
+
+    def _tests(self, runs: Sequence[Run]) -> list[Metrics]:
+        if not self.is_ensemble:
+            return [run.test for run in runs]
+        mean = mean_predictions(runs)
+        return [compute_metrics(mean["target"].to_numpy(), mean["prediction"].to_numpy())]
+
+    def fold_errors(self, fold: int) -> pd.Series:
+        """Absolute errors of a fold's labelled test crystals: of the averaged predictions, or averaged over seeds."""
+        runs = self.runs[fold]
+        if self.is_ensemble:
+            return absolute_errors(mean_predictions(runs).dropna(subset="target"))
+        return pd.concat([run.absolute_errors() for run in runs], axis=1).mean(axis=1, skipna=False)
 
     @property
     def is_refitted(self) -> bool:
@@ -111,7 +148,8 @@ class Entry:
 def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], plan: Plan) -> list[Entry]:
     """Rows of the leaderboard: one a network kind, made of its selected trials, and one a baseline trial.
 
-    Baselines are not tuned, so nothing is selected among them.
+    Baselines are not tuned, so nothing is selected among them. A network kind that was trained with several seeds
+    has a second row, the ensemble of these networks.
 
     Args:
         runs: Finished runs; those that are not planned are left out.
@@ -127,8 +165,16 @@ def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], pl
                 entries.append(_entry(name, kind, {trial}, dict.fromkeys(plan.folds, trial), runs))
         else:
             chosen = {k: s.root[kind].trial for k, s in selections.items() if k in plan.folds and kind in s.root}
-            entries.append(_entry(kind, kind, set(trials), chosen, runs))
+            entries += _with_ensemble(_entry(kind, kind, set(trials), chosen, runs))
     return entries
+
+
+def _with_ensemble(entry: Entry) -> list[Entry]:
+    sizes = sorted({len(runs) for runs in entry.runs.values()})
+    if not sizes or sizes[-1] == 1:
+        return [entry]
+    counts = " or ".join(map(str, sizes))
+    return [entry, replace(entry, model=f"{entry.model}, ensemble of {counts} seeds", is_ensemble=True)]
 
 
 def _entry(name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run]) -> Entry:

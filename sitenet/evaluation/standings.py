@@ -65,12 +65,8 @@ def _mae(entry: Entry) -> float:
 
 
 def _absolute_errors(entries: Sequence[Entry], fold: int) -> NDArray[np.float64]:
-    """(C, M) absolute errors on one fold, averaged over seeds; NaN for entries without a run."""
-    columns = {
-        m: pd.concat([run.absolute_errors() for run in entry.runs[fold]], axis=1).mean(axis=1, skipna=False)
-        for m, entry in enumerate(entries)
-        if fold in entry.runs
-    }
+    """(C, M) absolute errors on one fold; NaN for entries without a run."""
+    columns = {m: entry.fold_errors(fold) for m, entry in enumerate(entries) if fold in entry.runs}
     frame = pd.DataFrame(columns)
     for m in columns:
         if frame[m].isna().any():

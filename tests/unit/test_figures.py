@@ -55,11 +55,15 @@ def test_parity_panels_show_every_crystal_and_the_leaderboards_error(standings: 
     assert points.max() < panels[0].get_xlim()[1]
 
 
-def test_seeds_are_averaged_in_the_parity_plot(tmp_path: Path) -> None:
-    own = [write_run(tmp_path, FOREST, 0, errors, seed) for seed, errors in enumerate(([1.0, 2.0], [3.0, 0.0]))]
-    standings = compute_standings(own, {}, plan(folds=(0,), seeds=(0, 1)), n_resamples=10)
-    (panel,) = parity_figure(standings, "band_gap", "eV").axes
-    assert np.asarray(panel.collections[0].get_offsets()).tolist() == [[0.0, 2.0], [1.0, 2.0]]
+def test_parity_shows_every_seed_and_the_ensemble_their_mean(tmp_path: Path) -> None:
+    trial, errors = SITENET[0], ([1.0, 2.0], [3.0, 0.0])
+    own = [write_run(tmp_path, trial, 0, values, seed) for seed, values in enumerate(errors)]
+    standings = compute_standings(own, select(own), plan(folds=(0,), seeds=(0, 1)), n_resamples=10)
+    points = [
+        np.asarray(panel.collections[0].get_offsets()).tolist() for panel in parity_figure(standings, "g", "eV").axes
+    ]
+    assert [entry.is_ensemble for entry in standings.entries[:2]] == [False, True]  # equal errors, then by name
+    assert points == [[[0.0, 1.0], [1.0, 3.0], [0.0, 3.0], [1.0, 1.0]], [[0.0, 2.0], [1.0, 2.0]]]
 
 
 def test_many_points_are_shaded_by_density(tmp_path: Path) -> None:

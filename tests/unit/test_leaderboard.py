@@ -151,6 +151,30 @@ def test_seeds_are_averaged_for_each_crystal_before_anything_else(tmp_path: Path
     assert row["training_seconds"] == 20.0
 
 
+def test_several_seeds_of_a_network_make_an_ensemble_too(tmp_path: Path) -> None:
+    """Errors of averaged predictions, paired with those of the single networks; costs of all of them."""
+    errors = ([1.0, 0.5, 2.0, 0.0], [-1.0, 0.5, 1.0, 0.0])
+    runs = [write_run(tmp_path, SITENET[0], 0, values, seed) for seed, values in enumerate(errors)]
+    runs.append(write_run(tmp_path, FOREST, 0, [3.0, 3.0, 3.0, 3.0], seed=0))
+    runs.append(write_run(tmp_path, FOREST, 0, [3.0, 3.0, 3.0, 3.0], seed=1))
+    standings = standings_of(runs, folds=(0,), seeds=(0, 1))
+    rows = rows_of(standings)
+    single, ensemble = rows["sitenet"], rows["sitenet, ensemble of 2 seeds"]
+    assert list(rows)[:3] == ["sitenet, ensemble of 2 seeds", "sitenet", "random_forest"]
+    assert single["mae"] == pytest.approx(np.mean([1, 0.5, 1.5, 0]))
+    assert ensemble["mae"] == pytest.approx(np.mean([0, 0.5, 1.5, 0]))
+    assert ensemble["rmse"] == pytest.approx(np.sqrt(np.mean([0, 0.25, 2.25, 0])))
+    assert ensemble["max_error"] == 1.5
+    assert single["difference"] == pytest.approx(0.25)
+    assert (ensemble["training_seconds"], ensemble["runs_scored"], ensemble["n_test"]) == (20.0, 2, 4)
+
+
+def test_an_ensemble_tells_where_seeds_are_missing(tmp_path: Path) -> None:
+    places = [(0, 0), (0, 1), (1, 0)]
+    runs = [write_run(tmp_path, SITENET[0], fold, [1.0, 2.0], seed) for fold, seed in places]
+    assert "sitenet, ensemble of 1 or 2 seeds" in rows_of(standings_of(runs, seeds=(0, 1)))
+
+
 def test_runs_that_are_not_planned_are_left_out(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, fold, [1.0, 1.0], seed) for fold in (0, 1) for seed in (0, 1)]
     row = rows_of(standings_of(runs, folds=(0,), seeds=(1,)))["random_forest"]

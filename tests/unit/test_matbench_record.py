@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from sitenet.data.manifest import FoldCounts, Splits
 from sitenet.data.matbench_task import official_folds
 from sitenet.errors import UserError
-from sitenet.evaluation.matbench_record import INFO_KEYS, submit, write_submission
+from sitenet.evaluation.matbench_record import INFO_KEYS, submit, submitted, write_submission
 from sitenet.evaluation.metrics import compute_metrics
 from sitenet.evaluation.runs import Entry, Run
 from tests.shared_data import SHARED, needs_matbench
@@ -90,6 +91,13 @@ def test_a_row_of_the_leaderboard_is_submitted_with_the_mean_over_seeds(tmp_path
     info = json.loads((tmp_path / "submission" / "info.json").read_text())
     assert (tuple(info), info["algorithm"]) == (INFO_KEYS, "sitenet")
     assert "Fold 0: 100 of 509 training crystals" in info["notes"]
+
+
+def test_own_models_are_submitted_once(tmp_path: Path) -> None:
+    network, forest, others = (Entry(kind, kind, 1, {}, {}, []) for kind in ("sitenet", "random_forest", "published"))
+    ensemble = replace(network, model="sitenet, ensemble of 2 seeds", is_ensemble=True)
+    assert submitted([others, network, forest]) == [network, forest]
+    assert submitted([ensemble, others, network, forest]) == [ensemble, forest]
 
 
 @pytest.mark.parametrize(
