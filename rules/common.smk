@@ -42,9 +42,10 @@ LOGS = f"results/logs/{plan.name}"
 COSTS = f"results/benchmarks/{plan.name}"
 WANDB = f"{tracking.FOLDER}/{plan.name}"
 
-# Baselines are few and networks may be thousands, which a pattern that names each would make slow to plan.
+# Others are few and networks may be thousands, which a pattern that names each would make slow to plan.
 BASELINE = "|".join(plan.baselines) or "none"
-NETWORK = f"(?!{BASELINE})[0-9a-f]{{8}}"
+PUBLISHED = "|".join(plan.published) or "none"
+NETWORK = f"(?!{BASELINE}|{PUBLISHED})[0-9a-f]{{8}}"
 
 
 wildcard_constraints:

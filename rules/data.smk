@@ -47,6 +47,33 @@ if plan.settings.dataset.needs_download:
             "../workflow_scripts/refetch.py"
 
 
+if plan.published:
+
+    localrules:
+        fetch_submission,
+
+    rule fetch_submission:
+        output:
+            f"{DATA}/submissions/{{submission}}.json",
+        log:
+            f"{LOGS}/fetch_submission/{{submission}}.log",
+        benchmark:
+            f"{COSTS}/fetch_submission/{{submission}}.tsv"
+        wildcard_constraints:
+            submission="matbench_[^/]+",
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(1000),
+            runtime=growing(30),
+        params:
+            folder="downloads",
+            version=versions.DATA,
+        script:
+            "../workflow_scripts/fetch_submission.py"
+
+
 rule load_data:
     input:
         files=plan.settings.dataset.files,

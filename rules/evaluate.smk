@@ -27,7 +27,11 @@ rule score:
 
 rule select_trials:
     input:
-        runs=lambda wildcards: runs(f"{RUN}/run.json", folds=wildcards.fold),
+        runs=lambda wildcards: runs(
+            f"{RUN}/run.json",
+            trials=plan.networks.keys() | plan.baselines.keys(),
+            folds=wildcards.fold,
+        ),
     output:
         f"{SELECTED}/selection.json",
     log:

@@ -1,4 +1,5 @@
-# One job for each trial, fold and seed: train a network or fit a baseline, then predict the test part.
+# One job for each trial, fold and seed: train a network or fit a baseline, then predict the test part; or take
+# the predictions that others published.
 # Training parts come with targets, test inputs without; only `score` reads test targets.
 
 
@@ -86,3 +87,36 @@ rule baseline:
         version=versions.TRAIN,
     script:
         "../workflow_scripts/baseline.py"
+
+
+if plan.published:
+
+    rule published:
+        input:
+            record=lambda wildcards: rules.fetch_submission.output[0].format(
+                submission=plan.trials[wildcards.trial].settings["model.submission"]
+            ),
+            data=rules.load_data.output.manifest,
+            splits=rules.split.output.summary,
+            ids=f"{FOLD}/test_inputs.parquet",
+        output:
+            run=f"{RUN}/run.json",
+            predictions=f"{RUN}/predictions.parquet",
+        log:
+            f"{LOGS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+        benchmark:
+            f"{COSTS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+        wildcard_constraints:
+            trial=PUBLISHED,
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(10),
+        params:
+            dataset=plan.name,
+            settings=lambda wildcards: plan.published[wildcards.trial].nested,
+            version=versions.TRAIN,
+        script:
+            "../workflow_scripts/published.py"

@@ -1,4 +1,4 @@
-"""Settings of the baselines, which put every network's error into proportion."""
+"""Settings of baselines and published models, which put every network's error into proportion."""
 
 from typing import Annotated, Literal
 
@@ -31,3 +31,14 @@ class RandomForestSettings(Section):
     n_trees: Annotated[int, Field(ge=1, le=10_000)] = 500
     max_features: Annotated[Share, Field(gt=0)] = 0.33
     min_leaf: Annotated[int, Field(ge=1)] = 1
+
+
+class PublishedSettings(Section):
+    """Predictions that others submitted to the Matbench leaderboard; nothing is trained.
+
+    Attributes:
+        submission: Folder in the `benchmarks/` of materialsproject/matbench, "matbench_v0.1_alignn" for example.
+    """
+
+    kind: Literal["published"] = "published"
+    submission: Annotated[str, Field(pattern=r"^matbench_v0\.1_[\w.+-]+$")] = "matbench_v0.1_dummy"

@@ -62,6 +62,11 @@ class Benchmark:
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
                 f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
             )
+        if kind != "official" and self.published:
+            raise UserError(
+                f"configuration key 'splits.kind' has the value '{kind}', but the grid has a published submission: "
+                "those hold predictions for the official folds alone (valid: official)"
+            )
 
     def _planned_folds(self) -> tuple[int, ...]:
         folds = self.settings.folds if self.settings.folds is not None else self.available_folds
@@ -87,9 +92,15 @@ class Benchmark:
         return {id_: trial for id_, trial in self.trials.items() if trial.is_network}
 
     @cached_property
+    def published(self) -> dict[str, Trial]:
+        """Trials that stand for a submission to the Matbench leaderboard, by id."""
+        return {id_: trial for id_, trial in self.trials.items() if trial.kind == "published"}
+
+    @cached_property
     def baselines(self) -> dict[str, Trial]:
-        """Trials of baselines, by id."""
-        return {id_: trial for id_, trial in self.trials.items() if not trial.is_network}
+        """Trials that fit a baseline, by id."""
+        others = self.networks.keys() | self.published.keys()
+        return {id_: trial for id_, trial in self.trials.items() if id_ not in others}
 
     @cached_property
     def feature_sets(self) -> dict[str, FeatureSettings]:

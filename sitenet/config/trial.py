@@ -7,13 +7,17 @@ from functools import cached_property
 from typing import Any
 
 from sitenet.config.base import Section
-from sitenet.config.baselines import DummySettings, RandomForestSettings
+from sitenet.config.baselines import DummySettings, PublishedSettings, RandomForestSettings
 from sitenet.config.features import FeatureSettings
 from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
 from sitenet.config.training import TrainingSettings
 
 NETWORKS: dict[str, type[Section]] = {"sitenet": SiteNetSettings, "sitenet_radial": RadialSiteNetSettings}
-BASELINES: dict[str, type[Section]] = {"dummy": DummySettings, "random_forest": RandomForestSettings}
+BASELINES: dict[str, type[Section]] = {
+    "dummy": DummySettings,
+    "random_forest": RandomForestSettings,
+    "published": PublishedSettings,
+}
 
 
 def sections_of(kind: str) -> dict[str, type[Section]]:

@@ -27,7 +27,7 @@ class _Retry(Exception):  # noqa: N818
         self.wait = wait
 
 
-def fetch(location: str, path: Path, sha256: str) -> None:
+def fetch(location: str, path: Path, sha256: str | None) -> None:
     """Brings the file at a URL or in a folder to `path`.
 
     What an interrupted download left in `path`.part is continued where the server allows it.
@@ -35,7 +35,7 @@ def fetch(location: str, path: Path, sha256: str) -> None:
     Args:
         location: URL, or path of a file.
         path: Where the file shall lie.
-        sha256: Its checksum.
+        sha256: Its checksum; None where it is not known beforehand.
 
     Raises:
         UserError: The file cannot be had, or its checksum differs.
@@ -45,14 +45,15 @@ def fetch(location: str, path: Path, sha256: str) -> None:
     if "://" in location:
         resumed = part.exists()
         _download(location, part, path)
-        if resumed and sha256_of(part) != sha256:
+        if resumed and sha256 and sha256_of(part) != sha256:
             log.warning("%s: the continued download is damaged; starting anew", location)
             part.unlink()
             _download(location, part, path)
     else:
         _copy(Path(location), part)
     try:
-        check_sha256(part, sha256, location)
+        if sha256:
+            check_sha256(part, sha256, location)
     except UserError:
         part.unlink()
         raise
@@ -93,7 +94,7 @@ def _download(url: str, part: Path, path: Path) -> None:
     raise UserError(
         f"cannot download {url} after {ATTEMPTS} attempts ({_short(reason)}); without internet, "
         f"fetch it elsewhere and put it at {path}, "
-        f"or set dataset.mirror to a folder or URL that holds {path.name}"
+        "or set dataset.mirror to a folder or URL that holds it"
     )
 
 

@@ -60,7 +60,11 @@ def trial(**sections: dict) -> Trial:
         (["grid", 0, "training", "learing_rate"], 0.1, "did you mean 'grid.0.training.learning_rate'?"),
         (["grid", 0, "trainin"], {}, "did you mean 'grid.0.training'?"),
         (["grid", 2, "features"], {}, "'grid.2.features' is unknown (valid: grid.2.model)"),
-        (["grid", 2], {}, "'grid.2.model.kind' is missing (valid: sitenet, sitenet_radial, dummy, random_forest)"),
+        (
+            ["grid", 2],
+            {},
+            "'grid.2.model.kind' is missing (valid: sitenet, sitenet_radial, dummy, random_forest, published)",
+        ),
     ],
 )
 def test_mistake_is_one_clear_line(path: list, value: Any, expected: str) -> None:

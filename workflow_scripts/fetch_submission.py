@@ -1,0 +1,17 @@
+"""Predictions published on the Matbench leaderboard -> downloads/, unless they are there already."""
+
+from pathlib import Path
+from typing import Any
+
+from sitenet.data.matbench_submission import download_submission
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    mirror = snakemake.config["dataset"].get("mirror")
+    name = snakemake.wildcards.submission
+    download_submission(name, Path(snakemake.params.folder), mirror).write(snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
