@@ -26,6 +26,14 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = commands.add_parser("predict", help="predict the crystals in structure files with a trained network")
     parser.add_argument("checkpoint", type=Path, help="best.pt of a finished run")
     parser.add_argument("paths", nargs="+", type=Path, metavar="path", help="structure file, or a folder of them")
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="CHECKPOINT",
+        help="average with the predictions of these checkpoints, and tell how far all of them spread",
+    )
     parser.add_argument("--attention", type=Path, metavar="OUT.npz", help="write the attention maps too")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file of the predictions; printed when left out")
     parser.set_defaults(run=_predict)
@@ -34,7 +42,7 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _predict(args: argparse.Namespace) -> None:
     from sitenet.predict_files import predict_files
 
-    predict_files(args.checkpoint, args.paths, args.out, args.attention)
+    predict_files([args.checkpoint, *args.ensemble], args.paths, args.out, args.attention)
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

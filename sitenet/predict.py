@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
+from sitenet.errors import UserError
 from sitenet.features.featurize import expand_attention
 from sitenet.features.point_set import PointSet
 from sitenet.features.store import FeatureStore
@@ -49,7 +50,12 @@ class Predictor:
         configure_torch(target_device, threads, description.key.seed)
         trial = description.trial
         model = build_model(trial, description.non_negative)
-        model.load_state_dict(weights)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError:
+            made = description.packages.get("sitenet", "unknown")
+            problem = f"weights of sitenet {made} (training stage {description.stages['train']})"
+            raise UserError(f"{checkpoint}: {problem} do not fit the network that this version builds") from None
         return cls(description, trial, model.to(target_device).eval(), target_device)
 
     def predict(self, point_sets: PointSets, indices: Indices) -> NDArray[np.float64]:

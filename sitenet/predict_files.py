@@ -34,26 +34,25 @@ class InMemory:
         return self._point_sets[index]
 
 
-def predict_files(checkpoint: Path, paths: Iterable[Path], out: Path | None, attention: Path | None) -> None:
-    """Predicts the crystals in structure files with a `best.pt`.
+def predict_files(checkpoints: Sequence[Path], paths: Iterable[Path], out: Path | None, attention: Path | None) -> None:
+    """Predicts the crystals in structure files with a `best.pt`, or with the mean of several.
 
     Args:
-        checkpoint: The file.
+        checkpoints: The files, of networks for the same target and with the same features.
         paths: Structure files, and folders of them; a crystal's id is its path.
-        out: CSV file of the predictions (id, prediction, unit); None prints them.
-        attention: File (.npz) of the attention maps, "{id}/block{k}" of shape (P, S, H) each.
+        out: CSV file of the predictions (id, prediction, unit; with several checkpoints also spread, the standard
+            deviation of their predictions); None prints them.
+        attention: File (.npz) of the first checkpoint's attention maps, "{id}/block{k}" of shape (P, S, H) each.
 
     Raises:
-        UserError: The checkpoint cannot be used, its network has no attention, a file cannot be written, or
+        UserError: A checkpoint cannot be used, the network has no attention, a file cannot be written, or
             crystals cannot be used; those are listed on stderr, after all others have been written.
     """
-    predictor = Predictor.load(checkpoint)
-    usable, failures = _featurized(_structure_files(paths), predictor.trial.features)
-    point_sets = InMemory([point_set for _, point_set in usable])
-    predictions = predictor.predict(point_sets, np.arange(len(usable)))
-    frame = pd.DataFrame({"id": point_sets.ids, "prediction": predictions, "unit": predictor.description.unit})
+    predictors = _load(checkpoints)
+    usable, failures = _featurized(_structure_files(paths), predictors[0].trial.features)
+    frame = _predict(predictors, InMemory([point_set for _, point_set in usable]))
     if attention is not None:
-        _write_attention(attention, predictor, usable)
+        _write_attention(attention, predictors[0], usable)
     if out is None:
         frame.to_csv(sys.stdout, index=False)
     else:
@@ -62,6 +61,30 @@ def predict_files(checkpoint: Path, paths: Iterable[Path], out: Path | None, att
         print(f"{id_}: {reason}", file=sys.stderr)
     if failures:
         raise UserError(f"{len(failures)} of {len(failures) + len(usable)} crystals cannot be used")
+
+
+def _load(checkpoints: Sequence[Path]) -> list[Predictor]:
+    """The networks of an ensemble, which must have the same inputs and outputs."""
+    predictors = [Predictor.load(checkpoint) for checkpoint in checkpoints]
+    first = predictors[0]
+    for checkpoint, other in zip(checkpoints[1:], predictors[1:], strict=True):
+        for what, own, its in (
+            ("target", first.description.target, other.description.target),
+            ("unit", first.description.unit, other.description.unit),
+            ("feature set", first.trial.feature_id, other.trial.feature_id),
+        ):
+            if own != its:
+                raise UserError(f"{checkpoint} has the {what} {its}, {checkpoints[0]} has {own}: they make no ensemble")
+    return predictors
+
+
+def _predict(predictors: Sequence[Predictor], point_sets: InMemory) -> pd.DataFrame:
+    predictions = [predictor.predict(point_sets, np.arange(len(point_sets.ids))) for predictor in predictors]
+    unit = predictors[0].description.unit
+    frame = pd.DataFrame({"id": point_sets.ids, "prediction": np.mean(predictions, axis=0), "unit": unit})
+    if len(predictors) > 1:
+        frame["spread"] = np.std(predictions, axis=0, ddof=1)
+    return frame
 
 
 def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """The command `sitenet predict` on real crystals in the files that researchers have."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
@@ -80,6 +82,40 @@ def test_attention_covers_the_supercell(best: Path, folder: Path) -> None:
                 weights = maps[f"{name}/block{block}"]
                 assert weights.shape == (len(distances), distances[0].size, NETWORK.heads)
                 np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-4)
+
+
+def test_an_ensemble_averages_and_tells_the_spread(inputs: Inputs, best: Path, folder: Path, tmp_path: Path) -> None:
+    job = inputs.job(tmp_path / "run", max_epochs=2)
+    train(job)
+    done = run(folder, best, "mine", "c.vasp", "--ensemble", job.folder / "best.pt")
+    assert done.returncode == 0, done.stderr
+    store, ids = FeatureStore([inputs.shard]), [crystal.id for crystal in REAL]
+    members = np.array([predict(path, store, ids)["prediction"] for path in (best, job.folder / "best.pt")])
+    frame = pd.read_csv(io.StringIO(done.stdout))
+    np.testing.assert_allclose(frame["prediction"], members.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(frame["spread"], abs(members[0] - members[1]) / np.sqrt(2), rtol=1e-3, atol=1e-5)
+    assert frame["spread"].max() > 1e-4
+
+
+def test_networks_of_other_features_make_no_ensemble(inputs: Inputs, best: Path, folder: Path, tmp_path: Path) -> None:
+    other, content = tmp_path / "other.pt", torch.load(best, weights_only=True)
+    metadata = json.loads(content["metadata"])
+    metadata["description"]["settings"]["features.max_sites"] += 1
+    torch.save(content | {"metadata": json.dumps(metadata)}, other)
+    done = run(folder, best, "c.vasp", "--ensemble", other)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"sitenet: {other} has the feature set sites")
+    assert done.stderr.endswith("they make no ensemble\n")
+
+
+def test_weights_of_another_network_are_refused(best: Path, folder: Path) -> None:
+    content = torch.load(best, weights_only=True)
+    content["weights"].popitem()
+    torch.save(content, folder / "older.pt")
+    done = run(folder, "older.pt", "c.vasp")
+    assert done.returncode == 1
+    assert done.stderr.startswith("sitenet: older.pt: weights of sitenet 0.1.0 (training stage ")
+    assert "do not fit the network" in done.stderr
 
 
 def test_crystals_that_cannot_be_used_are_listed_and_the_others_written(best: Path, folder: Path) -> None:
