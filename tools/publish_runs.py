@@ -1,0 +1,77 @@
+"""Makes a folder that can be committed of finished runs of one trial, small and complete in itself.
+
+    python tools/publish_runs.py FEATURES FOLD FOLDER RUN [RUN ...]
+
+For every run `seed<s>/` has `result.json`, `history.jsonl` and `best.pt` with its weights in half precision. What
+follows is of these rounded networks, averaged over the runs: `test_predictions.csv.gz` (id, prediction to 0.1 meV) and
+the MAE on validation crystals, which is printed.
+"""
+
+import argparse
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sitenet.features.store import FeatureStore
+from sitenet.files import write_bytes
+from sitenet.predict import predict
+
+
+def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: Path) -> float:
+    """Writes the folder.
+
+    Args:
+        runs: Folders of the runs, called `seed<s>`.
+        features: Shards of their feature set.
+        fold: Folder of their fold.
+        folder: Where the files go.
+
+    Returns:
+        MAE of the averaged predictions for the validation crystals, in the unit of the target.
+    """
+    checkpoints = [_publish_run(run, folder / run.name) for run in runs]
+    store = FeatureStore(features)
+    ids = sorted(pd.read_parquet(fold / "test_inputs.parquet", columns=["id"])["id"])
+    predictions = _mean_predictions(checkpoints, store, ids)
+    table = pd.DataFrame({"id": ids, "prediction": predictions}).to_csv(index=False, float_format="%.4f")
+    # Without a time stamp, so that the same predictions give the same bytes.
+    write_bytes(folder / "test_predictions.csv.gz", gzip.compress(table.encode(), mtime=0))
+    validation = pd.read_parquet(fold / "train.parquet").query("part == 'validation'")
+    errors = _mean_predictions(checkpoints, store, validation["id"].tolist()) - validation["target"].to_numpy()
+    return float(np.abs(errors).mean())
+
+
+def _publish_run(run: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("result.json", "history.jsonl"):
+        write_bytes(folder / name, (run / name).read_bytes())
+    content = torch.load(run / "best.pt", weights_only=True)
+    # All but the two numbers of the target's scale, which cost nothing.
+    content["weights"] = {name: w.half() if w.ndim else w for name, w in content["weights"].items()}
+    torch.save(content, folder / "best.pt")
+    return folder / "best.pt"
+
+
+def _mean_predictions(checkpoints: Sequence[Path], store: FeatureStore, ids: list[str]) -> np.ndarray:
+    threads = torch.get_num_threads()
+    return np.mean([predict(path, store, ids, threads=threads)["prediction"] for path in checkpoints], axis=0)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path, help="results/features/<name>/<features>")
+    parser.add_argument("fold", type=Path, help="results/data/<name>/folds/fold<k>")
+    parser.add_argument("folder", type=Path, help="where the files go")
+    parser.add_argument("runs", type=Path, nargs="+", help="results/runs/<name>/<trial>/fold<k>/seed<s>")
+    arguments = parser.parse_args()
+    shards = sorted(arguments.features.glob("*.arrow"))
+    print(f"validation MAE {publish(arguments.runs, shards, arguments.fold, arguments.folder):.4f}")
+
+
+if __name__ == "__main__":
+    main()
