@@ -7,18 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.features import FeatureSettings
 from sitenet.config.training import TrainingSettings
-from sitenet.config.trial import NETWORKS
+from sitenet.config.trial import BASELINES, NETWORKS
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     **{f"`model` of kind `{kind}`": section for kind, section in NETWORKS.items()},
     "`features`": FeatureSettings,
     "`training`": TrainingSettings,
-    "`model` of kind `random_forest`": RandomForestSettings,
-    "`model` of kind `dummy`": DummySettings,
+    **{f"`model` of kind `{kind}`": section for kind, section in BASELINES.items()},
 }
 INTRODUCTION = """\
 # Configuration

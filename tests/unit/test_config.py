@@ -103,6 +103,8 @@ def test_trial_ids_are_pinned() -> None:
     """Changing one of these orphans published results: it takes a new stage version and a reason."""
     assert trial(model={"kind": "sitenet"}).id == "635935f9"
     assert trial(model={"kind": "sitenet", "blocks": 3}, training={"learning_rate": 1e-3}).id == "7d635f18"
+    assert trial(model={"kind": "sitenet_radial"}).id == "75f39cd7"
+    assert trial(model={"kind": "published", "submission": "matbench_v0.1_alignn"}).id == "1f90962b"
     assert trial(model={"kind": "dummy"}).id == "bde2fcf4"
     assert trial(model={"kind": "random_forest"}).id == "b26c651e"
 
