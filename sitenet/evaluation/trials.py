@@ -18,7 +18,7 @@ def trials_table(runs: Sequence[Run], standings: Standings) -> pd.DataFrame:
     which the trial stands for its kind in the leaderboard; it is empty for baselines, which are not selected.
     """
     plan = standings.plan
-    chosen = [trial for entry in standings.entries for trial in entry.chosen.values()]
+    chosen = [trial for entry in standings.entries if not entry.is_ensemble for trial in entry.chosen.values()]
     rows = []
     for kind, trials in plan.trials_by_kind().items():
         for trial, settings in trials.items():

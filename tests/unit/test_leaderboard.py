@@ -167,6 +167,7 @@ def test_several_seeds_of_a_network_make_an_ensemble_too(tmp_path: Path) -> None
     assert ensemble["max_error"] == 1.5
     assert single["difference"] == pytest.approx(0.25)
     assert (ensemble["training_seconds"], ensemble["runs_scored"], ensemble["n_test"]) == (20.0, 2, 4)
+    assert trials_table(runs, standings).set_index("trial").loc[SITENET[0], "folds_selected"] == 1
 
 
 def test_an_ensemble_tells_where_seeds_are_missing(tmp_path: Path) -> None:
