@@ -52,6 +52,7 @@ def usable(settings: SiteNetSettings, input_: Tensor) -> bool:
         and len(settings.attention_hidden) == 1
         and pair_width % LANES == 0
         and max(*settings.attention_hidden, settings.value_width, pair_width) <= MAX_WIDTH
+        and not torch.is_autocast_enabled("cpu")  # their products of matrices are in float32
         and kernels.usable("fused", input_)
     )
 

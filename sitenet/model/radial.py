@@ -53,8 +53,9 @@ class RadialFunctions(nn.Module):
         self.mix = nn.Linear(n, n_functions)
 
     def forward(self) -> Tensor:
-        """(K, n_functions) values at the knots."""
-        return self.mix(self.gaussians)
+        """(K, n_functions) values at the knots, in full precision under autocast: it is one small product a block."""
+        with torch.autocast(self.gaussians.device.type, enabled=False):
+            return self.mix(self.gaussians)
 
 
 class RadialAttention(nn.Module):
@@ -96,6 +97,7 @@ def attend(
     f and g are whole filters, the 1 included. Heads vary fastest in D: channel c belongs to head c mod H.
     """
     by_head = (-1, b_KH.shape[1])
+    f_KD, g_KD, b_KH = (table.to(q_ND.dtype) for table in (f_KD, g_KD, b_KH))
     products_EWH = (q_ND[batch.pair_i] * k_ND[batch.pair_j] * places.of(g_KD)).unflatten(1, by_head)
     alpha_EH = segment_softmax(
         products_EWH.sum(1) + places.of(b_KH), batch.pair_counts[:, None], batch.pair_i, batch.n_sites

@@ -1,6 +1,7 @@
-"""Fast path of attention with radial functions for float32 on CPUs: `radial.c`, compiled at first use.
+"""Fast path of attention with radial functions on CPUs: `radial.c`, compiled at first use.
 
-Same formula as `attend` in radial.py, whose shape suffixes are used here too.
+Same formula as `attend` in radial.py, whose shape suffixes are used here too. It computes in float32, under autocast
+too: what half precision would save is the memory of pairs, which the kernels do not need.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ from sitenet.model import kernels
 from sitenet.model.batch import Batch
 from sitenet.model.kernels import LANES
 
-# Few chunks, as each has a gradient of the whole table; enough of them to keep some threads evenly busy.
+# Few chunks, as each clears and adds up a gradient of the whole table; enough to keep some threads evenly busy.
 CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
 MOST_HEADS = 8  # the lanes of the shortest vectors
 SIZES = ("threads", "chunks", "heads", "width", "knots")
@@ -66,8 +67,8 @@ def usable(heads: int, q_ND: Tensor) -> bool:
 def attend(
     q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
 ) -> tuple[Tensor, Tensor]:
-    """What `radial.attend` returns: sums over each site's pairs (N, D) and weights (E, H)."""
-    return _RadialAttention.apply(q_ND, k_ND, v_ND, f_KD, g_KD, b_KH, places, batch)
+    """What `radial.attend` returns: sums over each site's pairs (N, D) and weights (E, H), in float32."""
+    return _RadialAttention.apply(*(x.float() for x in (q_ND, k_ND, v_ND, f_KD, g_KD, b_KH)), places, batch)
 
 
 class _RadialAttention(torch.autograd.Function):
@@ -90,7 +91,7 @@ class _RadialAttention(torch.autograd.Function):
             "row_starts": batch.row_starts,
             "far_sites": batch.pair_j,
             "knot": places.knots,
-            "fraction": places.fractions.to(q_ND.dtype),
+            "fraction": places.fractions.float(),
             "log_counts": batch.pair_counts.to(q_ND.dtype).log(),
             "query": q_ND.contiguous(),
             "key": k_ND.contiguous(),

@@ -179,16 +179,21 @@ def test_sizes_that_the_kernels_do_not_cover_take_the_plain_path(heads: int, wid
     sites = torch.zeros(2, width)
     assert radial_kernels.usable(heads, sites) == (covered and kernels.library("radial") is not None)
     assert not radial_kernels.usable(heads, sites.double())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not radial_kernels.usable(heads, sites)
     assert network({**SMALL, "heads": heads, "width": width})(collate(some_point_sets())).isfinite().all()
 
 
-def test_autocast_to_bfloat16_stays_close() -> None:
+@pytest.mark.parametrize("kernel_path", [pytest.param(True, marks=needs_kernels), False])
+def test_autocast_to_bfloat16_stays_close(
+    kernel_path: bool, kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch, model = batch_of_many(), network({})
+    exact = model(batch)
+    kernel_calls.clear()
+    if not kernel_path:
+        monkeypatch.setattr(radial_kernels, "usable", lambda *_: False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         predictions = model(batch)
-    exact = model(batch)
+    assert kernel_calls == ["radial_forward"] * 4 * kernel_path
     assert predictions.dtype == torch.float32
     assert 0 < (predictions - exact).abs().max() < 0.05 * exact.abs().max().clamp(min=1)
     assert all(gradient.isfinite().all() for gradient in gradients(model, predictions).values())
@@ -216,6 +221,12 @@ def test_a_prediction_depends_on_distances_beyond_the_nearest() -> None:
     model = network({}).double()
     near, far = (model(collate([s], torch.float64)) for s in (sites, moved))
     assert (near - far).abs() > 1e-6
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    batch, model, plain = collate(some_point_sets()), network({**SMALL, "dropout": 0.5}), network(SMALL)
+    assert not torch.equal(model(batch), model(batch))
+    assert torch.equal(model.eval()(batch), plain.eval()(batch))
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
