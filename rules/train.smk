@@ -91,13 +91,15 @@ rule baseline:
 
 if plan.published:
 
+    localrules:
+        published,
+
     rule published:
         input:
             record=lambda wildcards: rules.fetch_submission.output[0].format(
                 submission=plan.trials[wildcards.trial].settings["model.submission"]
             ),
             data=rules.load_data.output.manifest,
-            splits=rules.split.output.summary,
             ids=f"{FOLD}/test_inputs.parquet",
         output:
             run=f"{RUN}/run.json",

@@ -28,11 +28,11 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("paths", nargs="+", type=Path, metavar="path", help="structure file, or a folder of them")
     parser.add_argument(
         "--ensemble",
-        nargs="+",
+        action="append",
         type=Path,
         default=[],
         metavar="CHECKPOINT",
-        help="average with the predictions of these checkpoints, and tell how far all of them spread",
+        help="average with the predictions of this checkpoint too, and tell how far all spread; may be repeated",
     )
     parser.add_argument("--attention", type=Path, metavar="OUT.npz", help="write the attention maps too")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file of the predictions; printed when left out")

@@ -65,6 +65,8 @@ def predict_files(checkpoints: Sequence[Path], paths: Iterable[Path], out: Path 
 
 def _load(checkpoints: Sequence[Path]) -> list[Predictor]:
     """The networks of an ensemble, which must have the same inputs and outputs."""
+    if len({checkpoint.resolve() for checkpoint in checkpoints}) < len(checkpoints):
+        raise UserError(f"a checkpoint is given twice: {', '.join(map(str, checkpoints))}")
     predictors = [Predictor.load(checkpoint) for checkpoint in checkpoints]
     first = predictors[0]
     for checkpoint, other in zip(checkpoints[1:], predictors[1:], strict=True):

@@ -55,6 +55,7 @@ class RunResult(Record):
     """One trained model on one fold: what it was, what it reached and what it cost.
 
     `test` is None until the scoring rule, the only reader of test targets, fills it in.
+    Numbers of training crystals are None where others trained and did not tell.
     Per-crystal test predictions lie beside it in `test_predictions.parquet` (id, target, prediction).
     """
 
@@ -63,8 +64,8 @@ class RunResult(Record):
     settings: dict[str, Any]
     target: str
     unit: str
-    n_train: int
-    n_train_available: int
+    n_train: int | None
+    n_train_available: int | None
     n_validation: int
     validation_mae: float
     n_parameters: int | None

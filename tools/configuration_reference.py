@@ -9,14 +9,14 @@ from pydantic import BaseModel
 
 from sitenet.config.features import FeatureSettings
 from sitenet.config.training import TrainingSettings
-from sitenet.config.trial import BASELINES, NETWORKS
+from sitenet.config.trial import BASELINES, NETWORKS, PUBLISHED
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     **{f"`model` of kind `{kind}`": section for kind, section in NETWORKS.items()},
     "`features`": FeatureSettings,
     "`training`": TrainingSettings,
-    **{f"`model` of kind `{kind}`": section for kind, section in BASELINES.items()},
+    **{f"`model` of kind `{kind}`": section for kind, section in (BASELINES | PUBLISHED).items()},
 }
 INTRODUCTION = """\
 # Configuration

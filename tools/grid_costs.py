@@ -61,7 +61,7 @@ def training_rates(results: Path, gpu: bool) -> dict[str, Rate]:
     rates: defaultdict[str, list[Rate]] = defaultdict(list)
     for path in results.glob("runs/*/*/fold*/seed*/result.json"):
         run = RunResult.read(path)
-        if run.epochs and gpu == (run.hardware["device"] != "cpu"):
+        if run.epochs and run.n_train and gpu == (run.hardware["device"] != "cpu"):
             seconds = run.cost.seconds / (run.epochs * run.n_train)
             rates[network(run.settings)].append(Rate(seconds, int(run.hardware["threads"])))
     return {key: Rate(median(r.seconds for r in each), max(r.cores for r in each)) for key, each in rates.items()}

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.files import write_bytes
 from sitenet.predict import predict
+from sitenet.records import RunResult
 
 
 def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: Path) -> float:
@@ -32,7 +34,11 @@ def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: 
 
     Returns:
         MAE of the averaged predictions for the validation crystals, in the unit of the target.
+
+    Raises:
+        UserError: The runs are not of one trial and fold, each with another seed.
     """
+    _check(runs)
     checkpoints = [_publish_run(run, folder / run.name) for run in runs]
     store = FeatureStore(features)
     ids = sorted(pd.read_parquet(fold / "test_inputs.parquet", columns=["id"])["id"])
@@ -43,6 +49,13 @@ def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: 
     validation = pd.read_parquet(fold / "train.parquet").query("part == 'validation'")
     errors = _mean_predictions(checkpoints, store, validation["id"].tolist()) - validation["target"].to_numpy()
     return float(np.abs(errors).mean())
+
+
+def _check(runs: Sequence[Path]) -> None:
+    keys = [RunResult.read(run / "result.json").key for run in runs]
+    if len({key.model_copy(update={"seed": 0}) for key in keys}) > 1 or len({key.seed for key in keys}) < len(keys):
+        found = "; ".join(f"trial {key.trial} fold {key.fold} seed {key.seed}" for key in keys)
+        raise UserError(f"runs to publish together are of one trial and fold, each with another seed; got {found}")
 
 
 def _publish_run(run: Path, folder: Path) -> Path:
@@ -70,7 +83,10 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="results/runs/<name>/<trial>/fold<k>/seed<s>")
     arguments = parser.parse_args()
     shards = sorted(arguments.features.glob("*.arrow"))
-    print(f"validation MAE {publish(arguments.runs, shards, arguments.fold, arguments.folder):.4f}")
+    try:
+        print(f"validation MAE {publish(arguments.runs, shards, arguments.fold, arguments.folder):.4f}")
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

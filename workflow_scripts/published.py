@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from sitenet.config.trial import Trial
-from sitenet.data.manifest import Download, Manifest, Splits
+from sitenet.data.manifest import Download, Manifest
 from sitenet.data.matbench_submission import read_submission
+from sitenet.data.source import check_unchanged
 from sitenet.logs import run_job
 from sitenet.records import Cost, RunKey, RunResult
 
@@ -17,23 +18,24 @@ UNKNOWN = float("nan")
 def main(snakemake: Any) -> None:
     files, wildcards, trial = snakemake.input, snakemake.wildcards, Trial.from_nested(snakemake.params.settings)
     fold, data = int(wildcards.fold), Manifest.read(files.data)
-    ids, path = pd.read_parquet(files.ids)["id"].tolist(), Path(Download.read(files.record).path)
-    read_submission(path, data.name, fold, ids).to_parquet(snakemake.output.predictions, index=False)
-    n_train = Splits.read(files.splits).folds[fold].full_train
+    ids, download = pd.read_parquet(files.ids)["id"].tolist(), Download.read(files.record)
+    check_unchanged(download, "fetch_submission")
+    predictions = read_submission(Path(download.path), data.name, fold, ids)
+    predictions.to_parquet(snakemake.output.predictions, index=False)
     RunResult(
         key=RunKey(dataset=snakemake.params.dataset, trial=wildcards.trial, fold=fold, seed=int(wildcards.seed)),
         kind=trial.kind,
         settings=trial.settings,
         target=data.target,
         unit=data.unit,
-        n_train=n_train,
-        n_train_available=n_train,
+        n_train=None,
+        n_train_available=None,
         n_validation=0,
         validation_mae=UNKNOWN,
         n_parameters=None,
         epochs=None,
         cost=Cost(seconds=UNKNOWN, peak_memory_mb=UNKNOWN),
-        versions={},
+        versions={"submission_sha256": download.sha256},
         hardware={},
     ).write(snakemake.output.run)
 

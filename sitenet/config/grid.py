@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sitenet.config.problems import unknown, validate
-from sitenet.config.trial import BASELINES, NETWORKS, Trial, sections_of
+from sitenet.config.trial import KINDS, Trial, sections_of
 from sitenet.errors import UserError
 
 GridEntry = Mapping[str, Mapping[str, Any]]
@@ -43,14 +43,10 @@ def _kind(entry: Any, where: str) -> str:
     model = entry.get("model") if isinstance(entry, Mapping) else None
     kind = model.get("kind") if isinstance(model, Mapping) else None
     if not isinstance(kind, str):
-        raise UserError(f"configuration key '{where}.model.kind' is missing (valid: {', '.join(_kinds())})")
-    if kind not in _kinds():
-        raise UserError(unknown(f"configuration key '{where}.model.kind': model", kind, _kinds()))
+        raise UserError(f"configuration key '{where}.model.kind' is missing (valid: {', '.join(KINDS)})")
+    if kind not in KINDS:
+        raise UserError(unknown(f"configuration key '{where}.model.kind': model", kind, KINDS))
     return kind
-
-
-def _kinds() -> list[str]:
-    return [*NETWORKS, *BASELINES]
 
 
 def _points(entry: GridEntry, where: str) -> Iterator[dict[str, dict[str, Any]]]:

@@ -13,18 +13,16 @@ from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
 from sitenet.config.training import TrainingSettings
 
 NETWORKS: dict[str, type[Section]] = {"sitenet": SiteNetSettings, "sitenet_radial": RadialSiteNetSettings}
-BASELINES: dict[str, type[Section]] = {
-    "dummy": DummySettings,
-    "random_forest": RandomForestSettings,
-    "published": PublishedSettings,
-}
+BASELINES: dict[str, type[Section]] = {"dummy": DummySettings, "random_forest": RandomForestSettings}
+PUBLISHED: dict[str, type[Section]] = {"published": PublishedSettings}
+KINDS = NETWORKS | BASELINES | PUBLISHED
 
 
 def sections_of(kind: str) -> dict[str, type[Section]]:
     """The sections a trial of this model kind has; networks also have features and training."""
     if kind in NETWORKS:
         return {"model": NETWORKS[kind], "features": FeatureSettings, "training": TrainingSettings}
-    return {"model": BASELINES[kind]}
+    return {"model": KINDS[kind]}
 
 
 class Trial:

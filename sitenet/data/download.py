@@ -35,13 +35,16 @@ def fetch(location: str, path: Path, sha256: str | None) -> None:
     Args:
         location: URL, or path of a file.
         path: Where the file shall lie.
-        sha256: Its checksum; None where it is not known beforehand.
+        sha256: Its checksum; None where it is not known beforehand, which starts anew: nothing would tell whether
+            an old part belongs to the file.
 
     Raises:
         UserError: The file cannot be had, or its checksum differs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    if sha256 is None:
+        part.unlink(missing_ok=True)
     if "://" in location:
         resumed = part.exists()
         _download(location, part, path)

@@ -73,4 +73,6 @@ def _tasks(path: Path) -> dict[str, Any]:
         with gzip.open(path) as file:
             return json.load(file)["tasks"]
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a readable results.json.gz of Matbench: {error}") from None
+        raise UserError(
+            f"{path} is not a readable results.json.gz of Matbench, remove it to fetch it again: {error}"
+        ) from None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.manifest import Download
+from sitenet.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,18 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_unchanged(download: Download, rule: str) -> None:
+    """Compares a downloaded file with its checksum.
+
+    Args:
+        download: The file and its checksum.
+        rule: The rule of the workflow that downloaded it.
+
+    Raises:
+        UserError: It is missing, or not what was downloaded.
+    """
+    path = Path(download.path)
+    if not path.exists() or sha256_of(path) != download.sha256:
+        raise UserError(f"{path} is missing or has changed since it was downloaded: run again with `--forcerun {rule}`")

@@ -14,8 +14,7 @@ from sitenet.data.files_source import open_files
 from sitenet.data.manifest import Download
 from sitenet.data.matbench_source import download_matbench, open_matbench
 from sitenet.data.materials_project_source import download_materials_project, open_materials_project
-from sitenet.data.source import Source, sha256_of
-from sitenet.errors import UserError
+from sitenet.data.source import Source, check_unchanged
 
 
 def download_dataset(settings: DatasetSettings, folder: Path | str) -> Download:
@@ -32,15 +31,6 @@ def download_dataset(settings: DatasetSettings, folder: Path | str) -> Download:
     return download_materials_project(settings, Path(folder))
 
 
-def _check_unchanged(download: Download) -> None:
-    path = Path(download.path)
-    if not path.exists() or sha256_of(path) != download.sha256:
-        raise UserError(
-            f"{path} is missing or has changed since it was downloaded: run again with "
-            f"`--forcerun download`, or remove the data set's download.json in results/data/"
-        )
-
-
 def open_source(settings: DatasetSettings, download: Download | None = None) -> Source:
     """Opens the source of a data set.
 
@@ -52,7 +42,7 @@ def open_source(settings: DatasetSettings, download: Download | None = None) -> 
     if isinstance(settings, FilesDataset):
         return open_files(settings)
     assert download is not None, f"{settings.source} needs a download"
-    _check_unchanged(download)
+    check_unchanged(download, "download")
     if isinstance(settings, MatbenchDataset):
         return open_matbench(settings, download)
     return open_materials_project(download)

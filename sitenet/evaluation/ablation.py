@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import BASELINES
+from sitenet.config.trial import NETWORKS
 from sitenet.errors import UserError
 from sitenet.evaluation.paired import paired_difference
 from sitenet.evaluation.runs import Plan, Run
@@ -72,7 +72,7 @@ def compare_trials(runs: Sequence[Run], plan: Plan) -> list[Change]:
             by_trial[key.trial][key.fold, key.seed] = run
     changes = []
     for kind, trials in plan.trials_by_kind().items():
-        if kind not in BASELINES and len(trials) > 1:
+        if kind in NETWORKS and len(trials) > 1:
             changes += _compare(kind, trials, by_trial)
     return changes
 

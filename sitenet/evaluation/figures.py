@@ -99,7 +99,8 @@ def shown_predictions(entry: Entry) -> pd.DataFrame:
     """(target, prediction) of the entry's scored test crystals of all folds, for each seed or for the ensemble."""
     if entry.is_ensemble:
         return pd.concat([mean_predictions(runs) for runs in entry.runs.values()]).dropna(subset="target")
-    return pd.concat([run.scored_predictions() for run in entry.all_runs])
+    every = pd.concat([run.scored_predictions() for run in entry.all_runs])
+    return every.reset_index().drop_duplicates().set_index("id")  # models without randomness repeat theirs
 
 
 def _common_limits(frames: Sequence[pd.DataFrame]) -> tuple[float, float]:

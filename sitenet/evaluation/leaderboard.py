@@ -54,16 +54,22 @@ def _fold_values(entry: Entry, metric: str) -> list[float]:
 
 
 def _counts(entry: Entry) -> dict[str, object]:
-    results = [run.result for run in entry.all_runs]
-    parameters = [result.n_parameters for result in results if result.n_parameters is not None]
+    results, parameters = [run.result for run in entry.all_runs], _parameters(entry)
     return {
         "n_test": sum(runs[0].test.n_scored for runs in entry.runs.values()),
-        "n_train": max((result.n_train for result in results), default=0),
+        "n_train": max((result.n_train for result in results if result.n_train is not None), default=pd.NA),
         "n_validation": 0 if entry.is_refitted else max((result.n_validation for result in results), default=0),
         "parameters_min": min(parameters, default=pd.NA),
         "parameters_max": max(parameters, default=pd.NA),
         "chosen": json.dumps(entry.chosen),
     }
+
+
+def _parameters(entry: Entry) -> list[int]:
+    """Of every network, or of all networks of each fold's ensemble together, where they are known."""
+    by_fold = [[run.result.n_parameters for run in runs] for runs in entry.runs.values()]
+    known = [[n for n in counts if n is not None] for counts in by_fold]
+    return [sum(counts) for counts in known] if entry.is_ensemble else [n for counts in known for n in counts]
 
 
 def _costs(entry: Entry) -> dict[str, object]:

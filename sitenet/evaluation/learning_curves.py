@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sitenet.config.trial import BASELINES
+from sitenet.config.trial import NETWORKS
 from sitenet.evaluation.figures import BLUE, FIGURE_STYLE, ORANGE, log_errors, panel_grid
 from sitenet.evaluation.runs import Plan, Run, varying_settings
 
@@ -43,9 +43,9 @@ def _panel_names(plan: Plan) -> dict[str, str]:
     """For each network trial its kind, its id and the settings that tell it apart."""
     names = {}
     for kind, trials in plan.trials_by_kind().items():
-        varying = [] if kind in BASELINES else varying_settings(trials)
+        varying = varying_settings(trials) if kind in NETWORKS else []
         for trial, settings in trials.items():
-            if kind not in BASELINES:
+            if kind in NETWORKS:
                 values = [f"{name.split('.')[-1]} = {settings[name]}" for name in varying]
                 names[trial] = "\n".join([f"{kind} {trial}", *values])
     return names

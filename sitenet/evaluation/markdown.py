@@ -167,7 +167,7 @@ def _statistics(standings: Standings) -> str:
         "fold, errors averaged over seeds first (an ensemble's are those of its averaged predictions), the same "
         "resamples for all models, so that differences are "
         "paired. They hold for these trained models and leave out the spread that training again would add. "
-        "A model that lacks a fold others have has no rank."
+        "A model that lacks a fold others have has no rank. Training times are sums over all runs of a row."
     )
 
 

@@ -43,7 +43,8 @@ def submit(entry: Entry, splits: Splits, task: str, folder: Path | str) -> dict[
     info = {
         "authors": "",
         "algorithm": entry.model,
-        "algorithm_long": f"Best of {entry.candidates} trials on a validation part of each training part.",
+        "algorithm_long": f"Best of {entry.candidates} trials on a validation part of each training part; "
+        f"predictions averaged over {max(map(len, entry.runs.values()), default=0)} seeds.",
         "bibtex_refs": "",
         "notes": " ".join([f"Made by sitenet {__version__}.", *splits.subset_notes(entry.runs)]),
         "requirements": {"python": [f"{name}=={version}" for name, version in versions.items()]},

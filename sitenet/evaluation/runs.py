@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import BASELINES
+from sitenet.config.trial import BASELINES, NETWORKS
 from sitenet.evaluation.metrics import compute_metrics
 from sitenet.evaluation.selection import Selection
 from sitenet.records import Metrics, RunResult
@@ -159,7 +159,7 @@ def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], pl
     runs = [run for run in runs if run.result.key.fold in plan.folds and run.result.key.seed in plan.seeds]
     entries = []
     for kind, trials in plan.trials_by_kind().items():
-        if kind in BASELINES:
+        if kind not in NETWORKS:
             for trial, settings in trials.items():
                 name = _baseline_name(settings, varying_settings(trials))
                 entries.append(_entry(name, kind, {trial}, dict.fromkeys(plan.folds, trial), runs))

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import LineStyleType
 
-from sitenet.config.trial import BASELINES
+from sitenet.config.trial import NETWORKS
 from sitenet.evaluation.ablation import plain, short
 from sitenet.evaluation.figures import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors
 from sitenet.evaluation.learning_curves import selecting_mae
@@ -44,7 +44,7 @@ def trial_families(plan: Plan) -> list[Family]:
     """The networks of a plan; trials of a family that have one size in common are families of their own."""
     families = []
     for kind, trials in plan.trials_by_kind().items():
-        if kind not in BASELINES:
+        if kind in NETWORKS:
             groups = [own for loose in _grouped(trials, (SIZE, *DURATION)) for own in _one_for_each_size(loose)]
             first = {str(i): next(iter(group.values())) for i, group in enumerate(groups)}
             varying = [name for name in varying_settings(first) if name != SIZE]
@@ -125,7 +125,7 @@ def _sizes(families: Sequence[Family], runs: Mapping[str, list[Run]]) -> dict[in
     found: dict[int | None, list[int]] = {}
     for family in families:
         for trial, limit in family.trials.items():
-            found.setdefault(limit, []).extend(run.result.n_train for run in runs[trial])
+            found.setdefault(limit, []).extend(n for run in runs[trial] if (n := run.result.n_train) is not None)
     means = {limit: float(np.mean(sizes)) for limit, sizes in found.items() if sizes}
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 

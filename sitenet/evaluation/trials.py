@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import BASELINES
+from sitenet.config.trial import NETWORKS
 from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.standings import Standings
 
@@ -24,7 +24,7 @@ def trials_table(runs: Sequence[Run], standings: Standings) -> pd.DataFrame:
         for trial, settings in trials.items():
             own = [run for run in runs if run.result.key.trial == trial]
             plain = {name: _plain(value) for name, value in settings.items() if name != "model.kind"}
-            selected = pd.NA if kind in BASELINES else chosen.count(trial)
+            selected = pd.NA if kind not in NETWORKS else chosen.count(trial)
             rows.append({"kind": kind, "trial": trial} | plain | _scores(own, plan) | {"folds_selected": selected})
     frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside empty cells
     last = ["folds_selected", *_scores([], plan)]

@@ -97,6 +97,12 @@ def test_an_ensemble_averages_and_tells_the_spread(inputs: Inputs, best: Path, f
     assert frame["spread"].max() > 1e-4
 
 
+def test_a_checkpoint_given_twice_makes_no_ensemble(best: Path, folder: Path) -> None:
+    done = run(folder, best, "c.vasp", "--ensemble", best)
+    assert done.returncode == 1
+    assert done.stderr.startswith("sitenet: a checkpoint is given twice: ")
+
+
 def test_networks_of_other_features_make_no_ensemble(inputs: Inputs, best: Path, folder: Path, tmp_path: Path) -> None:
     other, content = tmp_path / "other.pt", torch.load(best, weights_only=True)
     metadata = json.loads(content["metadata"])

@@ -93,6 +93,28 @@ def test_tables_show_what_is_not_known_of_published_models_as_a_dash(finished: P
     assert "nan" not in text.lower()
     (row,) = (line for line in text.splitlines() if line.startswith(("| 1", "| 2", "| 3")) and SUBMISSION in line)
     assert row.split("|")[-3].strip() == "-"  # time with search
+    assert row.split("|")[-6].strip() == "-"  # training crystals
+    (result,) = {
+        path.read_text()
+        for path in finished.glob("results/runs/small/*/fold1/seed0/result.json")
+        if SUBMISSION in path.read_text()
+    }
+    assert len(json.loads(result)["versions"]["submission_sha256"]) == 64
+
+
+def test_a_submission_that_changed_since_it_was_fetched_is_refused(finished: Path) -> None:
+    path = finished / f"downloads/{SUBMISSION}.json.gz"
+    content, records = path.read_bytes(), list(finished.glob("results/runs/small/*/fold1/seed0/predictions.parquet"))
+    try:
+        path.write_bytes(content + b"0")
+        run = snakemake(
+            "--configfile", finished / "config.yaml", "--forcerun", "published", directory=finished, check=False
+        )
+    finally:
+        path.write_bytes(content)
+    assert run.returncode != 0
+    assert f"downloads/{SUBMISSION}.json.gz is missing or has changed since it was downloaded" in run.stderr
+    assert len(records) == 2
 
 
 def test_a_submission_that_cannot_be_had_is_one_line(finished: Path, tmp_path: Path) -> None:

@@ -65,7 +65,11 @@ def tensors(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
 
 
-@pytest.mark.parametrize("network", [NETWORK, RADIAL_NETWORK], ids=["sitenet", "sitenet_radial"])
+@pytest.mark.parametrize(
+    "network",
+    [NETWORK, RADIAL_NETWORK, RADIAL_NETWORK.model_copy(update={"dropout": 0.2})],
+    ids=["sitenet", "sitenet_radial", "dropout"],
+)
 @pytest.mark.parametrize("checkpoints", [1, 3, 4])
 def test_a_run_in_pieces_ends_with_the_same_bits(
     inputs: Inputs, network: Section, tmp_path: Path, checkpoints: int, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import yaml
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.grid import expand_grid
 from sitenet.config.models import ElementalProperty
-from sitenet.config.trial import BASELINES, NETWORKS, Trial, sections_of
+from sitenet.config.trial import KINDS, Trial, sections_of
 from sitenet.errors import UserError
 from sitenet.features.elements import TABLE as ELEMENTS
 from tools.configuration_reference import reference
@@ -109,7 +109,7 @@ def test_trial_ids_are_pinned() -> None:
     assert trial(model={"kind": "random_forest"}).id == "b26c651e"
 
 
-@pytest.mark.parametrize("kind", [*NETWORKS, *BASELINES])
+@pytest.mark.parametrize("kind", KINDS)
 def test_defaults_leave_the_id_alone(kind: str) -> None:
     """A new hyperparameter at its default reruns nothing: written out or not, the trial is the same."""
     written = {name: section().model_dump() for name, section in sections_of(kind).items()}

@@ -131,3 +131,11 @@ def test_a_folder_serves_as_mirror(tmp_path: Path) -> None:
 def test_a_folder_without_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot copy .*nowhere.*\(dataset\.mirror\)"):
         fetch(str(tmp_path / "nowhere"), tmp_path / "file", SHA256)
+
+
+def test_without_a_checksum_an_old_part_is_not_continued(tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(b"of another file")
+    with serving(host := Host()) as address:
+        fetch(f"{address}file", tmp_path / "file", None)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert host.ranges == [None]

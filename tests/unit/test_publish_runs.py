@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.predict import predict
 from sitenet.training.run import train
@@ -22,8 +23,11 @@ def test_published_runs_are_complete_in_themselves(tmp_path: Path) -> None:
     for seed in (0, 1):
         job = inputs.job(tmp_path / f"seed{seed}", RADIAL_NETWORK)
         train(replace(job, key=job.key.model_copy(update={"seed": seed})))
-        (job.folder / "result.json").write_text("{}")
+        (job.folder / "result.json").write_bytes((job.folder / "run.json").read_bytes())
         runs.append(job.folder)
+    with pytest.raises(UserError, match=r"fold 0 seed 0; .* fold 0 seed 0$"):
+        publish([runs[0], runs[0]], [inputs.shard], fold, folder)
+    assert not folder.exists()
     validation_mae = publish(runs, [inputs.shard], fold, folder)
     seeds = [folder / f"seed{seed}" for seed in (0, 1)]
     for own, original in zip(seeds, runs, strict=True):
