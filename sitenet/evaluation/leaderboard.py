@@ -83,7 +83,13 @@ def _costs(entry: Entry) -> dict[str, object]:
 
 
 def describe_trial(entry: Entry) -> str:
-    """The trial's id, or which trials validation chose and in how many folds."""
+    """The trial's id, or which trials validation chose and in how many folds; and the time that a run was given."""
+    budgets = {run.result.settings.get("training.max_minutes") for run in entry.all_runs} - {None}
+    limit = f", within {' or '.join(f'{minutes:g}' for minutes in sorted(budgets))} minutes a run" if budgets else ""
+    return _chosen_trials(entry) + limit
+
+
+def _chosen_trials(entry: Entry) -> str:
     if entry.candidates == 1:
         return next(iter(entry.chosen.values()), "")
     chosen = ", ".join(f"{trial} in {n}" for trial, n in Counter(entry.chosen.values()).most_common())

@@ -77,6 +77,14 @@ def test_rows_are_ranked_by_test_error_and_selected_by_validation(tmp_path: Path
     assert table.loc[0, "trial"] == FOREST
 
 
+def test_a_budget_of_time_stands_beside_the_trial(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    limited = runs[2].result.model_copy(update={"settings": runs[2].result.settings | {"training.max_minutes": 56.0}})
+    assert limited.key.trial == SITENET[1]
+    table = leaderboard_table(standings_of([*runs[:2], Run(limited, runs[2].folder), *runs[3:]]))
+    assert table.loc[1, "trial"] == f"best of 4 by validation: {SITENET[1]} in 2, within 56 minutes a run"
+
+
 def test_selected_row_takes_each_folds_own_choice(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     selections = select(runs)
@@ -167,6 +175,7 @@ def test_several_seeds_of_a_network_make_an_ensemble_too(tmp_path: Path) -> None
     assert ensemble["max_error"] == 1.5
     assert single["difference"] == pytest.approx(0.25)
     assert (ensemble["training_seconds"], ensemble["runs_scored"], ensemble["n_test"]) == (20.0, 2, 4)
+    assert (single["parameters_max"], ensemble["parameters_max"]) == (1234, 2468)
     assert trials_table(runs, standings).set_index("trial").loc[SITENET[0], "folds_selected"] == 1
 
 
