@@ -37,7 +37,7 @@ class TrainingSettings(Section):
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 8.126e-4
-    schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
+    schedule: Literal["constant", "one_cycle", "cosine", "linear"] = "constant"
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     final_rate_share: Share = 0.01
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

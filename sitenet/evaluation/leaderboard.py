@@ -84,9 +84,9 @@ def _costs(entry: Entry) -> dict[str, object]:
 
 def describe_trial(entry: Entry) -> str:
     """The trial's id, or which trials validation chose and in how many folds; and the time that a run was given."""
-    budgets = {run.result.settings.get("training.max_minutes") for run in entry.all_runs} - {None}
-    limit = f", within {' or '.join(f'{minutes:g}' for minutes in sorted(budgets))} minutes a run" if budgets else ""
-    return _chosen_trials(entry) + limit
+    minutes = {run.result.settings.get("training.max_minutes") for run in entry.all_runs}
+    limits = " or ".join(f"{limit:g}" for limit in sorted(limit for limit in minutes if limit is not None))
+    return _chosen_trials(entry) + (f", within {limits} minutes a run" if limits else "")
 
 
 def _chosen_trials(entry: Entry) -> str:

@@ -12,18 +12,18 @@ MOMENTUM = 0.9
 def learning_rate(settings: TrainingSettings, progress: float) -> float:
     """Learning rate when `progress` (0 to 1) of the run is over.
 
-    Both warm-ups start at 1/25 of the peak. `cosine` rises linearly and falls along a half cosine (Loshchilov
-    and Hutter, ICLR 2017, without restarts); `one_cycle` rises and falls along half cosines (Smith and Topin,
-    2018, as in PyTorch).
+    All warm-ups start at 1/25 of the peak. `cosine` rises linearly and falls along a half cosine (Loshchilov
+    and Hutter, ICLR 2017, without restarts); `linear` rises and falls linearly; `one_cycle` rises and falls along
+    half cosines (Smith and Topin, 2018, as in PyTorch).
     """
     peak, warmup, end = settings.learning_rate, settings.warmup_share, settings.final_rate_share
     if settings.schedule == "constant":
         return peak
     if progress >= warmup:
-        return peak * _half_cosine(1.0, end, (progress - warmup) / (1 - warmup))
-    if settings.schedule == "cosine":
-        return peak * (WARMUP_START + (1 - WARMUP_START) * progress / warmup)
-    return peak * _half_cosine(WARMUP_START, 1.0, progress / warmup)
+        fall = _straight if settings.schedule == "linear" else _half_cosine
+        return peak * fall(1.0, end, (progress - warmup) / (1 - warmup))
+    rise = _half_cosine if settings.schedule == "one_cycle" else _straight
+    return peak * rise(WARMUP_START, 1.0, progress / warmup)
 
 
 def momentum(settings: TrainingSettings, progress: float) -> float:
@@ -38,3 +38,7 @@ def momentum(settings: TrainingSettings, progress: float) -> float:
 
 def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def _straight(start: float, end: float, share: float) -> float:
+    return start + (end - start) * min(share, 1.0)
