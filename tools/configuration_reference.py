@@ -4,8 +4,10 @@ import json
 import re
 from inspect import cleandoc
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sitenet.config.features import FeatureSettings
 from sitenet.config.training import TrainingSettings
@@ -62,10 +64,16 @@ def _summary(section: type[BaseModel]) -> str:
 def _table(section: type[BaseModel]) -> str:
     described = _attributes(cleandoc(section.__doc__ or ""))
     rows = [
-        f"| `{name}` | `{json.dumps(field.get_default())}` | {described.get(name, 'Kind of model.')} |"
+        f"| `{name}` | `{json.dumps(field.get_default())}` | {described.get(name, 'Kind of model.')}{_valid(field)} |"
         for name, field in section.model_fields.items()
     ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _valid(field: FieldInfo) -> str:
+    """The names that a choice has, unless it has only one."""
+    names = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f" Valid: {', '.join(f'`{name}`' for name in names)}." if len(names) > 1 else ""
 
 
 def _attributes(docstring: str) -> dict[str, str]:

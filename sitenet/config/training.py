@@ -14,7 +14,8 @@ class TrainingSettings(Section):
 
     Attributes:
         learning_rate: Peak learning rate of AdamW.
-        schedule: Learning rate over the run; all but `constant` follow the share of the run that is over.
+        schedule: Learning rate over the run; all but `constant` follow the share of the run that is over, and
+            `one_cycle` moves AdamW's momentum too.
         warmup_share: Share of the run in which the rate rises to its peak; unused by `constant`.
         final_rate_share: Learning rate at the end, as a share of the peak; unused by `constant`.
         weight_decay: Decoupled weight decay.
@@ -27,7 +28,8 @@ class TrainingSettings(Section):
             weights themselves; None keeps no average.
         batch_pairs: Upper limit of reduced pairs in a batch, which bounds memory.
         max_epochs: Limit by passes over the training crystals.
-        max_minutes: Limit by wall clock, restarts included and validation too; the schedule follows it.
+        max_minutes: Limit by wall clock, restarts included and validation too. The schedule follows it, so that
+            results depend on the machine and its load.
         max_crystals: Random subset of the training crystals, by seed; smaller subsets are contained in
             larger ones. None takes all.
         patience: Epochs without a better validation MAE before training stops; None never stops early.
