@@ -6,8 +6,7 @@ A step is forward, backward, gradient clipping and AdamW with default options, o
 engines get the same crystals, weights and threads and take turns in one run. The fastest step of each
 counts, the one least disturbed by other work on the machine. Peak memory is what a step adds to a fresh
 process. Loading is what it takes to lay the crystals of a step end to end, which a thread does beside the steps.
-Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `kernels` (as used), `bfloat16` (as used
-with `training.precision: bfloat16`).
+Engines: `dense` (benchmarks/dense.py), `plain` (torch with reduced pairs), `kernels` (as used).
 """
 
 import argparse
@@ -40,7 +39,7 @@ from sitenet.model import NETWORK_CLASSES, fused, kernels, radial_kernels
 from sitenet.model.batch import collate
 from sitenet.model.network import Network
 
-ENGINES = ("dense", "plain", "kernels", "bfloat16")
+ENGINES = ("dense", "plain", "kernels")
 KERNELS = {"sitenet": ("fused", fused), "sitenet_radial": ("radial", radial_kernels)}
 DENSE: dict[str, Callable[..., Tensor]] = {"sitenet": predict_sitenet, "sitenet_radial": predict_radial}
 
@@ -91,9 +90,7 @@ class Engine:
             plain = patch.object(KERNELS[self.kind][1], "usable", return_value=False)
         with plain:
             began = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.name == "bfloat16"):
-                predictions = predict()
-            loss = (predictions - targets).abs().mean()
+            loss = (predict() - targets).abs().mean()
             self.optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -119,7 +116,7 @@ def measure_time(case: Case) -> dict[str, Any]:
         for engine in engines:
             steps[engine.name].append(engine.step(loaded[engine.name][0], targets))
     seconds = {name: min(elapsed for _, elapsed in turns[1:]) for name, turns in steps.items()}
-    losses = [loss for name, turns in steps.items() for loss, _ in turns if name != "bfloat16"]
+    losses = [loss for turns in steps.values() for loss, _ in turns]
     return {
         "pairs_a_step": {name: n_pairs for name, (_, n_pairs) in loaded.items()},
         "seconds_a_step": seconds,
@@ -128,8 +125,6 @@ def measure_time(case: Case) -> dict[str, Any]:
         "loading_over_step": loading_seconds(crystals, case.max_sites) / seconds["kernels"],
         "crystals_per_second": {name: case.crystals / value for name, value in seconds.items()},
         "largest_loss_difference": max(losses) - min(losses),
-        "bfloat16_loss_difference": abs(steps["bfloat16"][0][0] - steps["kernels"][0][0]),
-        "bfloat16_over_kernels": seconds["kernels"] / seconds["bfloat16"],
     }
 
 
