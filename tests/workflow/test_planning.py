@@ -46,7 +46,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "trainings", "figures"),
     [
-        ("ablation", 12 * 3, {"ablation"}),
+        ("ablation", 11 * 3, {"ablation"}),
         ("learning_curve", 2 * 3, {"ablation", "training_size"}),
     ],
 )
