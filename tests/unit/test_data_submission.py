@@ -75,7 +75,11 @@ def test_what_a_submission_lacks_is_counted(tmp_path: Path, task: str, fold: int
         read_submission(write(tmp_path, content()), task, fold, ids)
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"{"), gzip.compress(b"[]"), content()[:40]])
+@pytest.mark.parametrize(
+    "data",
+    [b"not gzip", gzip.compress(b"{"), gzip.compress(b"[]"), content()[:40]],
+    ids=["no gzip", "no JSON", "no tasks", "cut off"],
+)
 def test_damaged_files_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(UserError, match="is not a readable results"):
         read_submission(write(tmp_path, data), TASK, 1, list(PREDICTIONS))
