@@ -29,7 +29,7 @@ rule select_trials:
     input:
         runs=lambda wildcards: runs(
             f"{RUN}/run.json",
-            trials=plan.networks.keys() | plan.baselines.keys(),
+            trials=(*plan.networks, *plan.baselines),
             folds=wildcards.fold,
         ),
     output:
