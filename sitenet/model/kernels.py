@@ -51,7 +51,7 @@ def _compile(source: Path, target: Path) -> None:
 
 
 def usable(name: str, input_: Tensor) -> bool:
-    """Whether the kernels of `<name>.c` are there, and float32 on a CPU is what `input_` asks for or exceeds."""
+    """Whether the kernels of `<name>.c` are there, and `input_` is on a CPU and in no more than float32."""
     return input_.device.type == "cpu" and input_.dtype.itemsize <= 4 and library(name) is not None
 
 
