@@ -47,6 +47,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     ("name", "trainings", "figures"),
     [
         ("ablation", 11 * 3, {"ablation"}),
+        ("regularisation", 8, {"ablation"}),
         ("learning_curve", 2 * 3, {"ablation", "training_size"}),
     ],
 )
