@@ -134,10 +134,11 @@ def test_published_models_need_official_folds(tmp_path: Path) -> None:
     assert "'splits.kind' has the value 'kfold', but the grid has a published submission" in run.stderr
 
 
-def test_published_models_are_planned_beside_the_others(tmp_path: Path) -> None:
-    config = ROOT / "configs" / "matbench_mp_gap_cpu.yaml"
+@pytest.mark.parametrize(("name", "seeds"), [("matbench_mp_gap_cpu", 2), ("matbench_mp_gap_cpu_four", 4)])
+def test_published_models_are_planned_beside_the_others(tmp_path: Path, name: str, seeds: int) -> None:
+    config = ROOT / "configs" / f"{name}.yaml"
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
-    assert (counts["fetch_submission"], counts["published"], counts["train"]) == (4, 4 * 2 * 2, 2 * 2)
+    assert (counts["fetch_submission"], counts["published"], counts["train"]) == (4, 4 * 2 * seeds, 2 * seeds)
     assert "baseline" not in counts
 
 
