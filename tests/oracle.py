@@ -40,7 +40,11 @@ def site_features(w: dict[str, Tensor], z: Tensor, s: SiteNetSettings) -> Tensor
         row = w["embedding.element.weight"][z]
         norm = row.norm(dim=1, keepdim=True)
         element = torch.where(norm > 1, row / (norm + 1e-7), row)
-    properties = torch.tensor(elemental_properties(s.elemental_properties))[z]
+    properties = torch.tensor(elemental_properties(s.elemental_properties))
+    if s.elemental_scaling == "standardised":
+        elements = properties[1:]
+        properties = (properties - elements.mean(0)) / elements.std(0)
+    properties = properties[z]
     return torch.cat([element, properties, torch.zeros(len(z), 1)], dim=1)
 
 

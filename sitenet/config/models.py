@@ -101,6 +101,8 @@ class SiteNetSettings(Section):
         normalisation: Layer normalisation after every activation.
         element_input: An element's input: a learnt embedding or its one-hot vector.
         elemental_properties: Magpie properties that describe an element beside its embedding.
+        elemental_scaling: Feed them as tabulated, as the paper does, or with mean 0 and standard deviation 1 over
+            the elements. Raw densities of thousands drown the embedding, and training is much slower.
         pooling: How the sites of a crystal are joined.
         cutoff: Pairs farther apart (angstrom) get no attention; None attends to all.
         top_k: Only this many sites with the largest logits get attention, by site and head; None takes all.
@@ -120,6 +122,7 @@ class SiteNetSettings(Section):
     normalisation: bool = True
     element_input: Literal["learnt", "one_hot"] = "learnt"
     elemental_properties: tuple[ElementalProperty, ...] = PAPER_PROPERTIES
+    elemental_scaling: Literal["raw", "standardised"] = "raw"
     pooling: Literal["mean", "max"] = "mean"
     cutoff: Annotated[float, Field(gt=0)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None

@@ -35,6 +35,13 @@ def elemental_properties(names: Sequence[str]) -> NDArray[np.float64]:
     return np.stack(columns, axis=1) if columns else np.zeros((N_ELEMENTS + 1, 0))
 
 
+def standardised_properties(names: Sequence[str]) -> NDArray[np.float64]:
+    """(119, F) `elemental_properties` with mean 0 and deviation 1 over the elements; row 0 is zero."""
+    table = elemental_properties(names)[1:]
+    scaled = (table - table.mean(axis=0)) / table.std(axis=0, ddof=1)
+    return np.concatenate([np.zeros((1, len(names))), scaled])
+
+
 @cache
 def _table() -> dict[str, NDArray[np.float64]]:
     with TABLE.open() as file:

@@ -16,11 +16,10 @@ Shape suffixes, one letter an axis:
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's customary name)
 from torch import Tensor, nn
 
 from sitenet.config.models import RadialSiteNetSettings
-from sitenet.features.elements import N_ELEMENTS, elemental_properties
+from sitenet.features.elements import N_ELEMENTS, standardised_properties
 from sitenet.model import radial_kernels
 from sitenet.model.batch import Batch
 from sitenet.model.network import AttentionNetwork
@@ -138,7 +137,8 @@ class RadialSiteNet(AttentionNetwork):
         super().__init__()
         self.settings = settings
         D = settings.width
-        self.register_buffer("properties", _standardised(settings.elemental_properties), persistent=False)
+        properties = torch.tensor(standardised_properties(settings.elemental_properties))
+        self.register_buffer("properties", properties, persistent=False)
         self.element = nn.Embedding(N_ELEMENTS + 1, D)
         self.describe = nn.Linear(self.properties.shape[1], D)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
@@ -162,12 +162,6 @@ class RadialSiteNet(AttentionNetwork):
             x_ND, alpha_EH = block(x_ND, places, batch)
             weights.append(alpha_EH)
         return x_ND, weights
-
-
-def _standardised(names: tuple[str, ...]) -> Tensor:
-    """(119, F) elemental properties with mean 0 and deviation 1 over the elements, in float64."""
-    table = torch.tensor(elemental_properties(names))[1:]
-    return F.pad((table - table.mean(0)) / table.std(0), (0, 0, 1, 0))
 
 
 def pool(x_ND: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:

@@ -25,7 +25,7 @@ import torch.nn.functional as F  # noqa: N812 (torch's customary name)
 from torch import Tensor, nn
 
 from sitenet.config.models import SiteNetSettings
-from sitenet.features.elements import elemental_properties
+from sitenet.features.elements import elemental_properties, standardised_properties
 from sitenet.model import fused
 from sitenet.model.batch import Batch
 from sitenet.model.network import AttentionNetwork
@@ -98,7 +98,8 @@ class Embedding(nn.Module):
         width = settings.embedding_width if learnt else EMBEDDED_ELEMENTS
         self.element = nn.Embedding(EMBEDDED_ELEMENTS, width, max_norm=1.0) if learnt else None
         # Float64, so that a network turned to float64 does not compute with rounded properties.
-        table = F.pad(torch.tensor(elemental_properties(settings.elemental_properties)), (0, 1))
+        read = {"raw": elemental_properties, "standardised": standardised_properties}[settings.elemental_scaling]
+        table = F.pad(torch.tensor(read(settings.elemental_properties)), (0, 1))
         self.register_buffer("properties", table, persistent=False)
         self.site = Dense(width + table.shape[1], settings.heads * settings.site_width_per_head, settings)
         self.pair = Dense(2, settings.heads * settings.pair_width_per_head, settings)

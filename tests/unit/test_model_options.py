@@ -34,6 +34,7 @@ OPTIONS = {
     "one-hot elements": {**SMALL, "element_input": "one_hot"},
     "other elemental properties": {**SMALL, "elemental_properties": ("MendeleevNumber", "NpUnfilled")},
     "no elemental properties": {**SMALL, "elemental_properties": ()},
+    "standardised elemental properties": {**SMALL, "elemental_scaling": "standardised"},
     "max pooling": {**SMALL, "pooling": "max"},
     "cut-off 5 angstrom": {"cutoff": 5.0},
     "cut-off below every bond": {**SMALL, "cutoff": 0.1},
