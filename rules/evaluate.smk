@@ -20,7 +20,7 @@ rule score:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        version=versions.EVALUATE,
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/score.py"
 
@@ -29,7 +29,7 @@ rule select_trials:
     input:
         runs=lambda wildcards: runs(
             f"{RUN}/run.json",
-            trials=(*plan.networks, *plan.baselines),
+            trials=(*benchmark.networks, *benchmark.baselines),
             folds=wildcards.fold,
         ),
     output:
@@ -45,6 +45,6 @@ rule select_trials:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        version=versions.EVALUATE,
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/select_trials.py"

@@ -5,9 +5,9 @@ rule featurize:
     input:
         structures=rules.load_data.output.structures,
     output:
-        shard=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.arrow",
-        manifest=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.json",
-        failures=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.failures.csv",
+        shard=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow",
+        manifest=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.json",
+        failures=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.failures.csv",
     log:
         f"{LOGS}/featurize/{{features}}/shard{{shard}}.log",
     benchmark:
@@ -19,11 +19,11 @@ rule featurize:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        features=lambda wildcards: plan.feature_sets[wildcards.features].model_dump(
+        features=lambda wildcards: benchmark.feature_sets[wildcards.features].model_dump(
             mode="json"
         ),
-        shards=plan.settings.shards,
-        version=versions.FEATURES,
+        shards=benchmark.settings.shards,
+        rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/featurize.py"
 
@@ -53,7 +53,7 @@ rule composition_features:
     input:
         structures=rules.load_data.output.structures,
     output:
-        f"results/features/{plan.name}/composition.parquet",
+        f"results/features/{benchmark.name}/composition.parquet",
     log:
         f"{LOGS}/composition_features.log",
     benchmark:
@@ -65,6 +65,6 @@ rule composition_features:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        version=versions.FEATURES,
+        rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/composition_features.py"

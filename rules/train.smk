@@ -26,10 +26,10 @@ rule train:
         runtime=growing(24 * 60),
         checkpoint_seconds=20,
     params:
-        dataset=plan.name,
-        settings=lambda wildcards: plan.networks[wildcards.trial].nested,
-        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
-        version=versions.TRAIN,
+        benchmark=benchmark.name,
+        settings=lambda wildcards: benchmark.networks[wildcards.trial].settings,
+        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/train.py"
 
@@ -54,8 +54,8 @@ rule predict:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
-        version=versions.TRAIN,
+        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/predict.py"
 
@@ -82,14 +82,14 @@ rule baseline:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        dataset=plan.name,
-        settings=lambda wildcards: plan.baselines[wildcards.trial].nested,
-        version=versions.TRAIN,
+        benchmark=benchmark.name,
+        settings=lambda wildcards: benchmark.baselines[wildcards.trial].settings,
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/baseline.py"
 
 
-if plan.published:
+if benchmark.published:
 
     localrules:
         published,
@@ -97,7 +97,7 @@ if plan.published:
     rule published:
         input:
             record=lambda wildcards: rules.fetch_submission.output[0].format(
-                submission=plan.trials[wildcards.trial].settings["model.submission"]
+                submission=benchmark.trials[wildcards.trial].settings["model"]["submission"]
             ),
             data=rules.load_data.output.manifest,
             ids=f"{FOLD}/test_inputs.parquet",
@@ -117,8 +117,8 @@ if plan.published:
             mem_mb=growing(2000),
             runtime=growing(10),
         params:
-            dataset=plan.name,
-            settings=lambda wildcards: plan.published[wildcards.trial].nested,
-            version=versions.TRAIN,
+            benchmark=benchmark.name,
+            settings=lambda wildcards: benchmark.published[wildcards.trial].settings,
+            rerun_if=versions.TRAIN,
         script:
             "../workflow_scripts/published.py"

@@ -9,16 +9,16 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.training import TrainingSettings
-from sitenet.config.trial import BASELINES, NETWORKS, PUBLISHED
+from sitenet.models.registry import kinds_of_role, model_kinds
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.training import TrainingSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
-    **{f"`model` of kind `{kind}`": section for kind, section in NETWORKS.items()},
+    **{f"`model` of kind `{name}`": kind.settings for name, kind in kinds_of_role("network").items()},
     "`features`": FeatureSettings,
     "`training`": TrainingSettings,
-    **{f"`model` of kind `{kind}`": section for kind, section in (BASELINES | PUBLISHED).items()},
+    **{f"`model` of kind `{name}`": kind.settings for name, kind in model_kinds().items() if kind.role != "network"},
 }
 INTRODUCTION = """\
 # Configuration

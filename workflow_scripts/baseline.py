@@ -5,22 +5,19 @@ from typing import Any
 
 import pandas as pd
 
-from sitenet.baselines import run_baseline
-from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest
 from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.logs import run_job
 from sitenet.records import Cost, RunKey, RunResult
+from sitenet.training.baseline import fit_baseline
 
 
 def main(snakemake: Any) -> None:
     files, data, start = snakemake.input, Manifest.read(snakemake.input.data), time.monotonic()
-    wildcards, trial = snakemake.wildcards, Trial.from_nested(snakemake.params.settings)
-    model = trial.sections["model"]
-    assert isinstance(model, DummySettings | RandomForestSettings)
-    run = run_baseline(
-        model,
+    wildcards, trial = snakemake.wildcards, Trial.from_settings(snakemake.params.settings)
+    run = fit_baseline(
+        trial,
         pd.read_parquet(files.train),
         pd.read_parquet(files.ids)["id"].tolist(),
         pd.read_parquet(files.features),
@@ -30,7 +27,7 @@ def main(snakemake: Any) -> None:
     run.predictions.to_parquet(snakemake.output.predictions, index=False)
     RunResult(
         key=RunKey(
-            dataset=snakemake.params.dataset,
+            benchmark=snakemake.params.benchmark,
             trial=wildcards.trial,
             fold=int(wildcards.fold),
             seed=int(wildcards.seed),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sitenet.baselines import write_composition_features
+from sitenet.features.composition import write_composition_features
 from sitenet.logs import run_job
 
 

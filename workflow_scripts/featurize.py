@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.table import CrystalTable
 from sitenet.features.shard import featurize_shard
 from sitenet.logs import run_job
+from sitenet.settings.features import FeatureSettings
 
 
 def main(snakemake: Any) -> None:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from sitenet.features.store import FeatureStore
 from sitenet.logs import run_job
-from sitenet.predict import predict
-from sitenet.training.allotment import allotted_device
+from sitenet.prediction.predictor import predict
+from sitenet.training.device import allotted_device
 
 
 def main(snakemake: Any) -> None:

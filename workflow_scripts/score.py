@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from sitenet.evaluation.metrics import score_predictions
+from sitenet.evaluation.statistics.metrics import score_predictions
 from sitenet.logs import run_job
 from sitenet.records import RunResult
 

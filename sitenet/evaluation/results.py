@@ -1,0 +1,82 @@
+"""All that tables, figures and submissions of a benchmark are made of, read once from its files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.runs import PlannedRuns, Run
+from sitenet.evaluation.selection import Selection, select_trials
+from sitenet.evaluation.standings import Standings, compute_standings
+from sitenet.failures import Failure, read_failures
+
+Paths = Sequence[Path | str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a benchmark.
+
+    Attributes:
+        standings: The rows of the leaderboard with their scores.
+        runs: All finished runs.
+        manifest: What the data set is.
+        splits: What its folds are.
+        failures: Crystals that could not be used, of all stages.
+    """
+
+    standings: Standings
+    runs: list[Run]
+    manifest: Manifest
+    splits: Splits
+    failures: list[Failure]
+
+    @property
+    def planned(self) -> PlannedRuns:
+        """The planned runs, of which `runs` may be a part."""
+        return self.standings.planned
+
+    @property
+    def unit(self) -> str:
+        """Unit of the target."""
+        return self.manifest.unit
+
+
+def read_results(
+    config: Mapping[str, Any],
+    records: Paths,
+    data: Path | str,
+    splits: Path | str,
+    failures: Paths,
+    selections: Paths | None = None,
+) -> Results:
+    """Reads the records of the runs that are done and works out the standings.
+
+    Args:
+        config: The resolved configuration.
+        records: `result.json` of the finished runs.
+        data: Manifest of the data set.
+        splits: Record of its folds.
+        failures: Tables of failed crystals.
+        selections: `selection.json` of each planned fold, in the order of the configuration; where they are not all
+            there yet, None selects among the runs that are.
+    """
+    planned, runs = PlannedRuns.of(config), [Run.read(path) for path in records]
+    if selections is None:
+        done = {fold: [run.result for run in runs if run.result.key.fold == fold] for fold in planned.folds}
+        chosen = {fold: select_trials(results) for fold, results in done.items()}
+    else:
+        chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
+    standings = compute_standings(runs, chosen, planned, config["resamples"])
+    return Results(standings, runs, Manifest.read(data), Splits.read(splits), _joined(failures))
+
+
+def _joined(paths: Paths) -> list[Failure]:
+    """Failed crystals of several tables; one that fails in two feature sets counts once."""
+    found = [failure for path in paths for failure in read_failures(path)]
+    first: dict[object, Failure] = {}
+    for number, failure in enumerate(found):
+        key = (failure.id, failure.stage) if failure.stage == "features" else number
+        first.setdefault(key, failure)
+    return list(first.values())
