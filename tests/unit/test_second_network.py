@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.network import Network
-from sitenet.models.base.output import TargetScale
+from sitenet.models.base.network import Network, TargetScale
 from sitenet.models.base.segments import segment_mean
 from sitenet.models.registry import ModelKind, model_kinds
 from sitenet.prediction.predictor import Predictor, predict

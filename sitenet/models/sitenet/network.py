@@ -26,8 +26,7 @@ from torch import Tensor, nn
 
 from sitenet.features.elements import elemental_properties, standardised_properties
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.network import AttentionNetwork
-from sitenet.models.base.output import TargetScale
+from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
 from sitenet.models.sitenet import kernels as fused
 from sitenet.models.sitenet.settings import SiteNetSettings

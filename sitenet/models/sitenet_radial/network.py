@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from sitenet.features.elements import N_ELEMENTS, standardised_properties
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.network import AttentionNetwork
-from sitenet.models.base.output import TargetScale
+from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.models.sitenet_radial.kernels import Places
