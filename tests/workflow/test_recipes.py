@@ -90,7 +90,7 @@ def test_data_source_gives_its_targets(copy: Path, leaderboard: pd.DataFrame) ->
 
 def test_metric_and_column_are_in_csv_and_markdown(copy: Path, leaderboard: pd.DataFrame) -> None:
     runs = copy / "results/runs/recipes"
-    trial = leaderboard.loc["neighbours", "trial"]
+    trial = str(leaderboard.loc["neighbours", "trial"])
     frame = pd.read_parquet(runs / trial / "fold0/seed0/test_predictions.parquet")
     assert leaderboard.loc["neighbours", "bias"] == pytest.approx((frame["prediction"] - frame["target"]).mean())
     assert (leaderboard["seeds"] == 1).all()
