@@ -75,7 +75,11 @@ if benchmark.published:
 rule load_data:
     input:
         files=benchmark.settings.dataset.files,
-        download=f"{DATA}/download.json" if benchmark.settings.dataset.needs_download else [],
+        download=(
+            f"{DATA}/download.json"
+            if benchmark.settings.dataset.needs_download
+            else []
+        ),
     output:
         structures=f"{DATA}/structures.parquet",
         targets=f"{DATA}/targets.parquet",
@@ -101,11 +105,16 @@ rule split:
     input:
         given=benchmark.settings.splits.files,
         targets=rules.load_data.output.targets,
+        data=rules.load_data.output.manifest,
     output:
         summary=f"{DATA}/splits.json",
         train=expand(f"{FOLD}/train.parquet", fold=benchmark.available_folds),
-        test_inputs=expand(f"{FOLD}/test_inputs.parquet", fold=benchmark.available_folds),
-        test_targets=expand(f"{FOLD}/test_targets.parquet", fold=benchmark.available_folds),
+        test_inputs=expand(
+            f"{FOLD}/test_inputs.parquet", fold=benchmark.available_folds
+        ),
+        test_targets=expand(
+            f"{FOLD}/test_targets.parquet", fold=benchmark.available_folds
+        ),
     log:
         f"{LOGS}/split.log",
     benchmark:

@@ -5,6 +5,8 @@ rule score:
     input:
         run=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
+        splits=rules.split.output.summary,
         targets=f"{FOLD}/test_targets.parquet",
     output:
         result=f"{RUN}/result.json",
@@ -20,6 +22,7 @@ rule score:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        benchmark=benchmark.name,
         rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/score.py"

@@ -3,6 +3,7 @@
 
 rule featurize:
     input:
+        data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
     output:
         shard=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow",
@@ -19,9 +20,9 @@ rule featurize:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        features=lambda wildcards: benchmark.feature_sets[wildcards.features].model_dump(
-            mode="json"
-        ),
+        features=lambda wildcards: benchmark.feature_sets[
+            wildcards.features
+        ].model_dump(mode="json"),
         shards=benchmark.settings.shards,
         rerun_if=versions.FEATURES,
     script:
@@ -51,9 +52,11 @@ rule collect_features:
 
 rule composition_features:
     input:
+        data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
     output:
-        f"results/features/{benchmark.name}/composition.parquet",
+        table=f"results/features/{benchmark.name}/composition.parquet",
+        record=f"results/features/{benchmark.name}/composition.json",
     log:
         f"{LOGS}/composition_features.log",
     benchmark:

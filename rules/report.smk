@@ -4,10 +4,9 @@
 RESULTS = {
     "data": rules.load_data.output.manifest,
     "splits": rules.split.output.summary,
-    "failures": [
-        rules.load_data.output.failures,
-        *expand(rules.collect_features.output.failures, features=benchmark.feature_sets),
-    ],
+    "features": expand(
+        rules.collect_features.output.manifest, features=benchmark.feature_sets
+    ),
     "results": lambda wildcards: runs(
         rules.score.output.result
     ),  # predictions lie beside
@@ -63,7 +62,7 @@ rule tables_so_far:
     input:
         data=rules.load_data.output.manifest,
         splits=rules.split.output.summary,
-        failures=RESULTS["failures"],
+        features=RESULTS["features"],
     output:
         directory(f"{TABLES}/so_far"),
     log:
@@ -92,9 +91,7 @@ rule figures:
         **RESULTS,
         histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
     output:
-        **{
-            kind.name: figure(kind) for kind in FIGURES if kind.belongs(benchmark)
-        },
+        **{kind.name: figure(kind) for kind in FIGURES if kind.belongs(benchmark)},
     log:
         f"{LOGS}/figures.log",
     benchmark:
@@ -118,9 +115,6 @@ rule track_benchmark:
         tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials_csv],
         config=rules.leaderboard.output.config,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
-        features=expand(
-            rules.collect_features.output.manifest, features=benchmark.feature_sets
-        ),
     output:
         f"{WANDB}/tracked.json",
     log:

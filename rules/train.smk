@@ -7,6 +7,7 @@ rule train:
     input:
         features=features_of,
         data=rules.load_data.output.manifest,
+        splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
     output:
         best=f"{RUN}/best.pt",
@@ -38,9 +39,12 @@ rule predict:
     input:
         features=features_of,
         best=rules.train.output.best,
+        run=rules.train.output.run,
+        splits=rules.split.output.summary,
         ids=f"{FOLD}/test_inputs.parquet",
     output:
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
     log:
         f"{LOGS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.log",
     benchmark:
@@ -54,6 +58,7 @@ rule predict:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
+        benchmark=benchmark.name,
         shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
         rerun_if=versions.TRAIN,
     script:
@@ -62,13 +67,16 @@ rule predict:
 
 rule baseline:
     input:
-        features=rules.composition_features.output[0],
+        features=rules.composition_features.output.table,
+        features_record=rules.composition_features.output.record,
         data=rules.load_data.output.manifest,
+        splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
         ids=f"{FOLD}/test_inputs.parquet",
     output:
         run=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
     log:
         f"{LOGS}/baseline/{{trial}}/fold{{fold}}-seed{{seed}}.log",
     benchmark:
@@ -97,13 +105,17 @@ if benchmark.published:
     rule published:
         input:
             record=lambda wildcards: rules.fetch_submission.output[0].format(
-                submission=benchmark.trials[wildcards.trial].settings["model"]["submission"]
+                submission=benchmark.trials[wildcards.trial].settings["model"][
+                    "submission"
+                ]
             ),
             data=rules.load_data.output.manifest,
+            splits=rules.split.output.summary,
             ids=f"{FOLD}/test_inputs.parquet",
         output:
             run=f"{RUN}/run.json",
             predictions=f"{RUN}/predictions.parquet",
+            record=f"{RUN}/predictions.json",
         log:
             f"{LOGS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.log",
         benchmark:

@@ -4,7 +4,9 @@ Records of earlier formats are still read. Format 1 had no number, named the ben
 with dotted names.
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,7 +14,10 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sitenet.errors import UserError
-from sitenet.files import write_text
+from sitenet.files import sha256_of, write_text
+
+CHECKSUM = "checksum"
+REMEDY = "remove it and run again, which repeats the job that writes it"
 
 
 class Record(BaseModel):
@@ -22,14 +27,16 @@ class Record(BaseModel):
 
 
 class FileRecord(Record):
-    """A record that is a file.
+    """A record that is a file. It keeps the checksums of the files that belong to it, and one of itself.
 
     Attributes:
         format: Number of the layout; a file without one is of format 1.
+        files: SHA-256 of files by their path, seen from the record's folder.
     """
 
     newest_format: ClassVar[int] = 1
     format: int = 1
+    files: dict[str, str] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -48,28 +55,62 @@ class FileRecord(Record):
         return values
 
     @classmethod
-    def read(cls, path: Path | str) -> Self:
+    def read(cls, path: Path | str, check: Iterable[str] = ()) -> Self:
         """Reads and validates the record at `path`.
 
+        Args:
+            path: The file.
+            check: Files of the record, by their path seen from its folder, that are about to be read. Earlier
+                versions wrote records without checksums; files that a record does not list pass.
+
         Raises:
-            UserError: It is not there, damaged, or of a format that this version does not know.
+            UserError: The record or one of the files is missing or not as it was written, or the record has a format
+                that this version does not know.
         """
         try:
-            return cls.model_validate_json(Path(path).read_text("utf-8"))
+            values = json.loads(Path(path).read_text("utf-8"))
+            if isinstance(values, dict) and (checksum := values.pop(CHECKSUM, None)) not in (None, _checksum(values)):
+                raise UserError(f"{path} is damaged or was changed (its checksum is {checksum}); {REMEDY}")
+            record = cls.model_validate(values)
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UserError(
-                f"{path} is damaged or not a {cls.__name__}: {where + ': ' * bool(where)}{first['msg']}"
-            ) from None
-        except ValueError as error:
-            raise UserError(f"{path} is damaged: {error}") from None
+            where = ".".join(map(str, first["loc"])) or "file"
+            raise UserError(f"{path} is damaged or not a {cls.__name__}: {where}: {first['msg']}; {REMEDY}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UserError(f"{path} is damaged: {error}; {REMEDY}") from None
+        record.check(path, check)
+        return record
 
-    def write(self, path: Path | str) -> None:
-        """Replaces the file at `path` in one step."""
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+    def check(self, path: Path | str, names: Iterable[str]) -> None:
+        """Compares files of the record at `path` with their checksums; reads each of them once.
+
+        Raises:
+            UserError: One is missing or not as it was written.
+        """
+        for name in names:
+            file = Path(path).parent / name
+            if not file.exists():
+                raise UserError(f"{file} is missing: run again, which repeats the job that writes it")
+            if name in self.files and sha256_of(file) != self.files[name]:
+                raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {REMEDY}")
+
+    def write(self, path: Path | str, files: Iterable[str] = ()) -> None:
+        """Replaces the file at `path` in one step.
+
+        Args:
+            path: The file.
+            files: Files that belong to the record, by their path seen from its folder; they are written before it.
+        """
+        sums = {name: sha256_of(Path(path).parent / name) for name in files}
+        values = json.loads(self.model_copy(update={"files": self.files | sums}).model_dump_json())
+        write_text(path, json.dumps(values | {CHECKSUM: _checksum(values)}, indent=2) + "\n")
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """SHA-256 of JSON values, whatever their order and spacing in the file."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 class Cost(Record):
@@ -110,6 +151,10 @@ class RunKey(Record):
     fold: int
     seed: int
 
+    def __str__(self) -> str:
+        """All of it in words."""
+        return f"benchmark {self.benchmark}, trial {self.trial}, fold {self.fold}, seed {self.seed}"
+
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
@@ -129,6 +174,33 @@ def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             nested[name] = value
     return nested
+
+
+class Predictions(FileRecord):
+    """Which run the `predictions.parquet` beside this record is of; columns id and prediction, no targets."""
+
+    key: RunKey
+
+    @classmethod
+    def of_run(cls, path: Path | str, key: RunKey) -> Self:
+        """Reads the record at `path`, with its file.
+
+        Raises:
+            UserError: They are damaged, or of another run than `key`.
+        """
+        record = cls.read(path, check=["predictions.parquet"])
+        require_run(path, record.key, key)
+        return record
+
+
+def require_run(path: Path | str, found: RunKey, wanted: RunKey) -> None:
+    """Refuses a file of another run, which may have been trained on the test crystals of this one.
+
+    Raises:
+        UserError: The keys differ.
+    """
+    if found != wanted:
+        raise UserError(f"{path} is of another run ({found}), where that of {wanted} belongs; {REMEDY}")
 
 
 class RunResult(FileRecord):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable
 from sitenet.features.shard import featurize_shard
 from sitenet.logs import run_job
@@ -10,6 +11,7 @@ from sitenet.settings.features import FeatureSettings
 
 
 def main(snakemake: Any) -> None:
+    Manifest.read(snakemake.input.data, check=["structures.parquet"])
     featurize_shard(
         CrystalTable.open(snakemake.input.structures),
         FeatureSettings.model_validate(snakemake.params.features),

@@ -11,7 +11,7 @@ from sitenet.logs import run_job
 def main(snakemake: Any) -> None:
     files = snakemake.input
     results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.failures, files.selections
+        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
     )
     files_of = dict(snakemake.output.items())
     for kind in FIGURES:

@@ -14,7 +14,7 @@ from sitenet.logs import run_job
 def main(snakemake: Any) -> None:
     files, out = snakemake.input, snakemake.output
     results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.failures, files.selections
+        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
     )
     write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation))
     write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))

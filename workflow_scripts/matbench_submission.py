@@ -13,7 +13,7 @@ from sitenet.logs import run_job
 def main(snakemake: Any) -> None:
     files, task = snakemake.input, snakemake.params.config["dataset"]["name"]
     results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.failures, files.selections
+        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
     )
     rows = submitted(results.standings.rows)
     if not rows:

@@ -11,7 +11,7 @@ from sitenet.logs import run_job
 
 def main(snakemake: Any) -> None:
     files, params, folder = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    results = read_results(params.config, params.results, files.data, files.splits, files.failures)
+    results = read_results(params.config, params.results, files.data, files.splits, files.features)
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(results, folder, ablation=bool(compare_trials(results.runs, results.planned)))
 

@@ -71,7 +71,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     _write_targets(out / "targets.parquet", kept, rows)
     write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
-    manifest.write(out / "manifest.json")
+    manifest.write(out / "manifest.json", files=("structures.parquet", "targets.parquet", "failures.csv"))
     return manifest
 
 

@@ -1,6 +1,6 @@
 """All that tables, figures and submissions of a benchmark are made of, read once from its files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.selection import Selection, select_trials
 from sitenet.evaluation.standings import Standings, compute_standings
 from sitenet.failures import Failure, read_failures
+from sitenet.features.shard import FeatureManifest
 
 Paths = Sequence[Path | str]
+FAILURES = "failures.csv"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def read_results(
     records: Paths,
     data: Path | str,
     splits: Path | str,
-    failures: Paths,
+    features: Paths,
     selections: Paths | None = None,
 ) -> Results:
     """Reads the records of the runs that are done and works out the standings.
@@ -58,7 +60,7 @@ def read_results(
         records: `result.json` of the finished runs.
         data: Manifest of the data set.
         splits: Record of its folds.
-        failures: Tables of failed crystals.
+        features: Manifests of the feature sets.
         selections: `selection.json` of each planned fold, in the order of the configuration; where they are not all
             there yet, None selects among the runs that are.
     """
@@ -69,14 +71,18 @@ def read_results(
     else:
         chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
     standings = compute_standings(runs, chosen, planned, config["resamples"])
-    return Results(standings, runs, Manifest.read(data), Splits.read(splits), _joined(failures))
+    manifest = Manifest.read(data, check=[FAILURES])
+    return Results(standings, runs, manifest, Splits.read(splits), _failures(Path(data), map(Path, features)))
 
 
-def _joined(paths: Paths) -> list[Failure]:
-    """Failed crystals of several tables; one that fails in two feature sets counts once."""
-    found = [failure for path in paths for failure in read_failures(path)]
-    first: dict[object, Failure] = {}
-    for number, failure in enumerate(found):
-        key = (failure.id, failure.stage) if failure.stage == "features" else number
-        first.setdefault(key, failure)
-    return list(first.values())
+def _failures(data: Path, features: Iterable[Path]) -> list[Failure]:
+    """Failed crystals of the data set and its feature sets; one that fails in two feature sets counts once."""
+    found = read_failures(data.with_name(FAILURES))
+    seen: set[str] = set()
+    for manifest in features:
+        FeatureManifest.read(manifest, check=[FAILURES])
+        for failure in read_failures(manifest.with_name(FAILURES)):
+            if failure.id not in seen:
+                found.append(failure)
+                seen.add(failure.id)
+    return found

@@ -12,9 +12,12 @@ import pandas as pd
 from sitenet.config.trial import Settings, flatten
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
+from sitenet.history import FILE as HISTORY
 from sitenet.history import read_history
 from sitenet.models.registry import is_network, model_kinds
 from sitenet.records import Metrics, RunResult
+
+PREDICTIONS = "test_predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class Run:
 
     @classmethod
     def read(cls, record: Path | str) -> "Run":
-        """Reads `result.json` or `run.json` of a run."""
-        return cls(RunResult.read(record), Path(record).parent)
+        """Reads `result.json` or `run.json` of a run; its predictions and history must be as they were written."""
+        result = RunResult.read(record)
+        result.check(record, [name for name in (PREDICTIONS, HISTORY) if name in result.files])
+        return cls(result, Path(record).parent)
 
     @property
     def test(self) -> Metrics:
@@ -42,7 +47,7 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """(target, prediction) of all test crystals, indexed by id; the target is NaN where it is not known."""
-        return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id")
+        return pd.read_parquet(self.folder / PREDICTIONS).set_index("id")
 
     def scored_predictions(self) -> pd.DataFrame:
         """(target, prediction) of the labelled test crystals, indexed by id."""

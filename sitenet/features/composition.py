@@ -11,9 +11,14 @@ from pymatgen.core import Composition
 
 from sitenet.data.formula import reduced_formula
 from sitenet.data.table import CrystalTable
+from sitenet.records import FileRecord
 
 logger = logging.getLogger("sitenet")
 _LOG_EVERY = 2000
+
+
+class FeatureTable(FileRecord):
+    """Keeps the checksum of the table of composition features beside it."""
 
 
 def write_composition_features(structures: Path | str, path: Path | str) -> None:

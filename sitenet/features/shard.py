@@ -13,11 +13,14 @@ from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
 from sitenet.features.store import (
+    REMEDY,
+    FeatureStore,
     ShardManifest,
     failures_path,
     verify_shard,
     write_shard,
 )
+from sitenet.files import sha256_of
 from sitenet.records import FileRecord
 from sitenet.settings.features import FeatureSettings
 
@@ -114,6 +117,19 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
         bytes=sum(manifest.bytes for manifest in manifests),
         sha256={shard.name: manifest.sha256 for shard, manifest in zip(shards, manifests, strict=True)},
     )
+
+
+def open_features(manifest: Path, shards: Sequence[Path]) -> FeatureStore:
+    """The feature store of a job; every shard is read once and compared with the set's manifest.
+
+    Raises:
+        UserError: A shard is missing, damaged or of another feature set.
+    """
+    sums = FeatureManifest.read(manifest).sha256
+    for shard in shards:
+        if not shard.exists() or sha256_of(shard) != sums.get(shard.name):
+            raise UserError(f"feature shard {shard} is missing, damaged or changed: {REMEDY.format(shard.parent)}")
+    return FeatureStore(shards)
 
 
 def _verified(shards: Iterable[Path]) -> list[ShardManifest]:

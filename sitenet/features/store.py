@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
 )
 # Bounds the writer's memory; where record batches end makes no difference to readers.
 PAIRS_PER_BATCH = 1_000_000
-_REMEDY = "delete the folder {} and run again"
+REMEDY = "delete the folder {} and run again"
 
 
 class ShardManifest(FileRecord):
@@ -86,7 +86,7 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
         bytes=path.stat().st_size,
         sha256=sha256_of(path),
     )
-    manifest.write(manifest_path(path))
+    manifest.write(manifest_path(path), files=[failures_path(path).name])
     return manifest
 
 
@@ -134,27 +134,28 @@ def check_length(shard: Path) -> ShardManifest:
     for path in (shard, manifest_path(shard)):
         if not path.exists():
             raise UserError(
-                f"feature shard {shard} is incomplete: {path.name} is missing; {_REMEDY.format(shard.parent)}"
+                f"feature shard {shard} is incomplete: {path.name} is missing; {REMEDY.format(shard.parent)}"
             )
     manifest, length = ShardManifest.read(manifest_path(shard)), shard.stat().st_size
     if length != manifest.bytes:
         raise UserError(
             f"feature shard {shard} is damaged: {length:,} bytes instead of {manifest.bytes:,}; "
-            f"{_REMEDY.format(shard.parent)}"
+            f"{REMEDY.format(shard.parent)}"
         )
     return manifest
 
 
 def verify_shard(shard: Path) -> ShardManifest:
-    """Compares length and checksum of a shard with its manifest; reads the whole shard.
+    """Compares a shard and its failures table with its manifest; reads all of them.
 
     Raises:
         UserError: They differ, or a file is missing; the message names the shard.
     """
     manifest = check_length(shard)
+    manifest.check(manifest_path(shard), [failures_path(shard).name])
     if sha256_of(shard) != manifest.sha256:
         raise UserError(
-            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; {_REMEDY.format(shard.parent)}"
+            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; {REMEDY.format(shard.parent)}"
         )
     return manifest
 

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,20 @@ def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]
     """What a best checkpoint belongs to, how good it is, and its weights.
 
     Raises:
-        UserError: The file is not a checkpoint of this format.
+        UserError: The file is not a checkpoint of this format, or damaged.
     """
     metadata, tensors = _load(path)
     if "best" not in metadata:
         raise UserError(f"{path} is for resuming; predict with best.pt beside it")
-    return (
-        RunDescription.model_validate(metadata["description"]),
-        Best(**metadata["best"]),
-        tensors["weights"],
-    )
+    try:
+        description, best = RunDescription.model_validate(metadata["description"]), Best(**metadata["best"])
+        weights = tensors["weights"]
+        well_formed = all(isinstance(tensor, torch.Tensor) for tensor in weights.values())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        well_formed = False
+    if not well_formed:
+        raise UserError(f"{path} is not a readable checkpoint of sitenet: a part is missing or of another type")
+    return description, best, weights
 
 
 def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None:
@@ -167,11 +172,14 @@ def _save(path: Path, metadata: dict[str, Any], tensors: dict[str, Any]) -> None
 
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
+        _check_members(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-        metadata = json.loads(content.pop("metadata"))
+        metadata = dict(json.loads(content.pop("metadata")))
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except (
+        TypeError,
+        zipfile.BadZipFile,
         OSError,
         EOFError,
         RuntimeError,
@@ -184,3 +192,10 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path} has checkpoint format {metadata.get('format')}; this version reads format {FORMAT}")
     return metadata, content
+
+
+def _check_members(path: Path) -> None:
+    """Compares every member of the checkpoint, a zip archive, with its CRC-32; torch does not."""
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise UserError(f"{path} is damaged: the checksum of its part {damaged} is wrong")

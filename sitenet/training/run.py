@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from sitenet import versions
+from sitenet import history, versions
 from sitenet.config.trial import Trial
 from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.features.store import FeatureStore
@@ -75,7 +75,7 @@ def train(job: TrainJob) -> RunResult:
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer)
         result = _result(job, trainer, recorder.description.packages)
-        result.write(job.folder / "run.json")
+        result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
 
 

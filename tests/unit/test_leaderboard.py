@@ -15,6 +15,7 @@ from sitenet.evaluation.tables.markdown import trials_markdown
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.failures import Failure
+from sitenet.features.shard import FeatureManifest
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
     DUMMY_MEDIAN,
@@ -262,11 +263,17 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
     """Rows of a repeated id each count; a crystal that two feature sets refuse counts once."""
     header, twice = "id,stage,reason\n", "mp-2,data,duplicate id: 2 rows have it\n" * 2
     first, second = (f"mp-1,features,overlapping atoms: {distance}\n" for distance in (0.1, 0.2))
-    for name, text in (("data.csv", header + twice), ("a.csv", header + first), ("b.csv", header + second)):
-        (tmp_path / name).write_text(text)
-    MANIFEST.write(tmp_path / "manifest.json")
+    for folder, text in (("data", header + twice), ("a", header + first), ("b", header + second)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "failures.csv").write_text(text)
+    data, features = tmp_path / "data" / "manifest.json", [tmp_path / name / "manifest.json" for name in "ab"]
+    MANIFEST.write(data, files=["failures.csv"])
+    for path in features:
+        FeatureManifest(crystals=9, failures={}, pairs=0, bytes=0, sha256={}).write(path, files=["failures.csv"])
     SPLITS.write(tmp_path / "splits.json")
-    tables = [tmp_path / name for name in ("data.csv", "a.csv", "b.csv")]
     config = {"trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
-    found = read_results(config, [], tmp_path / "manifest.json", tmp_path / "splits.json", tables)
+    found = read_results(config, [], data, tmp_path / "splits.json", features)
     assert [failure.id for failure in found.failures] == ["mp-2", "mp-2", "mp-1"]
+    (tmp_path / "b" / "failures.csv").write_text(header)
+    with pytest.raises(UserError, match=r"b/failures.csv is damaged or was changed since manifest.json was written"):
+        read_results(config, [], data, tmp_path / "splits.json", features)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sitenet.data.manifest import FoldCounts, Splits
+from sitenet.data.manifest import FoldCounts, Manifest, Splits
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.folds import PARTS, FoldIds, planned_folds, take
 from sitenet.errors import UserError
@@ -28,6 +28,7 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
         UserError: The kind does not suit the data set, or a part of a fold is empty.
     """
     folder = Path(data_dir)
+    Manifest.read(folder / "manifest.json", check=["targets.parquet"])
     table = pq.read_table(folder / "targets.parquet").to_pydict()
     targets = dict(zip(table["id"], table["target"], strict=True))
     groups = dict(zip(table["id"], table["group"], strict=True))
@@ -43,7 +44,9 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
         folds=tuple(_counts(fold, whole, targets) for fold, whole in zip(folds, planned, strict=True)),
         sha256=_checksum(folds),
     )
-    record.write(folder / "splits.json")
+    names = ("train", "test_inputs", "test_targets")
+    files = [f"folds/fold{number}/{name}.parquet" for number in range(len(folds)) for name in names]
+    record.write(folder / "splits.json", files)
     return record
 
 
