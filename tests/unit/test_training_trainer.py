@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -175,16 +176,25 @@ def test_seed_decides_every_bit(data: tuple[FeatureStore, Fold]) -> None:
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_batch_without_finite_loss_is_skipped_and_named(
-    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def batches_that_fail(monkeypatch: pytest.MonkeyPatch, numbers: Collection[int], where: str = "loss") -> None:
+    """These batches from now on, counted from 0, have a loss or a gradient that is not finite."""
     calls = itertools.count()
 
-    def fails_once(predictions: Tensor, targets: Tensor) -> Tensor:
-        factor = torch.nan if next(calls) == 1 else 1.0
+    def loss(predictions: Tensor, targets: Tensor) -> Tensor:
+        fails = next(calls) in numbers
+        if fails and where == "gradient":
+            predictions.register_hook(lambda gradient: gradient * torch.nan)
+        factor = torch.nan if fails and where == "loss" else 1.0
         return factor * torch.nn.functional.l1_loss(predictions, targets)
 
-    monkeypatch.setitem(trainer_module.LOSSES, "l1", fails_once)
+    monkeypatch.setitem(trainer_module.LOSSES, "l1", loss)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_batch_that_is_not_finite_is_skipped_and_named(
+    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    batches_that_fail(monkeypatch, {1}, where)
     trainer = fitted(data, max_epochs=1)
     (record,) = caplog.records
     named = set(record.getMessage().split("batch of ")[1].split(";")[0].split(", "))
@@ -195,12 +205,35 @@ def test_a_batch_without_finite_loss_is_skipped_and_named(
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, Fold], precision: str) -> None:
-    trainer = new_trainer(data, max_epochs=50, precision=precision)
+    """At the limit, before the epoch is over: a validation with such a network would stop it too."""
+    trainer = new_trainer(data, max_epochs=50, precision=precision, batch_pairs=1)
+    assert len(data[1].train) > SKIP_LIMIT
     with torch.no_grad():
         trainer.model.get_parameter("output.bias").fill_(torch.nan)
-    with pytest.raises(UserError, match=r"not finite"):
+    with pytest.raises(UserError, match=rf"it was so in {SKIP_LIMIT} batches, so training stops"):
         trainer.fit(after_step=skip, after_epoch=skip)
-    assert trainer.progress.skipped <= SKIP_LIMIT
+    assert trainer.progress.skipped == SKIP_LIMIT
+    assert (trainer.progress.epochs, trainer.progress.epoch.batches) == (0, SKIP_LIMIT - 1)
+
+
+def test_fewer_skipped_batches_than_the_limit_stop_nothing(
+    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches_that_fail(monkeypatch, range(SKIP_LIMIT - 1))
+    trainer = fitted(data, max_epochs=2, batch_pairs=1)
+    assert (trainer.progress.epochs, trainer.progress.skipped) == (2, SKIP_LIMIT - 1)
+
+
+def test_the_skip_limit_counts_what_earlier_processes_skipped(
+    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches_that_fail(monkeypatch, range(SKIP_LIMIT - 1))
+    before = fitted(data, max_epochs=1, batch_pairs=1)
+    resumed = new_trainer(data, max_epochs=2, batch_pairs=1)
+    resumed.restore(Progress.from_dict(before.progress.to_dict()), before.state())
+    batches_that_fail(monkeypatch, {0})
+    with pytest.raises(UserError, match="so training stops"):
+        resumed.fit(skip, skip)
 
 
 def test_progress_line_tells_errors_speed_and_time_left(data: tuple[FeatureStore, Fold]) -> None:
