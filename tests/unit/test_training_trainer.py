@@ -94,6 +94,15 @@ def test_every_recipe_steps(data: tuple[FeatureStore, Fold], schedule: str, prec
     assert trainer.progress.skipped == 0
 
 
+@pytest.mark.parametrize("amsgrad", [True, False])
+def test_the_optimiser_follows_the_recipe(data: tuple[FeatureStore, Fold], amsgrad: bool) -> None:
+    """A few steps do not show these: gradients must fall far before AMSGrad differs."""
+    trainer = fitted(data, max_epochs=1, amsgrad=amsgrad, epsilon=1e-3, weight_decay=0.3, learning_rate=STILL)
+    (group,) = trainer.state()["optimiser"]["param_groups"]
+    assert (group["amsgrad"], group["eps"], group["weight_decay"]) == (amsgrad, 1e-3, 0.3)
+    assert (group["lr"], group["betas"]) == (STILL, (0.9, 0.999))
+
+
 def test_standardised_targets_start_at_their_mean(data: tuple[FeatureStore, Fold]) -> None:
     targets = data[1].train.targets
     scale = fitted(data, max_epochs=1, standardise_target=True).model.scale
@@ -159,7 +168,9 @@ def test_time_limit_counts_what_earlier_processes_spent(
     spent = fitted(data, max_epochs=10**6, max_minutes=0.5)
     resumed = new_trainer(data, max_epochs=10**6, max_minutes=1)
     resumed.restore(Progress.from_dict(spent.progress.to_dict()), spent.state())
+    start = next(seconds)
     resumed.fit(skip, skip)
+    assert next(seconds) - start == pytest.approx(30, abs=3)
     assert resumed.progress.seconds == pytest.approx(60, abs=2)
     assert resumed.progress.epochs > spent.progress.epochs > 1
 
