@@ -125,7 +125,8 @@ def test_cost_is_the_time_and_memory_that_the_process_took(inputs: Inputs, tmp_p
     memory, start = peak_memory_mb(), monotonic()
     cost = train(inputs.job(tmp_path)).cost
     elapsed = monotonic() - start
-    assert memory <= cost.peak_memory_mb <= peak_memory_mb()
+    # The kernel counts pages for each core and adds them up now and then.
+    assert memory - 1 <= cost.peak_memory_mb <= peak_memory_mb() + 1
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     seconds = [row["seconds"] for row in rows]
     assert 0 < seconds[0] < seconds[1] < seconds[2] == cost.seconds < elapsed

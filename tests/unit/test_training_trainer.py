@@ -247,6 +247,18 @@ def test_the_skip_limit_counts_what_earlier_processes_skipped(
         resumed.fit(skip, skip)
 
 
+def test_half_precision_goes_on_with_the_scale_that_an_overflow_left(
+    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = new_trainer(data, precision="float16").state()["scaler"]["scale"]
+    batches_that_fail(monkeypatch, {0}, "gradient")
+    before = fitted(data, max_epochs=1, precision="float16")
+    resumed = new_trainer(data, max_epochs=2, precision="float16")
+    resumed.restore(Progress.from_dict(before.progress.to_dict()), before.state())
+    assert resumed.state()["scaler"] == before.state()["scaler"]
+    assert resumed.state()["scaler"]["scale"] == fresh / 2
+
+
 def test_progress_line_tells_errors_speed_and_time_left(data: tuple[FeatureStore, Fold]) -> None:
     line = progress_line(fitted(data, max_epochs=1), "eV")
     assert line.startswith("epoch 1/1, train MAE ")
