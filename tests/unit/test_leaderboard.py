@@ -295,3 +295,9 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     failures = read_failures([tmp_path / name for name in ("data.csv", "a.csv", "b.csv")])
     assert failures["id"].tolist() == ["mp-2", "mp-2", "mp-1"]
+    runs = write_benchmark(tmp_path)
+    for failed, counted, noted in ((failures, 3, True), (failures[:2], 2, False)):
+        write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failed, tmp_path / "l.csv", tmp_path / "l.md")
+        text = (tmp_path / "l.md").read_text()
+        assert f"Failed crystals: {counted} of 1,056" in text
+        assert ("predict their training mean for crystals without features" in text) == noted
