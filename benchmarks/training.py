@@ -87,7 +87,7 @@ class Engine:
         self.model.load_state_dict(self.start)
         plain: AbstractContextManager[Any] = nullcontext()
         if self.name == "plain":
-            plain = patch.object(KERNELS[self.kind][1], "usable", return_value=False)
+            plain = patch.object(KERNELS[self.kind][1], "supports", return_value=False)
         with plain:
             began = time.perf_counter()
             loss = (predict() - targets).abs().mean()
