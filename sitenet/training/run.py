@@ -71,16 +71,16 @@ def train(job: TrainJob) -> RunResult:
         fold = read_fold(job.fold_table, store, settings.max_crystals, job.key.seed)
         model = build_model(job.trial, job.non_negative)
         trainer = Trainer(model, settings, store, fold, job.key.seed, device)
-        recorder = _Recorder(job, trainer, _describe(job, fold))
+        recorder = _Recorder(job, trainer, _describe(job, fold, trainer))
         recorder.begin()
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer)
-        result = _result(job, trainer, fold, recorder.description.packages)
+        result = _result(job, trainer, fold, recorder.description)
         result.write(job.folder / "run.json")
         return result
 
 
-def _describe(job: TrainJob, fold: Fold) -> RunDescription:
+def _describe(job: TrainJob, fold: Fold, trainer: Trainer) -> RunDescription:
     return RunDescription(
         key=job.key,
         settings=job.trial.settings,
@@ -92,6 +92,7 @@ def _describe(job: TrainJob, fold: Fold) -> RunDescription:
         mean_target=float(fold.train.targets.mean()),
         stages={"data": versions.DATA, "features": versions.FEATURES, "train": versions.TRAIN},
         packages=package_versions(),
+        computed_by=(trainer.computed_by,),
     )
 
 
@@ -151,7 +152,7 @@ class _Recorder:
         logger.info("%s: %s", self._name, progress_line(self._trainer, self._job.unit))
 
 
-def _result(job: TrainJob, trainer: Trainer, fold: Fold, packages: dict[str, str]) -> RunResult:
+def _result(job: TrainJob, trainer: Trainer, fold: Fold, description: RunDescription) -> RunResult:
     progress = trainer.progress
     assert progress.best is not None
     return RunResult(
@@ -167,6 +168,7 @@ def _result(job: TrainJob, trainer: Trainer, fold: Fold, packages: dict[str, str
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=progress.epochs,
         cost=Cost(seconds=progress.seconds, peak_memory_mb=progress.peak_memory_mb, restarts=progress.restarts),
-        versions=packages,
+        versions=description.packages,
         hardware=hardware() | {"device": device_name(trainer.device), "threads": job.threads},
+        computed_by=description.computed_by,
     )

@@ -252,7 +252,7 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
         "Someone (2020)",
         "200 resamples",
         "lowest validation MAE",
-        "processor: abacus; cores: 2",
+        "processor: abacus; cores: 2. Work on pairs in training: gcc 12.2.0 avx512f.",
     ):
         assert expected in text
     assert "nan" not in text.lower()
