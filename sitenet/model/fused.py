@@ -21,8 +21,8 @@ from sitenet.model import kernels
 from sitenet.model.batch import Batch
 from sitenet.model.kernels import WIDTH_MULTIPLE
 
-# Every setting and the values that the kernels compute, None for any. A test wants every setting here, so that a new one
-# cannot be ignored by chance.
+# Every setting and the values that the kernels compute, None for any. A test wants every setting here, so that a
+# new one cannot be ignored by chance.
 KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
     {
         "activation": frozenset({"mish"}),
