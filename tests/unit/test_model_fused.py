@@ -1,6 +1,7 @@
 """The compiled kernels against the plain formula, forward and backward."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from sitenet.model import fused, kernels
 from sitenet.model.batch import Batch, collate
 from sitenet.model.sitenet import SiteNet
 from tests.real_crystals import batch_of_many_chunks, crystals, point_set, some_point_sets
+from tests.unit.test_model_kernels import OTHER_COMPILERS
 
 needs_kernels = pytest.mark.skipif(kernels.library("fused") is None, reason="no C compiler that builds fused.c")
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -69,6 +71,23 @@ def test_every_setting_is_known_and_compared_with_the_formula() -> None:
 @needs_kernels
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_kernels_agree_with_the_formula_in_float64(options: dict[str, object], kernel_calls: list[str]) -> None:
+    assert_kernels_agree(options, kernel_calls)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("command", "built_by"), OTHER_COMPILERS)
+def test_other_compilers_and_options_agree_with_the_formula(
+    command: str, built_by: str, compiler: Callable[[str], None], kernel_calls: list[str]
+) -> None:
+    compiler(command)
+    if not kernels.library("fused"):
+        pytest.skip(f"{command} does not build fused.c, for example for want of OpenMP")
+    assert re.search(built_by, network({}).computed_by())
+    assert_kernels_agree({}, kernel_calls)
+
+
+def assert_kernels_agree(options: dict[str, object], kernel_calls: list[str]) -> None:
+    """Predictions, attention and gradients of the network against the formula in float64."""
     batch, model = batch_of_many(), network(options)
     predictions, attention, gradients = run(model, batch)
     assert kernel_calls.count("fused_backward") == model.settings.blocks + 1  # and the embedding of pairs

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -17,6 +18,12 @@ from sitenet.model import fused, kernels, radial_kernels
 
 needs_compiler = pytest.mark.skipif(kernels.library("radial") is None, reason="no C compiler that builds radial.c")
 ROOT = Path(__file__).parents[2]
+X86 = platform.machine() == "x86_64"
+OTHER_COMPILERS = [
+    # Short vectors, as for processors without AVX-512.
+    pytest.param("cc -mno-avx512f", "avx2", marks=pytest.mark.skipif(not X86, reason="the option is for x86-64")),
+    pytest.param("clang", "[Cc]lang", marks=pytest.mark.skipif(not which("clang"), reason="no clang")),
+]
 
 
 @pytest.mark.parametrize(

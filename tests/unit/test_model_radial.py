@@ -1,10 +1,8 @@
 """Site-Net with radial attention: against the dense formula, its kernels, and what must not change it."""
 
-import platform
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from shutil import which
 from typing import Any, cast
 
 import pytest
@@ -23,9 +21,9 @@ from sitenet.model.batch import Batch, collate
 from sitenet.model.radial import KNOTS, RadialAttention, RadialSiteNet
 from sitenet.model.radial_kernels import Places
 from tests.real_crystals import SOME_IDS, batch_of_many_chunks, crystals, point_set, some_point_sets
+from tests.unit.test_model_kernels import OTHER_COMPILERS
 
 needs_kernels = pytest.mark.skipif(kernels.library("radial") is None, reason="no C compiler that builds radial.c")
-X86 = platform.machine() == "x86_64"
 SMALL: dict[str, Any] = {"width": 16, "hidden_width": 20, "heads": 4, "radial_functions": 6}
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -261,14 +259,7 @@ def test_what_is_not_a_number_stays_so(kernel_path: bool, monkeypatch: pytest.Mo
     assert not model(batch).isfinite().any()
 
 
-@pytest.mark.parametrize(
-    ("command", "built_by"),
-    [
-        # Short vectors, as for processors without AVX-512.
-        pytest.param("cc -mno-avx512f", "avx2", marks=pytest.mark.skipif(not X86, reason="the option is for x86-64")),
-        pytest.param("clang", "[Cc]lang", marks=pytest.mark.skipif(not which("clang"), reason="no clang")),
-    ],
-)
+@pytest.mark.parametrize(("command", "built_by"), OTHER_COMPILERS)
 @needs_kernels
 def test_other_compilers_and_options_agree_with_the_formula(
     command: str, built_by: str, compiler: Callable[[str], None], kernel_calls: list[str]
