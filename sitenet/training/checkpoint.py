@@ -112,7 +112,7 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
     """Brings a new trainer to where `last.pt` was written.
 
     A finished run that was made from something else, such as other splits, is outdated: the trainer stays new.
-    A run that goes on with another compiler, instruction set or device than before says so in a warning.
+    A run that goes on with other kernels than before, or with torch in their place, says so in a warning.
 
     Returns:
         The description of the run. That of a finished one keeps the packages that its weights were made with, and
