@@ -42,7 +42,7 @@ from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.settings.features import FeatureSettings
 
 ENGINES = ("dense", "plain", "kernels")
-KERNELS = {"sitenet": ("fused", fused), "sitenet_radial": ("radial", radial_kernels)}
+KERNELS = {"sitenet": ("sitenet", fused), "sitenet_radial": ("sitenet_radial", radial_kernels)}
 DENSE: dict[str, Callable[..., Tensor]] = {"sitenet": predict_sitenet, "sitenet_radial": predict_radial}
 
 
@@ -89,7 +89,7 @@ class Engine:
         self.model.load_state_dict(self.start)
         plain: AbstractContextManager[Any] = nullcontext()
         if self.name == "plain":
-            plain = patch.object(KERNELS[self.kind][1], "usable", return_value=False)
+            plain = patch.object(KERNELS[self.kind][1], "supports", return_value=False)
         with plain:
             began = time.perf_counter()
             loss = (predict() - targets).abs().mean()

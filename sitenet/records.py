@@ -208,6 +208,8 @@ class RunResult(FileRecord):
 
     `settings` are those of the trial, by section and name. `test` is None until the scoring rule, the only reader of
     test targets, fills it in. Numbers of training crystals are None where others trained and did not tell.
+    `computed_by` says what computed a network's work on pairs in training: "torch", or compiler and instruction set of
+    the kernels; several where the run went on elsewhere, none where that was not recorded.
     Per-crystal test predictions lie beside it in `test_predictions.parquet` (id, target, prediction).
     """
 
@@ -227,6 +229,7 @@ class RunResult(FileRecord):
     cost: Cost
     versions: dict[str, str]
     hardware: dict[str, str | int]
+    computed_by: tuple[str, ...] = ()
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC))
     test: Metrics | None = None
 

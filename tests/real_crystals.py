@@ -9,6 +9,7 @@ from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
+from sitenet.models.base.batch import Batch, collate
 from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.features import FeatureSettings
 from tests.oracle import predict
@@ -35,6 +36,11 @@ def point_set(crystal_id: str, max_sites: int, reduced: bool = True) -> PointSet
 def some_point_sets(max_sites: int = 50, reduced: bool = True) -> list[PointSet]:
     """Features of a handful of crystals."""
     return [point_set(crystal_id, max_sites, reduced) for crystal_id in SOME_IDS]
+
+
+def batch_of_many_chunks() -> Batch:
+    """Enough pairs that several threads have whole crystals to work on."""
+    return collate([point_set(crystal_id, 100) for crystal_id in sorted(crystals())[::8]])
 
 
 def oracle_prediction(model: SiteNet, unreduced: PointSet) -> Tensor:

@@ -17,6 +17,7 @@ channels:
   - nodefaults
 dependencies:
   - python=3.11
+  - c-compiler
   - pip
   - pip:
 """

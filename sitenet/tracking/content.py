@@ -69,7 +69,7 @@ def key_config(key: RunKey, settings: Settings) -> dict[str, Any]:
 
 def result_config(result: RunResult) -> dict[str, Any]:
     """What a finished run was: hyperparameters, numbers of crystals, versions and hardware."""
-    names = {"target", "unit", "n_train", "n_train_available", "n_validation", "versions", "hardware"}
+    names = {"target", "unit", "n_train", "n_train_available", "n_validation", "versions", "hardware", "computed_by"}
     return key_config(result.key, result.settings) | result.model_dump(mode="json", include=names)
 
 

@@ -42,6 +42,7 @@ class RunDescription(Record):
         mean_target: Mean target of the training crystals, the prediction where a crystal has no features.
         stages: Versions of the workflow's stages up to training.
         packages: Versions of Python and the packages that numbers depend on.
+        computed_by: What computed the work on pairs, the latest last; see `RunResult`.
     """
 
     key: RunKey
@@ -54,6 +55,7 @@ class RunDescription(Record):
     mean_target: float
     stages: dict[str, int]
     packages: dict[str, str]
+    computed_by: tuple[str, ...] = ()
 
     @property
     def trial(self) -> Trial:
@@ -117,16 +119,19 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
     """Brings a new trainer to where `last.pt` was written.
 
     A finished run that was made from something else, such as other splits, is outdated: the trainer stays new.
+    A run that goes on with other kernels than before, or with torch in their place, says so in a warning.
 
     Returns:
-        The description of the run, which for a finished one keeps the packages that its weights were made with.
+        The description of the run. That of a finished one keeps the packages that its weights were made with, and
+        that of any run keeps what has computed it.
 
     Raises:
         UserError: The checkpoint is unreadable, or holds unfinished work of another run, data set or version.
     """
     metadata, tensors = _load(path)
     found, wanted = _of_today(metadata["description"]), description.model_dump(mode="json")
-    differing = [name for name in wanted if name != "packages" and found.get(name) != wanted[name]]
+    compared = [name for name in wanted if name not in ("packages", "computed_by")]
+    differing = [name for name in compared if found.get(name) != wanted[name]]
     if differing:
         name = differing[0]
         there, here = _differences(*(_flat(description.get(name)) for description in (found, wanted)))
@@ -136,9 +141,12 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
         logger.warning("%s; that one is finished, this one starts anew", problem)
         return description
     trainer.restore(TrainingState.from_dict(metadata["progress"]), tensors)
-    if not trainer.finished:
-        return description
-    return description.model_copy(update={"packages": found["packages"]})
+    before, now = tuple(found.get("computed_by", ())), description.computed_by
+    if trainer.finished:
+        return description.model_copy(update={"packages": found["packages"], "computed_by": before})
+    if before and now and before[-1] != now[0]:
+        logger.warning("%s was computed by %s and goes on with %s, which rounds differently", path, before[-1], now[0])
+    return description.model_copy(update={"computed_by": (*(one for one in before if one not in now), *now)})
 
 
 def _of_today(found: dict[str, Any]) -> dict[str, Any]:

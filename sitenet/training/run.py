@@ -70,16 +70,16 @@ def train(job: TrainJob) -> RunResult:
         data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
         model = job.trial.build(job.non_negative)
         trainer = Trainer(model, settings, store, data, job.key.seed, device)
-        recorder = _Recorder(job, trainer, _describe(job, data))
+        recorder = _Recorder(job, trainer, _describe(job, data, trainer))
         recorder.begin()
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer)
-        result = _result(job, trainer, recorder.description.packages)
+        result = _result(job, trainer, recorder.description)
         result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
 
 
-def _describe(job: TrainJob, data: TrainingData) -> RunDescription:
+def _describe(job: TrainJob, data: TrainingData, trainer: Trainer) -> RunDescription:
     return RunDescription(
         key=job.key,
         settings=job.trial.settings,
@@ -91,6 +91,7 @@ def _describe(job: TrainJob, data: TrainingData) -> RunDescription:
         mean_target=float(data.train.targets.mean()),
         stages={"data": versions.DATA, "features": versions.FEATURES, "train": versions.TRAIN},
         packages=package_versions(),
+        computed_by=(trainer.computed_by,),
     )
 
 
@@ -182,7 +183,7 @@ def _minutes(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _result(job: TrainJob, trainer: Trainer, packages: dict[str, str]) -> RunResult:
+def _result(job: TrainJob, trainer: Trainer, description: RunDescription) -> RunResult:
     state, data = trainer.state, trainer.data
     assert state.best is not None
     return RunResult(
@@ -198,6 +199,7 @@ def _result(job: TrainJob, trainer: Trainer, packages: dict[str, str]) -> RunRes
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=state.epochs,
         cost=Cost(seconds=state.seconds, peak_memory_mb=state.peak_memory_mb, restarts=state.restarts),
-        versions=packages,
+        versions=description.packages,
         hardware=hardware() | {"device": device_name(trainer.device), "threads": job.threads},
+        computed_by=description.computed_by,
     )

@@ -107,6 +107,16 @@ class Trainer:
         for_steps = max(60 * settings.max_minutes - state.validation_seconds, 1e-9)
         return max(epochs, state.seconds / for_steps)
 
+    @property
+    def computed_by(self) -> str:
+        """What computes the work on pairs in a training step; see `Network.computed_by`."""
+        with self._autocast():
+            return self.model.computed_by()
+
+    def _autocast(self) -> torch.autocast:
+        precision = self.settings.precision
+        return torch.autocast(self.device.type, AUTOCAST[precision], enabled=precision != "float32")
+
     def tensors(self) -> dict[str, Any]:
         """All tensors that `restore` needs."""
         return {
@@ -157,7 +167,7 @@ class Trainer:
         targets, scale = targets.to(self.device), self.model.scale.target_std
         self._set_rates()
         self._optimiser.zero_grad()
-        with torch.autocast(self.device.type, AUTOCAST[self.settings.precision], self.settings.precision != "float32"):
+        with self._autocast():
             predictions = self.model(batch)
         loss = LOSSES[self.settings.loss](predictions / scale, targets / scale)
         self._scaler.scale(loss).backward()

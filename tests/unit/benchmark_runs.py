@@ -84,6 +84,7 @@ def run_result(trial: str, fold: int, seed: int = 0, validation_mae: float = 1.0
         cost=Cost(seconds=10.0, peak_memory_mb=100.0 + fold),
         versions={"python": "3.11"},
         hardware={"processor": "abacus", "cores": 2},
+        computed_by=("gcc 12.2.0 avx512f",) if kind == "sitenet" else (),
     )
 
 

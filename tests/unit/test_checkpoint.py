@@ -185,6 +185,43 @@ def test_a_setting_that_came_later_stood_at_its_default(finished: TrainJob, tmp_
         train(job)
 
 
+def test_a_run_that_goes_on_elsewhere_warns_and_records_both(
+    inputs: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = replace(inputs.job(tmp_path, RADIAL_NETWORK), checkpoint_seconds=0.0)
+    monkeypatch.setattr(run, "progress_line", _die)
+    with pytest.raises(Killed):
+        train(job)
+    monkeypatch.undo()
+    edit_description(tmp_path / "last.pt", computed_by=["gcc 1.0 sse"])
+    here = job.trial.build(True).computed_by()
+    assert train(job).computed_by == ("gcc 1.0 sse", here)
+    assert f"was computed by gcc 1.0 sse and goes on with {here}, which rounds differently" in caplog.text
+    caplog.clear()
+    assert train(job).computed_by == load_best(tmp_path / "best.pt")[0].computed_by == ("gcc 1.0 sse", here)
+    assert not caplog.messages
+
+
+def _die(*_: Any) -> str:
+    raise Killed
+
+
+def test_records_and_checkpoints_of_before_do_not_say_what_computed_them(
+    finished: TrainJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = json.loads((finished.folder / "run.json").read_text())
+    del record["checksum"]
+    assert record.pop("computed_by") == ["torch"]  # the kernels do not compute the widths of this network
+    assert RunResult.model_validate(record).computed_by == ()
+    job = copy_of(finished, tmp_path)
+    content = tensors(tmp_path / "last.pt")
+    metadata = json.loads(content["metadata"])
+    del metadata["description"]["computed_by"]
+    torch.save(content | {"metadata": json.dumps(metadata)}, tmp_path / "last.pt")
+    assert train(job).computed_by == ()
+    assert not caplog.messages
+
+
 def test_checkpoint_of_another_data_set_is_refused(finished: TrainJob, tmp_path: Path) -> None:
     job = replace(copy_of(finished, tmp_path), data_checksum="b" * 64)
     with pytest.raises(UserError, match=r"last\.pt belongs to another run \(data_checksum: aaa"):

@@ -34,6 +34,13 @@ def test_container_is_built_from_the_lock() -> None:
     assert "--requirement /opt/sitenet/envs/requirements-nodeps.lock" in recipe
 
 
+def test_environments_have_a_compiler() -> None:
+    """Without one, networks are trained by plain torch, several times slower."""
+    assert " gcc libc6-dev " in (ROOT / "envs" / "Dockerfile").read_text()
+    for name in ("cpu", "cuda"):
+        assert "c-compiler" in yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text())["dependencies"]
+
+
 def test_every_job_names_an_environment() -> None:
     """What `--sdm conda` deploys; `all` has nothing to run."""
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))

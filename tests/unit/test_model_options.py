@@ -160,5 +160,24 @@ def test_element_without_properties_is_refused_with_its_crystal() -> None:
     bad = replace(sites, atomic_numbers=sites.atomic_numbers.astype(int) + 117)
     with pytest.raises(ValueError, match=r"mp-252 has atomic numbers outside 1\.\.118"):
         collate([point_set("mp-4730", 1), bad])
+
+
+@pytest.mark.parametrize("site", [-1, 2, 65535])
+def test_a_pair_that_leads_out_of_its_crystal_is_refused(site: int) -> None:
+    sites = point_set("mp-252", 1)
+    damaged = sites.pair_sites.astype(int)
+    damaged[-1] = site
+    with pytest.raises(ValueError, match=rf"mp-252 has pairs with site {site}, but its sites are 0\.\.1"):
+        collate([point_set("mp-4730", 1), replace(sites, pair_sites=damaged), point_set("mp-3042", 1)])
+
+
+def test_rows_that_do_not_fit_the_pairs_are_refused() -> None:
+    sites = point_set("mp-252", 1)
+    n_pairs = len(sites.distances)
+    with pytest.raises(ValueError, match=f"mp-252 has {n_pairs} pairs and {n_pairs + 2} in its rows"):
+        collate([point_set("mp-4730", 1), replace(sites, row_counts=sites.row_counts + 1)])
+
+
+def test_an_empty_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one crystal"):
         collate([])

@@ -174,4 +174,6 @@ def _hardware(runs: list[Run]) -> str:
             values.setdefault(name, set()).add(str(value))
     machines = "; ".join(f"{name}: {', '.join(sorted(seen))}" for name, seen in values.items())
     restarts = sum(run.result.cost.restarts for run in runs)
-    return f"Hardware: {machines or 'no runs'}. Times include {restarts} restarts."
+    computed_by = sorted({path for run in runs for path in run.result.computed_by})
+    work = f" Work on pairs in training: {', '.join(computed_by)}." if computed_by else ""
+    return f"Hardware: {machines or 'no runs'}.{work} Times include {restarts} restarts."

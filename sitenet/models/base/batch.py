@@ -71,14 +71,15 @@ def collate(point_sets: Sequence[PointSet], dtype: torch.dtype = torch.float32) 
     """Lays point sets end to end.
 
     Raises:
-        ValueError: No crystal is given, or one has an atomic number outside 1..118.
+        ValueError: No crystal is given, one has an atomic number outside 1..118, or its pairs do not fit its sites.
     """
     if not point_sets:
         raise ValueError("a batch needs at least one crystal")
-    n_sites = [len(point_set.atomic_numbers) for point_set in point_sets]
-    n_pairs = [len(point_set.distances) for point_set in point_sets]
-    first_site = np.cumsum([0, *n_sites[:-1]])
+    n_sites = np.array([len(point_set.atomic_numbers) for point_set in point_sets])
+    n_pairs = np.array([len(point_set.distances) for point_set in point_sets])
+    first_site = np.cumsum(n_sites) - n_sites
     row_counts = _joined(point_sets, "row_counts")
+    pair_sites = _checked_pairs(point_sets, n_sites, n_pairs, np.add.reduceat(row_counts, first_site))
     return Batch(
         ids=tuple(point_set.id for point_set in point_sets),
         atomic_numbers=torch.from_numpy(_checked_elements(point_sets)),
@@ -86,7 +87,7 @@ def collate(point_sets: Sequence[PointSet], dtype: torch.dtype = torch.float32) 
         site_crystal=torch.from_numpy(np.repeat(np.arange(len(point_sets)), n_sites)),
         row_starts=torch.from_numpy(np.concatenate([[0], np.cumsum(row_counts)])),
         pair_i=torch.from_numpy(np.repeat(np.arange(len(row_counts)), row_counts)),
-        pair_j=torch.from_numpy(_joined(point_sets, "pair_sites") + np.repeat(first_site, n_pairs)),
+        pair_j=torch.from_numpy(pair_sites + np.repeat(first_site, n_pairs)),
         pair_counts=torch.from_numpy(_joined(point_sets, "pair_counts")),
         distances=torch.from_numpy(np.concatenate([p.distances for p in point_sets])).to(dtype),
     )
@@ -94,6 +95,22 @@ def collate(point_sets: Sequence[PointSet], dtype: torch.dtype = torch.float32) 
 
 def _joined(point_sets: Sequence[PointSet], name: str) -> np.ndarray:
     return np.concatenate([getattr(point_set, name) for point_set in point_sets]).astype(np.int64)
+
+
+def _checked_pairs(
+    point_sets: Sequence[PointSet], n_sites: np.ndarray, n_pairs: np.ndarray, in_rows: np.ndarray
+) -> np.ndarray:
+    """(E,) far site of each pair within its crystal; kernels go there without looking."""
+    if (in_rows != n_pairs).any():
+        bad = np.flatnonzero(in_rows != n_pairs)[0]
+        raise ValueError(f"crystal {point_sets[bad].id} has {n_pairs[bad]} pairs and {in_rows[bad]} in its rows")
+    pair_sites = _joined(point_sets, "pair_sites")
+    outside = pair_sites.view(np.uint64) >= np.repeat(n_sites, n_pairs).view(np.uint64)  # negative ones too
+    if outside.any():
+        bad = np.repeat(np.arange(len(point_sets)), n_pairs)[outside][0]
+        found = f"pairs with site {pair_sites[outside][0]}"
+        raise ValueError(f"crystal {point_sets[bad].id} has {found}, but its sites are 0..{n_sites[bad] - 1}")
+    return pair_sites
 
 
 def _checked_elements(point_sets: Sequence[PointSet]) -> np.ndarray:

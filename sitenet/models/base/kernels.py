@@ -4,8 +4,10 @@ import ctypes
 import hashlib
 import logging
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,54 +17,87 @@ from torch import Tensor
 
 from sitenet.models.base.batch import Batch
 
-LANES = 16  # widths are padded to its multiples, enough for every vector size in vectors.h
+WIDTH_MULTIPLE = 16  # widths are padded to its multiples, enough for every vector size in vectors.h
 HEADER = Path(__file__).with_name("vectors.h")
-COMPILE = ["cc", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
+FLAGS = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
 
 log = logging.getLogger(__name__)
 
 
 @cache
 def library(name: str) -> ctypes.CDLL | None:
-    """The compiled kernels of `<name>.c`; None where they cannot be built."""
-    source = next(HEADER.parents[1].glob(f"*/{name}.c"))
+    """The kernels of a model kind, its `kernels.c` compiled by `$CC` or `cc`; None where they cannot be built."""
+    source = HEADER.parents[1] / name / "kernels.c"
     try:
-        # Predefined macros name compiler version and instruction sets: machines can share a cache.
-        probe = [*COMPILE[:3], "-dM", "-E", "-x", "c", os.devnull]
-        macros = subprocess.run(probe, check=True, capture_output=True).stdout
-        content = source.read_bytes() + HEADER.read_bytes() + macros + " ".join(COMPILE).encode()
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitenet"
-        target = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.so"
-        if not target.exists():
-            _compile(source, target)
-        return ctypes.CDLL(str(target))
-    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        command = [*shlex.split(os.environ.get("CC") or "cc"), *FLAGS]
+        file_name = f"{name}-{_fingerprint(source, command)}.so"
+        try:
+            return _load(source, command, _cache_folder() / file_name)
+        except (OSError, RuntimeError) as error:
+            log.warning("no place to keep compiled kernels, so this process compiles its own: %s", error)
+            with TemporaryDirectory() as folder:
+                return _load(source, command, Path(folder) / file_name)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().partition("\n")[0]
         log.warning("no compiled kernels, using the slower plain torch path: %s", said or error)
         return None
 
 
-def _compile(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent) as temporary:
-        built = Path(temporary) / target.name
-        subprocess.run([*COMPILE, str(source), "-o", str(built), "-lm"], check=True, capture_output=True)
-        built.rename(target)
+def _fingerprint(source: Path, command: list[str]) -> str:
+    """Hash of all that a library depends on."""
+    # Predefined macros name compiler version and instruction sets: machines can share a cache.
+    probe = [*command, "-dM", "-E", "-x", "c", os.devnull]
+    macros = subprocess.run(probe, check=True, capture_output=True).stdout
+    content = source.read_bytes() + HEADER.read_bytes() + macros + shlex.join(command).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
-def usable(name: str, input_: Tensor) -> bool:
-    """Whether the kernels of `<name>.c` are there, and `input_` is on a CPU and in no more than float32."""
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitenet"
+
+
+def _load(source: Path, command: list[str], target: Path) -> ctypes.CDLL:
+    """The library at `target`, which is built where it is missing."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent) as folder:
+            built = Path(folder) / target.name
+            subprocess.run([*command, str(source), "-o", str(built), "-lm"], check=True, capture_output=True)
+            with suppress(FileExistsError):  # another process was faster and may have mapped its own: that one is used
+                os.link(built, target)
+    return ctypes.CDLL(str(target))
+
+
+def built_by(name: str) -> str:
+    """Compiler and instruction set of a model kind's kernels, "gcc 12.2.0 avx512f" for example."""
+    compiled = library(name)
+    assert compiled is not None
+    return (ctypes.c_char_p.in_dll(compiled, "built_by").value or b"").decode()
+
+
+def supports(name: str, input_: Tensor) -> bool:
+    """Whether the kernels of a model kind are there, and `input_` is on a CPU and in no more than float32."""
     return input_.device.type == "cpu" and input_.dtype.itemsize <= 4 and library(name) is not None
 
 
-def call(kernel: str, argument: ctypes.Structure, arrays: Mapping[str, Tensor]) -> None:
-    """Calls `<name>_<kernel>` of `<name>.c` with its block of arguments, completed by the places of arrays."""
-    compiled = library(kernel.partition("_")[0])
+def call(name: str, kernel: str, arguments: ctypes.Structure, arrays: Mapping[str, Tensor]) -> None:
+    """Calls a function of the model kind's `kernels.c`.
+
+    Args:
+        name: The model kind.
+        kernel: Name of the function.
+        arguments: Its `KernelArguments`, sizes filled in.
+        arrays: The arrays whose addresses complete them, by name; contiguous, float32 or int64.
+    """
+    compiled = library(name)
     assert compiled is not None
+    here, there = ctypes.sizeof(arguments), ctypes.c_int64.in_dll(compiled, "arguments_size").value
+    if here != there:
+        raise RuntimeError(f"the arguments of {kernel} have {here} bytes in Python and {there} in C")
     assert all(array.is_contiguous() and array.dtype in (torch.float32, torch.int64) for array in arrays.values())
     for name, array in arrays.items():
-        setattr(argument, name, array.data_ptr())
-    getattr(compiled, kernel)(ctypes.byref(argument))
+        setattr(arguments, name, array.data_ptr())
+    getattr(compiled, kernel)(ctypes.byref(arguments))
 
 
 def chunk_rows(batch: Batch, least_pairs: int, most_chunks: int) -> Tensor:

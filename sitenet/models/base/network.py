@@ -57,6 +57,13 @@ class Network(nn.Module):
         """Attention of each block, (E, H) each; empty for a network without attention."""
         return []
 
+    def computed_by(self) -> str:
+        """What computes the work on pairs on the present device and in the present precision, autocast included.
+
+        "torch", or compiler and instruction set of kernels, whose results differ by rounding.
+        """
+        return "torch"
+
 
 class AttentionNetwork(Network):
     """Base of networks that attend to all sites, or to those within a cut-off.

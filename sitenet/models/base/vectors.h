@@ -4,8 +4,24 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __clang__ /* whose version begins with its name */
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+#if defined(__AVX512F__)
+#define INSTRUCTIONS "avx512f"
+#elif defined(__AVX2__)
+#define INSTRUCTIONS "avx2"
+#elif defined(__ARM_NEON)
+#define INSTRUCTIONS "neon"
+#else
+#define INSTRUCTIONS "generic"
+#endif
+const char *const built_by = COMPILER " " INSTRUCTIONS;
+
 #ifdef __AVX512F__
-enum { LANES = 16 };
+enum { LANES = 16 }; /* floats of a vector */
 #else
 enum { LANES = 8 };
 #endif
@@ -14,6 +30,13 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 
 static inline vec select_(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 static inline vec splat(float x) { return x - (vec){}; }
+
+/* Lane l gets what lane l ^ step had. */
+static inline vec exchange(vec x, int step) {
+    vec y;
+    for (int l = 0; l < LANES; l++) y[l] = x[l ^ step];
+    return y;
+}
 
 static inline float sum(vec x) {
     float s = 0;

@@ -25,6 +25,7 @@ import torch.nn.functional as F  # noqa: N812 (torch's customary name)
 from torch import Tensor, nn
 
 from sitenet.features.elements import elemental_properties, standardised_properties
+from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
@@ -109,7 +110,7 @@ class Embedding(nn.Module):
             properties = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
             x_ND = self.site(torch.cat([self._elements(batch), properties], dim=1))
             features = pair_features(batch)
-            if fused.usable(self.settings, features):
+            if fused.supports(self.settings, features):
                 return x_ND, fused.embed_pairs(self.pair, features, batch)
             return x_ND, self.pair(features)
 
@@ -145,13 +146,18 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x_ND: Tensor, e_EP: Tensor, batch: Batch, update_pairs: bool) -> tuple[Tensor, Tensor, Tensor]:
         """New sites x'_ND, new pairs e'_EP (the old ones unless `update_pairs`) and weights alpha_EH."""
-        attend = fused.attend if fused.usable(self.settings, x_ND) else AttentionBlock.attend
-        mixed_NVH, pairs_EP, alpha_EH = attend(self, x_ND, e_EP, batch, update_pairs)
+        layers = [self.logit_first, self.value, *([self.pair_update] if update_pairs else [])]
+        if fused.supports(self.settings, x_ND):
+            mixed_NVH, pairs_EP, alpha_EH = fused.pair_layers(layers, self.logit_out, x_ND, e_EP, batch)
+        else:
+            mixed_NVH, pairs_EP, alpha_EH = self.plain_pair_layers(x_ND, e_EP, batch, update_pairs)
         # As in the reference, the feature index varies slowest in the H sums and the head fastest.
         return self.site_update(mixed_NVH.flatten(1)), pairs_EP, alpha_EH
 
-    def attend(self, x_ND: Tensor, e_EP: Tensor, batch: Batch, update_pairs: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Mixed values (N, V, H), new pairs and weights; `fused.attend` gives the same, faster on CPUs."""
+    def plain_pair_layers(
+        self, x_ND: Tensor, e_EP: Tensor, batch: Batch, update_pairs: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mixed values (N, V, H), new pairs and weights; `fused.pair_layers` gives the same, faster on CPUs."""
         alpha_EH = self._attention(x_ND, e_EP, batch)
         v_EV = self.value(x_ND, e_EP, batch)
         mixed_NVH = segment_sum(v_EV[:, :, None] * alpha_EH[:, None, :], batch.pair_i, batch.n_sites)
@@ -202,6 +208,12 @@ class SiteNet(AttentionNetwork):
             levels.append(x_ND)
             weights.append(alpha_EH)
         return levels, weights
+
+    def computed_by(self) -> str:
+        """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
+        if fused.supports(self.settings, self.output.weight):
+            return kernels.built_by("sitenet")
+        return super().computed_by()
 
     def _pool(self, sites_NF: Tensor, batch: Batch) -> Tensor:
         if self.settings.pooling == "max":

@@ -1,11 +1,13 @@
-"""Fast path of attention with radial functions on CPUs: `radial.c`, compiled at first use.
+"""Fast path of attention with radial functions on CPUs: `kernels.c`, compiled at first use.
 
-Same formula as `attend` in radial.py, whose shape suffixes are used here too. It computes in float32, under autocast
-too: what half precision would save is the memory of pairs, which the kernels do not need.
+Same formula as `plain_radial_attention` in radial.py, whose shape suffixes are used here too. It computes in float32,
+under autocast too: what half precision would save is the memory of pairs, which the kernels do not need.
 """
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -14,19 +16,37 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import LANES
+from sitenet.models.base.kernels import WIDTH_MULTIPLE
 
 # Few chunks, as each clears and adds up a gradient of the whole table; enough to keep some threads evenly busy.
 CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
 MOST_HEADS = 8  # the lanes of the shortest vectors
+ALPHA_WIDTH = 16  # floats of a pair's weights, the heads' repeated, as in kernels.c
+# Every setting and the values that the kernels compute, None for any; see `KNOWN` in fused.py.
+KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
+    {
+        "heads": None,  # `supports` limits it
+        "width": None,  # and this
+        "filter_keys": None,  # without it, the filter of keys is 1 everywhere
+        # What acts outside of the kernels.
+        "kind": None,
+        "blocks": None,
+        "hidden_width": None,
+        "radial_functions": None,
+        "radial_length": None,
+        "elemental_properties": None,
+        "cutoff": None,
+        "dropout": None,
+    }
+)
 SIZES = ("threads", "chunks", "heads", "width", "knots")
 INPUTS = ("chunk_rows", "row_starts", "far_sites", "knot", "fraction", "log_counts", "query", "key", "value", "table")
 RESULTS = ("alpha", "mixed")
 GRADIENTS = ("d_mixed", "d_query", "d_key", "d_value", "d_table", "scratch")
 
 
-class _Block(ctypes.Structure):
-    """Arguments of the kernels, `Block` in radial.c."""
+class KernelArguments(ctypes.Structure):
+    """Sizes and addresses that the kernels work on; the same structure as in kernels.c."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in SIZES),
@@ -59,15 +79,15 @@ class Places:
         return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.fractions[:, None].to(table_KF.dtype))
 
 
-def usable(heads: int, q_ND: Tensor) -> bool:
-    """Whether the kernels cover these sizes, and the precision and device of `q_ND`."""
-    return MOST_HEADS % heads == 0 and q_ND.shape[1] % LANES == 0 and kernels.usable("radial", q_ND)
+def supports(heads: int, q_ND: Tensor) -> bool:
+    """Whether the kernels compute these sizes, on the device and in the precision of `q_ND`."""
+    return MOST_HEADS % heads == 0 and q_ND.shape[1] % WIDTH_MULTIPLE == 0 and kernels.supports("sitenet_radial", q_ND)
 
 
-def attend(
+def radial_attention(
     q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
 ) -> tuple[Tensor, Tensor]:
-    """What `radial.attend` returns: sums over each site's pairs (N, D) and weights (E, H), in float32."""
+    """What `plain_radial_attention` returns: sums over each site's pairs (N, D) and weights (E, H), in float32."""
     return _RadialAttention.apply(*(x.float() for x in (q_ND, k_ND, v_ND, f_KD, g_KD, b_KH)), places, batch)
 
 
@@ -96,11 +116,14 @@ class _RadialAttention(torch.autograd.Function):
             "query": q_ND.contiguous(),
             "key": k_ND.contiguous(),
             "value": v_ND.contiguous(),
-            "table": torch.cat([f_KD, g_KD, b_KH.repeat(1, LANES // heads)], dim=1),
+            "table": torch.cat([f_KD, g_KD, b_KH.repeat(1, ALPHA_WIDTH // heads)], dim=1),
         }
-        results = {"alpha": q_ND.new_empty(len(batch.distances), LANES), "mixed": torch.empty_like(inputs["query"])}
+        results = {
+            "alpha": q_ND.new_empty(len(batch.distances), ALPHA_WIDTH),
+            "mixed": torch.empty_like(inputs["query"]),
+        }
         sizes = (torch.get_num_threads(), len(rows) - 1, heads, q_ND.shape[1], len(f_KD))
-        kernels.call("radial_forward", _Block(*sizes), inputs | results)
+        kernels.call("sitenet_radial", "radial_forward", KernelArguments(*sizes), inputs | results)
         ctx.sizes, ctx.names = sizes, [*inputs, *results]
         ctx.save_for_backward(*inputs.values(), *results.values())
         alpha_EH = results["alpha"][:, :heads]
@@ -123,6 +146,6 @@ class _RadialAttention(torch.autograd.Function):
             "scratch": d_mixed.new_empty(threads, *saved["table"].shape),
         }
         outer = {"d_mixed": d_mixed.contiguous()}
-        kernels.call("radial_backward", _Block(*ctx.sizes), saved | outer | sites | table)
-        d_filters_and_bias = table["d_table"].split([width, width, heads, LANES - heads], dim=1)[:3]
+        kernels.call("sitenet_radial", "radial_backward", KernelArguments(*ctx.sizes), saved | outer | sites | table)
+        d_filters_and_bias = table["d_table"].split([width, width, heads, ALPHA_WIDTH - heads], dim=1)[:3]
         return (*sites.values(), *d_filters_and_bias, None, None)

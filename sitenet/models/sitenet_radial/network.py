@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sitenet.features.elements import N_ELEMENTS, standardised_properties
+from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
@@ -82,15 +83,16 @@ class RadialAttention(nn.Module):
         f_KD, g_KD, b_KH = self.radial().split(self.functions, dim=1)
         if not self.functions[1]:
             g_KD = torch.zeros_like(f_KD)
-        mix = radial_kernels.attend if radial_kernels.usable(self.heads, q_ND) else attend
-        mixed_ND, alpha_EH = mix(q_ND, k_ND, v_ND, 1 + f_KD, 1 + g_KD, b_KH, places, batch)
+        supported = radial_kernels.supports(self.heads, q_ND)
+        attend = radial_kernels.radial_attention if supported else plain_radial_attention
+        mixed_ND, alpha_EH = attend(q_ND, k_ND, v_ND, 1 + f_KD, 1 + g_KD, b_KH, places, batch)
         return self.out(mixed_ND), alpha_EH
 
 
-def attend(
+def plain_radial_attention(
     q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
 ) -> tuple[Tensor, Tensor]:
-    """Sums over each site's pairs (N, D) and weights (E, H); `radial_kernels.attend` is faster on CPUs.
+    """Sums over each site's pairs (N, D) and weights (E, H); `radial_kernels.radial_attention` is faster on CPUs.
 
     f and g are whole filters, the 1 included. Heads vary fastest in D: channel c belongs to head c mod H.
     """
@@ -161,6 +163,12 @@ class RadialSiteNet(AttentionNetwork):
             x_ND, alpha_EH = block(x_ND, places, batch)
             weights.append(alpha_EH)
         return x_ND, weights
+
+    def computed_by(self) -> str:
+        """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
+        if radial_kernels.supports(self.settings.heads, self.norm.weight[None]):
+            return kernels.built_by("sitenet_radial")
+        return super().computed_by()
 
 
 def pool(x_ND: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:

@@ -11,7 +11,7 @@
 
 #include <omp.h>
 
-enum { STRIDE = 16 }; /* floats between the weights of pairs, each head's repeated; LANES in kernels.py */
+enum { ALPHA_WIDTH = 16 }; /* floats of a pair's weights, the heads' repeated, as in radial_kernels.py */
 
 typedef struct {
     int64_t threads, chunks, heads, width, knots;
@@ -22,75 +22,75 @@ typedef struct {
     const float *fraction;       /* (E) its distance to that knot, in units of the spacing */
     const float *log_counts;     /* (E) logarithm of the copies of each pair */
     const float *query, *key, *value; /* (N, width), logits' scale in the query */
-    const float *table;          /* (knots, 2 width + STRIDE) filters of values | of keys | bias of the logits */
-    float *alpha;                /* (E, STRIDE) */
+    const float *table;          /* (knots, 2 width + ALPHA_WIDTH) filters of values | of keys | bias of the logits */
+    float *alpha;                /* (E, ALPHA_WIDTH) */
     float *mixed;                /* (N, width) filtered values weighted by alpha */
     const float *d_mixed;
     float *d_query;              /* (N, width) */
     float *d_key, *d_value;      /* (N, width), zero at the start */
-    float *d_table;              /* (knots, 2 width + STRIDE), zero at the start */
-    float *scratch;              /* (threads, knots, 2 width + STRIDE) */
-} Block;
+    float *d_table;              /* (knots, 2 width + ALPHA_WIDTH), zero at the start */
+    float *scratch;              /* (threads, knots, 2 width + ALPHA_WIDTH) */
+} KernelArguments;
+
+const int64_t arguments_size = sizeof(KernelArguments);
 
 #define INLINE static inline __attribute__((always_inline))
 
 /* Sums over each head's channels, in all lanes of the head. */
 INLINE vec sum_heads(vec x, int64_t heads) {
-    ivec lane;
-    for (int l = 0; l < LANES; l++) lane[l] = l;
-    for (int step = LANES / 2; step >= heads; step /= 2) x += __builtin_shuffle(x, lane ^ step);
+    for (int step = LANES / 2; step >= heads; step /= 2) x += exchange(x, step);
     return x;
 }
 
 /* n = width / LANES is a constant where it matters, so that sums over a row stay in registers. */
-INLINE void forward_row(const Block *b, int64_t row, const int64_t n, int64_t heads) {
-    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = 2 * b->width + STRIDE;
-    const vec *query = (const vec *)(b->query + row * b->width);
+INLINE void forward_row(const KernelArguments *a, int64_t row, const int64_t n, int64_t heads) {
+    const int64_t start = a->row_starts[row], stop = a->row_starts[row + 1], stride = 2 * a->width + ALPHA_WIDTH;
+    const vec *query = (const vec *)(a->query + row * a->width);
     vec highest = splat(-INFINITY), total = {}, mixed[n];
     for (int64_t q = start; q < stop; q++) {
-        const vec *key = (const vec *)(b->key + b->far_sites[q] * b->width);
-        const vec *low = (const vec *)(b->table + b->knot[q] * stride + b->width);
+        const vec *key = (const vec *)(a->key + a->far_sites[q] * a->width);
+        const vec *low = (const vec *)(a->table + a->knot[q] * stride + a->width);
         const vec *high = (const vec *)((const float *)low + stride);
-        const float fraction = b->fraction[q];
+        const float fraction = a->fraction[q];
         vec logit = {};
         for (int64_t k = 0; k < n; k++) logit += query[k] * key[k] * (low[k] + fraction * (high[k] - low[k]));
-        logit = sum_heads(logit, heads) + low[n] + fraction * (high[n] - low[n]) + b->log_counts[q];
-        *(vec *)(b->alpha + q * STRIDE) = logit;
+        logit = sum_heads(logit, heads) + low[n] + fraction * (high[n] - low[n]) + a->log_counts[q];
+        *(vec *)(a->alpha + q * ALPHA_WIDTH) = logit;
         highest = select_(logit > highest, logit, highest);
     }
     for (int64_t k = 0; k < n; k++) mixed[k] = splat(0);
     for (int64_t q = start; q < stop; q++) {
-        const vec *value = (const vec *)(b->value + b->far_sites[q] * b->width);
-        const vec *low = (const vec *)(b->table + b->knot[q] * stride);
+        const vec *value = (const vec *)(a->value + a->far_sites[q] * a->width);
+        const vec *low = (const vec *)(a->table + a->knot[q] * stride);
         const vec *high = (const vec *)((const float *)low + stride);
-        vec *alpha = (vec *)(b->alpha + q * STRIDE), below = *alpha - highest;
+        vec *alpha = (vec *)(a->alpha + q * ALPHA_WIDTH), below = *alpha - highest;
         vec weight = exponential(below) + (below - below); /* not a number where the logit is none */
         *alpha = weight;
         total += weight;
-        for (int64_t k = 0; k < n; k++) mixed[k] += weight * value[k] * (low[k] + b->fraction[q] * (high[k] - low[k]));
+        for (int64_t k = 0; k < n; k++) mixed[k] += weight * value[k] * (low[k] + a->fraction[q] * (high[k] - low[k]));
     }
     vec scale = 1.0f / total;
-    for (int64_t k = 0; k < n; k++) ((vec *)(b->mixed + row * b->width))[k] = mixed[k] * scale;
-    for (int64_t q = start; q < stop; q++) *(vec *)(b->alpha + q * STRIDE) *= scale;
+    for (int64_t k = 0; k < n; k++) ((vec *)(a->mixed + row * a->width))[k] = mixed[k] * scale;
+    for (int64_t q = start; q < stop; q++) *(vec *)(a->alpha + q * ALPHA_WIDTH) *= scale;
 }
 
 /* With d_alpha = d_mixed . (filter value), softmax has d_logit = alpha (d_alpha - sum over the row of
    alpha d_alpha), and that sum is d_mixed . mixed. */
-INLINE void backward_row(const Block *b, float *d_table, int64_t row, const int64_t n, int64_t heads) {
-    const int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], stride = 2 * b->width + STRIDE;
-    const vec *query = (const vec *)(b->query + row * b->width), *mixed = (const vec *)(b->mixed + row * b->width);
-    const vec *d_mixed = (const vec *)(b->d_mixed + row * b->width);
+INLINE void backward_row(const KernelArguments *a, float *d_table, int64_t row, const int64_t n, int64_t heads) {
+    const int64_t start = a->row_starts[row], stop = a->row_starts[row + 1], stride = 2 * a->width + ALPHA_WIDTH;
+    const vec *query = (const vec *)(a->query + row * a->width), *mixed = (const vec *)(a->mixed + row * a->width);
+    const vec *d_mixed = (const vec *)(a->d_mixed + row * a->width);
     vec d_total = {}, d_query[n], filter[n];
     for (int64_t k = 0; k < n; k++) d_total += d_mixed[k] * mixed[k], d_query[k] = splat(0);
     d_total = sum_heads(d_total, heads);
     for (int64_t q = start; q < stop; q++) {
-        const int64_t far = b->far_sites[q] * b->width, place = b->knot[q] * stride;
-        const vec *key = (const vec *)(b->key + far), *value = (const vec *)(b->value + far);
-        const vec *low = (const vec *)(b->table + place), *high = (const vec *)(b->table + place + stride);
-        vec *d_key = (vec *)(b->d_key + far), *d_value = (vec *)(b->d_value + far);
+        const int64_t far = a->far_sites[q] * a->width, place = a->knot[q] * stride;
+        const vec *key = (const vec *)(a->key + far), *value = (const vec *)(a->value + far);
+        const vec *low = (const vec *)(a->table + place), *high = (const vec *)(a->table + place + stride);
+        vec *d_key = (vec *)(a->d_key + far), *d_value = (vec *)(a->d_value + far);
         vec *d_low = (vec *)(d_table + place), *d_high = (vec *)(d_table + place + stride);
-        const vec alpha = *(const vec *)(b->alpha + q * STRIDE);
-        const float fraction = b->fraction[q];
+        const vec alpha = *(const vec *)(a->alpha + q * ALPHA_WIDTH);
+        const float fraction = a->fraction[q];
         vec d_logit = {};
         for (int64_t k = 0; k < n; k++) {
             filter[k] = low[k] + fraction * (high[k] - low[k]);
@@ -114,33 +114,33 @@ INLINE void backward_row(const Block *b, float *d_table, int64_t row, const int6
         d_high[2 * n] += fraction * d_logit;
         d_low[2 * n] += d_logit - fraction * d_logit;
     }
-    for (int64_t k = 0; k < n; k++) ((vec *)(b->d_query + row * b->width))[k] = d_query[k];
+    for (int64_t k = 0; k < n; k++) ((vec *)(a->d_query + row * a->width))[k] = d_query[k];
 }
 
 /* The usual sizes get loops of constant length. */
-void radial_forward(const Block *b) {
-    const int64_t n = b->width / LANES, usual = b->width == 128 && b->heads == 8;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
-    for (int64_t chunk = 0; chunk < b->chunks; chunk++)
-        for (int64_t row = b->chunk_rows[chunk]; row < b->chunk_rows[chunk + 1]; row++)
-            if (usual) forward_row(b, row, 128 / LANES, 8);
-            else forward_row(b, row, n, b->heads);
+void radial_forward(const KernelArguments *a) {
+    const int64_t n = a->width / LANES, usual = a->width == 128 && a->heads == 8;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+    for (int64_t chunk = 0; chunk < a->chunks; chunk++)
+        for (int64_t row = a->chunk_rows[chunk]; row < a->chunk_rows[chunk + 1]; row++)
+            if (usual) forward_row(a, row, 128 / LANES, 8);
+            else forward_row(a, row, n, a->heads);
 }
 
-void radial_backward(const Block *b) {
-    const int64_t n = b->width / LANES, usual = b->width == 128 && b->heads == 8;
-    const int64_t size = b->knots * (2 * b->width + STRIDE);
-#pragma omp parallel num_threads(b->threads)
+void radial_backward(const KernelArguments *a) {
+    const int64_t n = a->width / LANES, usual = a->width == 128 && a->heads == 8;
+    const int64_t size = a->knots * (2 * a->width + ALPHA_WIDTH);
+#pragma omp parallel num_threads(a->threads)
     {
-        float *own = b->scratch + omp_get_thread_num() * size;
+        float *own = a->scratch + omp_get_thread_num() * size;
 #pragma omp for schedule(dynamic, 1) ordered
-        for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
+        for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
             memset(own, 0, size * sizeof(float));
-            for (int64_t row = b->chunk_rows[chunk]; row < b->chunk_rows[chunk + 1]; row++)
-                if (usual) backward_row(b, own, row, 128 / LANES, 8);
-                else backward_row(b, own, row, n, b->heads);
+            for (int64_t row = a->chunk_rows[chunk]; row < a->chunk_rows[chunk + 1]; row++)
+                if (usual) backward_row(a, own, row, 128 / LANES, 8);
+                else backward_row(a, own, row, n, a->heads);
 #pragma omp ordered
-            for (int64_t i = 0; i < size; i++) b->d_table[i] += own[i];
+            for (int64_t i = 0; i < size; i++) a->d_table[i] += own[i];
         }
     }
 }

@@ -37,7 +37,9 @@ typedef struct {
     float *d_logit_weight;          /* (chunks, heads, hidden), zero at the start */
     float *d_gain, *d_shift;        /* (chunks, pair), zero at the start */
     int64_t padding[3];             /* zero lanes at the end of each layer */
-} Block;
+} KernelArguments;
+
+const int64_t arguments_size = sizeof(KernelArguments);
 
 /* mish(x) = x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2), and its derivative. */
 static inline vec mish(vec x, vec *slope) {
@@ -65,14 +67,14 @@ static inline void multiply(const float *a, int64_t ai, int64_t ap, const vec *b
 }
 
 /* Rows of pairs [first, first + n) for the tile: h = W b_ij, zero rows beyond the n-th. */
-static inline void linear_maps(const Block *b, int64_t first, int64_t n, const int64_t *near_sites,
+static inline void linear_maps(const KernelArguments *a, int64_t first, int64_t n, const int64_t *near_sites,
                                float *old, vec *h, int64_t k) {
-    memset(old, 0, TILE * b->in * sizeof(float));
-    memcpy(old, b->pairs + first * b->in, n * b->in * sizeof(float));
-    multiply(old, b->in, 1, (const vec *)b->weight, h, TILE, b->in, k, 0);
+    memset(old, 0, TILE * a->in * sizeof(float));
+    memcpy(old, a->pairs + first * a->in, n * a->in * sizeof(float));
+    multiply(old, a->in, 1, (const vec *)a->weight, h, TILE, a->in, k, 0);
     for (int64_t t = 0; t < n; t++) {
-        const vec *near = (const vec *)b->near + near_sites[t] * k;
-        const vec *far = (const vec *)b->far + b->far_sites[first + t] * k;
+        const vec *near = (const vec *)a->near + near_sites[t] * k;
+        const vec *far = (const vec *)a->far + a->far_sites[first + t] * k;
         for (int64_t j = 0; j < k; j++) h[t * k + j] += near[j] + far[j];
     }
 }
@@ -108,61 +110,61 @@ static inline void mish_norm_backward(vec *h, int64_t n, int64_t padding, float 
 }
 
 /* alpha = counts e^logit / sum of the same, and the sums of values that alpha weights, for one site class. */
-static void softmax_and_mix(const Block *b, int64_t row) {
-    int64_t start = b->row_starts[row], stop = b->row_starts[row + 1], n = b->value / LANES, H = b->heads;
+static void softmax_and_mix(const KernelArguments *a, int64_t row) {
+    int64_t start = a->row_starts[row], stop = a->row_starts[row + 1], n = a->value / LANES, H = a->heads;
     for (int64_t head = 0; head < H; head++) {
-        const float *logits = b->logits + head;
-        float *alpha = b->alpha + head, highest = -INFINITY, total = 0;
-        vec *mixed = (vec *)b->mixed + (row * H + head) * n;
+        const float *logits = a->logits + head;
+        float *alpha = a->alpha + head, highest = -INFINITY, total = 0;
+        vec *mixed = (vec *)a->mixed + (row * H + head) * n;
         for (int64_t q = start; q < stop; q++) highest = fmaxf(highest, logits[q * H]);
         for (int64_t q = start; q < stop; q++)
-            total += alpha[q * H] = b->counts[q] * expf(logits[q * H] - highest);
+            total += alpha[q * H] = a->counts[q] * expf(logits[q * H] - highest);
         for (int64_t j = 0; j < n; j++) mixed[j] = splat(0);
         for (int64_t q = start; q < stop; q++) {
             alpha[q * H] /= total;
-            for (int64_t j = 0; j < n; j++) mixed[j] += alpha[q * H] * ((const vec *)b->values)[q * n + j];
+            for (int64_t j = 0; j < n; j++) mixed[j] += alpha[q * H] * ((const vec *)a->values)[q * n + j];
         }
     }
 }
 
-static void forward_tile(const Block *b, int64_t first, int64_t n, const int64_t *near_sites) {
-    int64_t nh = b->hidden / LANES, nv = b->value / LANES, np = b->pair / LANES, k = nh + nv + np;
-    const vec *logit_weight = (vec *)b->logit_weight, *gain = (vec *)b->gain, *shift = (vec *)b->shift;
-    float old[TILE * b->in];
+static void forward_tile(const KernelArguments *a, int64_t first, int64_t n, const int64_t *near_sites) {
+    int64_t nh = a->hidden / LANES, nv = a->value / LANES, np = a->pair / LANES, k = nh + nv + np;
+    const vec *logit_weight = (vec *)a->logit_weight, *gain = (vec *)a->gain, *shift = (vec *)a->shift;
+    float old[TILE * a->in];
     vec h[TILE * k];
-    linear_maps(b, first, n, near_sites, old, h, k);
+    linear_maps(a, first, n, near_sites, old, h, k);
     for (int64_t t = 0; t < n; t++) {
         int64_t q = first + t;
         vec *hidden = h + t * k, *value = hidden + nh, *pair = value + nv;
-        float *statistics = b->statistics + 6 * q;
-        mish_norm(hidden, nh, b->padding[0], statistics);
-        for (int64_t head = 0; head < b->heads; head++) {
+        float *statistics = a->statistics + 6 * q;
+        if (nh) mish_norm(hidden, nh, a->padding[0], statistics);
+        for (int64_t head = 0; head < a->heads; head++) {
             vec logit = {};
             for (int64_t j = 0; j < nh; j++) logit += hidden[j] * logit_weight[head * nh + j];
-            b->logits[q * b->heads + head] = sum(logit);
+            a->logits[q * a->heads + head] = sum(logit);
         }
-        mish_norm(value, nv, b->padding[1], statistics + 2);
-        memcpy(b->values + q * b->value, value, nv * sizeof(vec));
-        if (np) mish_norm(pair, np, b->padding[2], statistics + 4);
-        for (int64_t j = 0; j < np; j++) ((vec *)b->new_pairs)[q * np + j] = pair[j] * gain[j] + shift[j];
+        if (nv) mish_norm(value, nv, a->padding[1], statistics + 2);
+        for (int64_t j = 0; j < nv; j++) ((vec *)a->values)[q * nv + j] = value[j];
+        if (np) mish_norm(pair, np, a->padding[2], statistics + 4);
+        for (int64_t j = 0; j < np; j++) ((vec *)a->new_pairs)[q * np + j] = pair[j] * gain[j] + shift[j];
     }
 }
 
 /* value, its layer's input of pair q, becomes the gradient; also gives the gradients of the logits. With
    d_alpha = d_mixed . y, softmax has d_logit = alpha (d_alpha - sum over the row of alpha d_alpha), and that
    sum is d_mixed . mixed. */
-static inline void backward_value(const Block *b, int64_t q, int64_t row, vec *value, float *d_logit) {
-    int64_t n = b->value / LANES;
-    const vec *mixed = (const vec *)b->mixed + row * b->heads * n;
-    const vec *d_mixed = (const vec *)b->d_mixed + row * b->heads * n;
-    const float *statistics = b->statistics + 6 * q + 2;
+static inline void backward_value(const KernelArguments *a, int64_t q, int64_t row, vec *value, float *d_logit) {
+    int64_t n = a->value / LANES;
+    const vec *mixed = (const vec *)a->mixed + row * a->heads * n;
+    const vec *d_mixed = (const vec *)a->d_mixed + row * a->heads * n;
+    const float *statistics = a->statistics + 6 * q + 2;
     vec y[n], slope[n], d[n];
     for (int64_t j = 0; j < n; j++) {
         y[j] = normalised(value[j], statistics, &slope[j]);
         d[j] = splat(0);
     }
-    for (int64_t head = 0; head < b->heads; head++) {
-        float alpha = b->alpha[q * b->heads + head];
+    for (int64_t head = 0; head < a->heads; head++) {
+        float alpha = a->alpha[q * a->heads + head];
         vec difference = {};
         for (int64_t j = 0; j < n; j++) {
             difference += d_mixed[head * n + j] * (y[j] - mixed[head * n + j]);
@@ -170,24 +172,24 @@ static inline void backward_value(const Block *b, int64_t q, int64_t row, vec *v
         }
         d_logit[head] = alpha * sum(difference);
     }
-    mish_norm_backward(value, n, b->padding[1], statistics[1], y, slope, d);
+    mish_norm_backward(value, n, a->padding[1], statistics[1], y, slope, d);
 }
 
 /* The same for the hidden layer of the logits. The two means over features that the backward pass of LN
    needs follow from the mean of each head's weights and from the logits, so one pass is enough. */
-static inline void backward_hidden(const Block *b, int64_t q, const float *d_logit, vec *hidden,
+static inline void backward_hidden(const KernelArguments *a, int64_t q, const float *d_logit, vec *hidden,
                                    vec *d_logit_weight) {
-    int64_t n = b->hidden / LANES;
-    const vec *logit_weight = (const vec *)b->logit_weight;
-    const float *statistics = b->statistics + 6 * q;
+    int64_t n = a->hidden / LANES;
+    const vec *logit_weight = (const vec *)a->logit_weight;
+    const float *statistics = a->statistics + 6 * q;
     float d_mean = 0, dy_mean = 0;
-    for (int64_t head = 0; head < b->heads; head++) {
-        d_mean += d_logit[head] * b->mean_weight[head];
-        dy_mean += d_logit[head] * b->logits[q * b->heads + head] / (b->hidden - b->padding[0]);
+    for (int64_t head = 0; head < a->heads; head++) {
+        d_mean += d_logit[head] * a->mean_weight[head];
+        dy_mean += d_logit[head] * a->logits[q * a->heads + head] / (a->hidden - a->padding[0]);
     }
     for (int64_t j = 0; j < n; j++) {
         vec slope, y = normalised(hidden[j], statistics, &slope), d = {};
-        for (int64_t head = 0; head < b->heads; head++) {
+        for (int64_t head = 0; head < a->heads; head++) {
             d += d_logit[head] * logit_weight[head * n + j];
             d_logit_weight[head * n + j] += d_logit[head] * y;
         }
@@ -196,73 +198,73 @@ static inline void backward_hidden(const Block *b, int64_t q, const float *d_log
 }
 
 /* The same for the new pair. */
-static inline void backward_pair(const Block *b, int64_t q, vec *pair, vec *d_gain, vec *d_shift) {
-    int64_t n = b->pair / LANES;
-    const vec *d_new = (const vec *)b->d_new_pairs + q * n;
-    const float *statistics = b->statistics + 6 * q + 4;
+static inline void backward_pair(const KernelArguments *a, int64_t q, vec *pair, vec *d_gain, vec *d_shift) {
+    int64_t n = a->pair / LANES;
+    const vec *d_new = (const vec *)a->d_new_pairs + q * n;
+    const float *statistics = a->statistics + 6 * q + 4;
     vec y[n], slope[n], d[n];
     for (int64_t j = 0; j < n; j++) {
         y[j] = normalised(pair[j], statistics, &slope[j]);
-        d[j] = d_new[j] * ((const vec *)b->gain)[j];
+        d[j] = d_new[j] * ((const vec *)a->gain)[j];
         d_gain[j] += d_new[j] * y[j];
         d_shift[j] += d_new[j];
     }
-    mish_norm_backward(pair, n, b->padding[2], statistics[1], y, slope, d);
+    mish_norm_backward(pair, n, a->padding[2], statistics[1], y, slope, d);
 }
 
-static void backward_tile(const Block *b, int64_t chunk, int64_t first, int64_t n,
+static void backward_tile(const KernelArguments *a, int64_t chunk, int64_t first, int64_t n,
                           const int64_t *near_sites) {
-    int64_t nh = b->hidden / LANES, nv = b->value / LANES, np = b->pair / LANES, k = nh + nv + np;
-    float old[TILE * b->in], d_logit[b->heads];
-    vec h[TILE * k], d_old[TILE * b->in / LANES];
-    linear_maps(b, first, n, near_sites, old, h, k);
+    int64_t nh = a->hidden / LANES, nv = a->value / LANES, np = a->pair / LANES, k = nh + nv + np;
+    float old[TILE * a->in], d_logit[a->heads + 1]; /* with the pair layer alone there are no heads */
+    vec h[TILE * k], d_old[TILE * a->in / LANES];
+    linear_maps(a, first, n, near_sites, old, h, k);
     for (int64_t t = 0; t < n; t++) {
         int64_t q = first + t, row = near_sites[t];
         vec *hidden = h + t * k, *value = hidden + nh, *pair = value + nv;
-        backward_value(b, q, row, value, d_logit);
-        backward_hidden(b, q, d_logit, hidden, (vec *)b->d_logit_weight + chunk * b->heads * nh);
-        if (np) backward_pair(b, q, pair, (vec *)b->d_gain + chunk * np, (vec *)b->d_shift + chunk * np);
-        vec *d_near = (vec *)b->d_near + row * k, *d_far = (vec *)b->d_far + b->far_sites[q] * k;
+        if (nv) backward_value(a, q, row, value, d_logit);
+        if (nh) backward_hidden(a, q, d_logit, hidden, (vec *)a->d_logit_weight + chunk * a->heads * nh);
+        if (np) backward_pair(a, q, pair, (vec *)a->d_gain + chunk * np, (vec *)a->d_shift + chunk * np);
+        vec *d_near = (vec *)a->d_near + row * k, *d_far = (vec *)a->d_far + a->far_sites[q] * k;
         for (int64_t j = 0; j < k; j++) d_near[j] += hidden[j];
         for (int64_t j = 0; j < k; j++) d_far[j] += hidden[j];
     }
     memset(h + n * k, 0, (TILE - n) * k * sizeof(vec));
-    multiply(old, 1, b->in, h, (vec *)b->d_weight + chunk * b->in * k, b->in, TILE, k, 1);
-    multiply((float *)h, k * LANES, 1, (const vec *)b->weight_t, d_old, TILE, k * LANES, b->in / LANES, 0);
-    memcpy(b->d_pairs + first * b->in, d_old, n * b->in * sizeof(float));
+    multiply(old, 1, a->in, h, (vec *)a->d_weight + chunk * a->in * k, a->in, TILE, k, 1);
+    multiply((float *)h, k * LANES, 1, (const vec *)a->weight_t, d_old, TILE, k * LANES, a->in / LANES, 0);
+    memcpy(a->d_pairs + first * a->in, d_old, n * a->in * sizeof(float));
 }
 
 /* near_sites[t] = site class whose row holds pair first + t; the search starts at `row`. Returns the last. */
-static inline int64_t find_rows(const Block *b, int64_t row, int64_t first, int64_t n, int64_t *near_sites) {
+static inline int64_t find_rows(const KernelArguments *a, int64_t row, int64_t first, int64_t n, int64_t *near_sites) {
     for (int64_t t = 0; t < n; t++) {
-        while (b->row_starts[row + 1] <= first + t) row++;
+        while (a->row_starts[row + 1] <= first + t) row++;
         near_sites[t] = row;
     }
     return row;
 }
 
-void fused_forward(const Block *b) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
-    for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
-        int64_t row = b->chunk_rows[chunk], last = b->chunk_rows[chunk + 1];
-        int64_t stop = b->row_starts[last], near_sites[TILE];
-        for (int64_t q = b->row_starts[row]; q < stop; q += TILE) {
+void fused_forward(const KernelArguments *a) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+    for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+        int64_t row = a->chunk_rows[chunk], last = a->chunk_rows[chunk + 1];
+        int64_t stop = a->row_starts[last], near_sites[TILE];
+        for (int64_t q = a->row_starts[row]; q < stop; q += TILE) {
             int64_t n = stop - q < TILE ? stop - q : TILE;
-            row = find_rows(b, row, q, n, near_sites);
-            forward_tile(b, q, n, near_sites);
+            row = find_rows(a, row, q, n, near_sites);
+            forward_tile(a, q, n, near_sites);
         }
-        for (row = b->chunk_rows[chunk]; row < last; row++) softmax_and_mix(b, row);
+        for (row = a->chunk_rows[chunk]; row < last; row++) softmax_and_mix(a, row);
     }
 }
 
-void fused_backward(const Block *b) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(b->threads)
-    for (int64_t chunk = 0; chunk < b->chunks; chunk++) {
-        int64_t row = b->chunk_rows[chunk], stop = b->row_starts[b->chunk_rows[chunk + 1]], near_sites[TILE];
-        for (int64_t q = b->row_starts[row]; q < stop; q += TILE) {
+void fused_backward(const KernelArguments *a) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+    for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+        int64_t row = a->chunk_rows[chunk], stop = a->row_starts[a->chunk_rows[chunk + 1]], near_sites[TILE];
+        for (int64_t q = a->row_starts[row]; q < stop; q += TILE) {
             int64_t n = stop - q < TILE ? stop - q : TILE;
-            row = find_rows(b, row, q, n, near_sites);
-            backward_tile(b, chunk, q, n, near_sites);
+            row = find_rows(a, row, q, n, near_sites);
+            backward_tile(a, chunk, q, n, near_sites);
         }
     }
 }
