@@ -28,10 +28,7 @@ def without_numbers(line: str) -> str:
 
 def typed(command: str, folder: Path) -> str:
     """What the command prints, where it succeeds."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = command.replace("~/sitenet", str(ROOT))
     run = subprocess.run(
         ["bash", "-c", f"{command} 2>&1"], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
