@@ -34,6 +34,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
 # The documentation as a site in build/site; a broken link is an error. (With --quiet mkdocs would not count them.)

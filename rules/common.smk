@@ -1,4 +1,5 @@
 # The validated benchmark and the paths that rules share; no rules here.
+import inspect
 import os
 import sys
 from functools import cache
@@ -6,23 +7,26 @@ from pathlib import Path
 
 from snakemake_executor_plugin_slurm import common_settings as slurm
 
-from sitenet.config import tracking, versions
+from sitenet import versions
 from sitenet.config.benchmark import Benchmark
 from sitenet.driver import share_package, take_folder
 from sitenet.errors import UserError
+from sitenet.evaluation.figures import FIGURES
+from sitenet.files import write_text
+from sitenet.settings import tracking
 
 try:
-    plan = Benchmark(config)
-    tracked = plan.settings.tracking.overridden(os.environ)
+    benchmark = Benchmark(config)
+    tracked = benchmark.settings.tracking.overridden(os.environ)
 except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)
 
 # Jobs read these sections from their `config` rather than from `params`, whose changes would rerun them.
 config["tracking"] = tracked.model_dump(mode="json")
-config["dataset"] = plan.settings.dataset.model_dump(mode="json")
+config["dataset"] = benchmark.settings.dataset.model_dump(mode="json")
 # What the numbers depend on: neither where a file comes from nor how many failures are accepted.
-DATASET = plan.settings.dataset.model_dump(
+DATASET = benchmark.settings.dataset.model_dump(
     mode="json", exclude={"mirror", "max_failed_share"}
 )
 
@@ -31,20 +35,20 @@ share_package(Path(str(workflow.basedir)))
 # SLURM's plugin hands the members of a group to its job step, which runs them in turn unless it knows the group.
 slurm.pass_group_args = True
 
-DATA = f"results/data/{plan.name}"
+DATA = f"results/data/{benchmark.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"
-FEATURES = f"results/features/{plan.name}/{{features}}"
-RUN = f"results/runs/{plan.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
-SELECTED = f"results/selected/{plan.name}/fold{{fold}}"
-TABLES = f"results/tables/{plan.name}"
-FIGURES = f"results/figures/{plan.name}"
-LOGS = f"results/logs/{plan.name}"
-COSTS = f"results/benchmarks/{plan.name}"
-WANDB = f"{tracking.FOLDER}/{plan.name}"
+FEATURES = f"results/features/{benchmark.name}/{{features}}"
+RUN = f"results/runs/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
+SELECTED = f"results/selected/{benchmark.name}/fold{{fold}}"
+TABLES = f"results/tables/{benchmark.name}"
+FIGURES_FOLDER = f"results/figures/{benchmark.name}"
+LOGS = f"results/logs/{benchmark.name}"
+COSTS = f"results/costs/{benchmark.name}"
+WANDB = f"{tracking.FOLDER}/{benchmark.name}"
 
 # Others are few and networks may be thousands, which a pattern that names each would make slow to plan.
-BASELINE = "|".join(plan.baselines) or "none"
-PUBLISHED = "|".join(plan.published) or "none"
+BASELINE = "|".join(benchmark.baselines) or "none"
+PUBLISHED = "|".join(benchmark.published) or "none"
 NETWORK = f"(?!{BASELINE}|{PUBLISHED})[0-9a-f]{{8}}"
 
 
@@ -59,32 +63,40 @@ wildcard_constraints:
 @cache
 def shards(features):
     """The shards of one feature set."""
-    pattern = f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.arrow"
-    return expand(pattern, features=features, shard=range(plan.settings.shards))
+    pattern = f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow"
+    return expand(pattern, features=features, shard=range(benchmark.settings.shards))
 
 
 def features_of(wildcards):
     """Manifest of the feature set of a network, written when all shards are complete."""
     return f"{FEATURES}/manifest.json".format(
-        features=plan.networks[wildcards.trial].feature_id
+        features=benchmark.networks[wildcards.trial].feature_id
     )
 
 
-def runs(pattern, trials=tuple(plan.trials), folds=plan.folds):
+def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):
     """`pattern` for every planned run."""
-    return expand(pattern, trial=trials, fold=folds, seed=plan.settings.seeds)
+    return expand(pattern, trial=trials, fold=folds, seed=benchmark.settings.seeds)
 
 
-def figure(name):
-    """A figure as SVG, which the report shows, and as PNG."""
-    caption = f"../report/{name}.rst"
-    vector = report(f"{FIGURES}/{name}.svg", caption=caption, category="Figures")
-    return [vector, f"{FIGURES}/{name}.png"]
+def figure(kind):
+    """A figure as SVG, which the report shows with its caption, and as PNG."""
+    caption = Path(f".snakemake/captions/{kind.name}.rst")
+    text = inspect.cleandoc(kind.caption) + "\n"
+    if not caption.exists() or caption.read_text("utf-8") != text:
+        caption.parent.mkdir(parents=True, exist_ok=True)
+        write_text(caption, text)
+    vector = report(
+        f"{FIGURES_FOLDER}/{kind.name}.svg",
+        caption=str(caption.resolve()),
+        category="Figures",
+    )
+    return [vector, f"{FIGURES_FOLDER}/{kind.name}.png"]
 
 
 def table(name):
     """A table as CSV, which the report shows, and as Markdown."""
-    caption = f"../report/{name}.rst"
+    caption = f"../captions/{name}.rst"
     values = report(f"{TABLES}/{name}.csv", caption=caption, category="Tables")
     return [values, f"{TABLES}/{name}.md"]
 

@@ -1,7 +1,7 @@
 # Source -> crystal table, targets and failures -> folds.
 
 
-if plan.settings.dataset.needs_download:
+if benchmark.settings.dataset.needs_download:
 
     # What it fetches lies in downloads/, outside results/: no rerun fetches it again, and a file that was put
     # there by hand is used.
@@ -23,9 +23,8 @@ if plan.settings.dataset.needs_download:
             mem_mb=growing(1000),
             runtime=growing(240),
         params:
-            dataset=DATASET,
             folder="downloads",
-            version=versions.DATA,
+            rerun_if=[DATASET, versions.DATA],
         script:
             "../workflow_scripts/download.py"
 
@@ -40,14 +39,13 @@ if plan.settings.dataset.needs_download:
             mem_mb=growing(2000),
             runtime=growing(240),
         params:
-            dataset=DATASET,
             folder="downloads",
             record=rules.download.output[0],
         script:
             "../workflow_scripts/refetch.py"
 
 
-if plan.published:
+if benchmark.published:
 
     localrules:
         fetch_submission,
@@ -69,15 +67,19 @@ if plan.published:
             runtime=growing(30),
         params:
             folder="downloads",
-            version=versions.DATA,
+            rerun_if=versions.DATA,
         script:
             "../workflow_scripts/fetch_submission.py"
 
 
 rule load_data:
     input:
-        files=plan.settings.dataset.files,
-        download=f"{DATA}/download.json" if plan.settings.dataset.needs_download else [],
+        files=benchmark.settings.dataset.files,
+        download=(
+            f"{DATA}/download.json"
+            if benchmark.settings.dataset.needs_download
+            else []
+        ),
     output:
         structures=f"{DATA}/structures.parquet",
         targets=f"{DATA}/targets.parquet",
@@ -94,21 +96,25 @@ rule load_data:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        dataset=DATASET,
-        version=versions.DATA,
+        rerun_if=[DATASET, versions.DATA],
     script:
         "../workflow_scripts/load_data.py"
 
 
 rule split:
     input:
-        given=plan.settings.splits.files,
+        given=benchmark.settings.splits.files,
         targets=rules.load_data.output.targets,
+        data=rules.load_data.output.manifest,
     output:
         summary=f"{DATA}/splits.json",
-        train=expand(f"{FOLD}/train.parquet", fold=plan.available_folds),
-        test_inputs=expand(f"{FOLD}/test_inputs.parquet", fold=plan.available_folds),
-        test_targets=expand(f"{FOLD}/test_targets.parquet", fold=plan.available_folds),
+        train=expand(f"{FOLD}/train.parquet", fold=benchmark.available_folds),
+        test_inputs=expand(
+            f"{FOLD}/test_inputs.parquet", fold=benchmark.available_folds
+        ),
+        test_targets=expand(
+            f"{FOLD}/test_targets.parquet", fold=benchmark.available_folds
+        ),
     log:
         f"{LOGS}/split.log",
     benchmark:
@@ -120,8 +126,7 @@ rule split:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        dataset=DATASET["name"],
-        splits=plan.settings.splits.model_dump(mode="json"),
-        version=versions.DATA,
+        splits=benchmark.settings.splits.model_dump(mode="json"),
+        rerun_if=[DATASET["name"], versions.DATA],
     script:
         "../workflow_scripts/split.py"

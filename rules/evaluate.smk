@@ -5,6 +5,8 @@ rule score:
     input:
         run=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
+        splits=rules.split.output.summary,
         targets=f"{FOLD}/test_targets.parquet",
     output:
         result=f"{RUN}/result.json",
@@ -20,7 +22,8 @@ rule score:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        version=versions.EVALUATE,
+        benchmark=benchmark.name,
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/score.py"
 
@@ -29,7 +32,7 @@ rule select_trials:
     input:
         runs=lambda wildcards: runs(
             f"{RUN}/run.json",
-            trials=(*plan.networks, *plan.baselines),
+            trials=(*benchmark.networks, *benchmark.baselines),
             folds=wildcards.fold,
         ),
     output:
@@ -45,6 +48,6 @@ rule select_trials:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        version=versions.EVALUATE,
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/select_trials.py"

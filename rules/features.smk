@@ -3,11 +3,12 @@
 
 rule featurize:
     input:
+        data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
     output:
-        shard=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.arrow",
-        manifest=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.json",
-        failures=f"{FEATURES}/shard{{shard}}of{plan.settings.shards}.failures.csv",
+        shard=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow",
+        manifest=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.json",
+        failures=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.failures.csv",
     log:
         f"{LOGS}/featurize/{{features}}/shard{{shard}}.log",
     benchmark:
@@ -19,11 +20,11 @@ rule featurize:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        features=lambda wildcards: plan.feature_sets[wildcards.features].model_dump(
-            mode="json"
-        ),
-        shards=plan.settings.shards,
-        version=versions.FEATURES,
+        features=lambda wildcards: benchmark.feature_sets[
+            wildcards.features
+        ].model_dump(mode="json"),
+        shards=benchmark.settings.shards,
+        rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/featurize.py"
 
@@ -51,9 +52,11 @@ rule collect_features:
 
 rule composition_features:
     input:
+        data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
     output:
-        f"results/features/{plan.name}/composition.parquet",
+        table=f"results/features/{benchmark.name}/composition.parquet",
+        record=f"results/features/{benchmark.name}/composition.json",
     log:
         f"{LOGS}/composition_features.log",
     benchmark:
@@ -65,6 +68,6 @@ rule composition_features:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        version=versions.FEATURES,
+        rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/composition_features.py"

@@ -4,14 +4,13 @@
 RESULTS = {
     "data": rules.load_data.output.manifest,
     "splits": rules.split.output.summary,
-    "failures": [
-        rules.load_data.output.failures,
-        *expand(rules.collect_features.output.failures, features=plan.feature_sets),
-    ],
+    "features": expand(
+        rules.collect_features.output.manifest, features=benchmark.feature_sets
+    ),
     "results": lambda wildcards: runs(
         rules.score.output.result
     ),  # predictions lie beside
-    "selections": expand(rules.select_trials.output, fold=plan.folds),
+    "selections": expand(rules.select_trials.output, fold=benchmark.folds),
 }
 
 
@@ -22,23 +21,23 @@ rule leaderboard:
         config=f"{TABLES}/config.yaml",
         csv=report(
             f"{TABLES}/leaderboard.csv",
-            caption="../report/leaderboard.rst",
+            caption="../captions/leaderboard.rst",
             category="Tables",
         ),
         markdown=f"{TABLES}/leaderboard.md",
         trials_csv=report(
-            f"{TABLES}/trials.csv", caption="../report/trials.rst", category="Tables"
+            f"{TABLES}/trials.csv", caption="../captions/trials.rst", category="Tables"
         ),
         trials_markdown=f"{TABLES}/trials.md",
         comparisons=report(
             f"{TABLES}/comparisons.csv",
-            caption="../report/comparisons.rst",
+            caption="../captions/comparisons.rst",
             category="Tables",
         ),
-        ablation=table("ablation") if plan.compares_trials else [],
+        ablation=table("ablation") if benchmark.compares_trials else [],
         failures=report(
             f"{TABLES}/failures.csv",
-            caption="../report/failures.rst",
+            caption="../captions/failures.rst",
             category="Tables",
         ),
     log:
@@ -52,8 +51,8 @@ rule leaderboard:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        config=plan.resolved(),
-        version=versions.EVALUATE,
+        config=benchmark.resolved(),
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/leaderboard.py"
 
@@ -63,7 +62,7 @@ rule tables_so_far:
     input:
         data=rules.load_data.output.manifest,
         splits=rules.split.output.summary,
-        failures=RESULTS["failures"],
+        features=RESULTS["features"],
     output:
         directory(f"{TABLES}/so_far"),
     log:
@@ -78,10 +77,11 @@ rule tables_so_far:
         mem_mb=2000,
         runtime=30,
     params:
-        config=plan.resolved(),
+        config=benchmark.resolved(),
         results=lambda wildcards: [
             path for path in RESULTS["results"](wildcards) if Path(path).exists()
         ],
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/tables_so_far.py"
 
@@ -89,13 +89,9 @@ rule tables_so_far:
 rule figures:
     input:
         **RESULTS,
-        histories=lambda wildcards: runs(rules.train.output.history, plan.networks),
+        histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
     output:
-        leaderboard=figure("leaderboard"),
-        parity=figure("parity"),
-        curves=figure("learning_curves"),
-        ablation=figure("ablation") if plan.compares_trials else [],
-        training_size=figure("training_size") if plan.scans_training_size else [],
+        **{kind.name: figure(kind) for kind in FIGURES if kind.belongs(benchmark)},
     log:
         f"{LOGS}/figures.log",
     benchmark:
@@ -107,8 +103,8 @@ rule figures:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        config=plan.resolved(),
-        version=versions.EVALUATE,
+        config=benchmark.resolved(),
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/figures.py"
 
@@ -119,9 +115,6 @@ rule track_benchmark:
         tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials_csv],
         config=rules.leaderboard.output.config,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
-        features=expand(
-            rules.collect_features.output.manifest, features=plan.feature_sets
-        ),
     output:
         f"{WANDB}/tracked.json",
     log:
@@ -136,21 +129,21 @@ rule track_benchmark:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        benchmark=plan.name,
+        benchmark=benchmark.name,
         tracking=config["tracking"],
-        version=versions.EVALUATE,
+        rerun_if=versions.EVALUATE,
     script:
         "../workflow_scripts/track_benchmark.py"
 
 
 # Made when asked for: `snakemake matbench_submission`, after all official folds have run.
-if plan.settings.splits.kind == "official":
+if benchmark.settings.splits.kind == "official":
 
     rule matbench_submission:
         input:
             **RESULTS,
         output:
-            directory(f"results/submissions/{plan.name}"),
+            directory(f"results/submissions/{benchmark.name}"),
         log:
             f"{LOGS}/matbench_submission.log",
         benchmark:
@@ -162,7 +155,7 @@ if plan.settings.splits.kind == "official":
             mem_mb=growing(4000),
             runtime=growing(30),
         params:
-            config=plan.resolved(),
-            version=versions.EVALUATE,
+            config=benchmark.resolved(),
+            rerun_if=versions.EVALUATE,
         script:
             "../workflow_scripts/matbench_submission.py"

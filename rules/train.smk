@@ -7,6 +7,7 @@ rule train:
     input:
         features=features_of,
         data=rules.load_data.output.manifest,
+        splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
     output:
         best=f"{RUN}/best.pt",
@@ -26,10 +27,10 @@ rule train:
         runtime=growing(24 * 60),
         checkpoint_seconds=20,
     params:
-        dataset=plan.name,
-        settings=lambda wildcards: plan.networks[wildcards.trial].nested,
-        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
-        version=versions.TRAIN,
+        benchmark=benchmark.name,
+        settings=lambda wildcards: benchmark.networks[wildcards.trial].settings,
+        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/train.py"
 
@@ -38,9 +39,12 @@ rule predict:
     input:
         features=features_of,
         best=rules.train.output.best,
+        run=rules.train.output.run,
+        splits=rules.split.output.summary,
         ids=f"{FOLD}/test_inputs.parquet",
     output:
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
     log:
         f"{LOGS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.log",
     benchmark:
@@ -54,21 +58,25 @@ rule predict:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        shards=lambda wildcards: shards(plan.networks[wildcards.trial].feature_id),
-        version=versions.TRAIN,
+        benchmark=benchmark.name,
+        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/predict.py"
 
 
 rule baseline:
     input:
-        features=rules.composition_features.output[0],
+        features=rules.composition_features.output.table,
+        features_record=rules.composition_features.output.record,
         data=rules.load_data.output.manifest,
+        splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
         ids=f"{FOLD}/test_inputs.parquet",
     output:
         run=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
     log:
         f"{LOGS}/baseline/{{trial}}/fold{{fold}}-seed{{seed}}.log",
     benchmark:
@@ -82,14 +90,14 @@ rule baseline:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        dataset=plan.name,
-        settings=lambda wildcards: plan.baselines[wildcards.trial].nested,
-        version=versions.TRAIN,
+        benchmark=benchmark.name,
+        settings=lambda wildcards: benchmark.baselines[wildcards.trial].settings,
+        rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/baseline.py"
 
 
-if plan.published:
+if benchmark.published:
 
     localrules:
         published,
@@ -97,13 +105,17 @@ if plan.published:
     rule published:
         input:
             record=lambda wildcards: rules.fetch_submission.output[0].format(
-                submission=plan.trials[wildcards.trial].settings["model.submission"]
+                submission=benchmark.trials[wildcards.trial].settings["model"][
+                    "submission"
+                ]
             ),
             data=rules.load_data.output.manifest,
+            splits=rules.split.output.summary,
             ids=f"{FOLD}/test_inputs.parquet",
         output:
             run=f"{RUN}/run.json",
             predictions=f"{RUN}/predictions.parquet",
+            record=f"{RUN}/predictions.json",
         log:
             f"{LOGS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.log",
         benchmark:
@@ -117,8 +129,8 @@ if plan.published:
             mem_mb=growing(2000),
             runtime=growing(10),
         params:
-            dataset=plan.name,
-            settings=lambda wildcards: plan.published[wildcards.trial].nested,
-            version=versions.TRAIN,
+            benchmark=benchmark.name,
+            settings=lambda wildcards: benchmark.published[wildcards.trial].settings,
+            rerun_if=versions.TRAIN,
         script:
             "../workflow_scripts/published.py"

@@ -40,7 +40,7 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _predict(args: argparse.Namespace) -> None:
-    from sitenet.predict_files import predict_files
+    from sitenet.prediction.files import predict_files
 
     predict_files([args.checkpoint, *args.ensemble], args.paths, args.out, args.attention)
 

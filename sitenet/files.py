@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content or the new one, never half of it."""
 
 import fcntl
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -42,6 +43,12 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 def write_text(path: Path | str, content: str) -> None:
     """Replaces `path` by `content` in one step; see `replacing`."""
     write_bytes(path, content.encode())
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

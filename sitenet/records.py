@@ -1,27 +1,116 @@
-"""What a run leaves behind: typed JSON records from which alone every table is built."""
+"""What a run leaves behind: typed JSON records from which alone every table is built.
 
+Records of earlier formats are still read. Format 1 had no number, named the benchmark `dataset`, and had flat settings
+with dotted names.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sitenet.files import write_text
+from sitenet.errors import UserError
+from sitenet.files import sha256_of, write_text
+
+CHECKSUM = "checksum"
+REMEDY = "remove it and run again, which repeats the job that writes it"
 
 
 class Record(BaseModel):
-    """A record stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
+    """Values that are stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
-    @classmethod
-    def read(cls, path: Path | str) -> Self:
-        """Reads and validates the record at `path`."""
-        return cls.model_validate_json(Path(path).read_text())
 
-    def write(self, path: Path | str) -> None:
-        """Replaces the file at `path` in one step."""
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+class FileRecord(Record):
+    """A record that is a file. It keeps the checksums of the files that belong to it, and one of itself.
+
+    Attributes:
+        format: Number of the layout; a file without one is of format 1.
+        files: SHA-256 of files by their path, seen from the record's folder.
+    """
+
+    newest_format: ClassVar[int] = 1
+    format: int = 1
+    files: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, values: Any) -> Any:
+        """Values of today's format; those of a newer one are refused."""
+        if not isinstance(values, dict):
+            return values
+        found = values.get("format", 1)
+        if found not in range(1, cls.newest_format + 1):
+            raise ValueError(f"format {found} is not one of 1 to {cls.newest_format}, which this version reads")
+        return cls.upgrade(values) | {"format": cls.newest_format}
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Values of an earlier format as today's has them."""
+        return values
+
+    @classmethod
+    def read(cls, path: Path | str, check: Iterable[str] = ()) -> Self:
+        """Reads and validates the record at `path`.
+
+        Args:
+            path: The file.
+            check: Files of the record, by their path seen from its folder, that are about to be read. Earlier
+                versions wrote records without checksums; files that a record does not list pass.
+
+        Raises:
+            UserError: The record or one of the files is missing or not as it was written, or the record has a format
+                that this version does not know.
+        """
+        try:
+            values = json.loads(Path(path).read_text("utf-8"))
+            if isinstance(values, dict) and (checksum := values.pop(CHECKSUM, None)) not in (None, _checksum(values)):
+                raise UserError(f"{path} is damaged or was changed (its checksum is {checksum}); {REMEDY}")
+            record = cls.model_validate(values)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "file"
+            raise UserError(f"{path} is damaged or not a {cls.__name__}: {where}: {first['msg']}; {REMEDY}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UserError(f"{path} is damaged: {error}; {REMEDY}") from None
+        record.check(path, check)
+        return record
+
+    def check(self, path: Path | str, names: Iterable[str]) -> None:
+        """Compares files of the record at `path` with their checksums; reads each of them once.
+
+        Raises:
+            UserError: One is missing or not as it was written.
+        """
+        for name in names:
+            file = Path(path).parent / name
+            if not file.exists():
+                raise UserError(f"{file} is missing: run again, which repeats the job that writes it")
+            if name in self.files and sha256_of(file) != self.files[name]:
+                raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {REMEDY}")
+
+    def write(self, path: Path | str, files: Iterable[str] = ()) -> None:
+        """Replaces the file at `path` in one step.
+
+        Args:
+            path: The file.
+            files: Files that belong to the record, by their path seen from its folder; they are written before it.
+        """
+        sums = {name: sha256_of(Path(path).parent / name) for name in files}
+        values = json.loads(self.model_copy(update={"files": self.files | sums}).model_dump_json())
+        write_text(path, json.dumps(values | {CHECKSUM: _checksum(values)}, indent=2) + "\n")
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """SHA-256 of JSON values, whatever their order and spacing in the file."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 class Cost(Record):
@@ -33,35 +122,100 @@ class Cost(Record):
 
 
 class Metrics(Record):
-    """Errors over labelled test crystals, in the unit of the target."""
+    """Metrics over labelled test crystals by key, see `sitenet.evaluation.statistics.metrics`."""
 
-    mae: float
-    rmse: float
-    max_error: float
+    values: dict[str, float]
     n_scored: int
     n_unlabelled: int = 0
 
+    @property
+    def mae(self) -> float:
+        """Mean absolute error in the unit of the target."""
+        return self.values["mae"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, values: Any) -> Any:
+        """In format 1 the metrics stood beside the counts."""
+        if not isinstance(values, dict) or "values" in values:
+            return values
+        counts = {name: values[name] for name in ("n_scored", "n_unlabelled") if name in values}
+        return counts | {"values": {name: value for name, value in values.items() if name not in counts}}
+
 
 class RunKey(Record):
-    """Identity of one run: a trial on one fold with one seed."""
+    """Identity of one run: a trial of a benchmark on one fold with one seed."""
 
-    dataset: str
+    benchmark: str
     trial: str
     fold: int
     seed: int
 
+    def __str__(self) -> str:
+        """All of it in words."""
+        return f"benchmark {self.benchmark}, trial {self.trial}, fold {self.fold}, seed {self.seed}"
 
-class RunResult(Record):
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, values: Any) -> Any:
+        """The key of format 1 called the benchmark `dataset`."""
+        if isinstance(values, dict) and "dataset" in values:
+            return {"benchmark" if name == "dataset" else name: value for name, value in values.items()}
+        return values
+
+
+def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by section and name, also where they come with dotted names as in records of format 1."""
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        section, dot, key = name.partition(".")
+        if dot:
+            nested.setdefault(section, {})[key] = value
+        else:
+            nested[name] = value
+    return nested
+
+
+class Predictions(FileRecord):
+    """Which run the `predictions.parquet` beside this record is of; columns id and prediction, no targets."""
+
+    key: RunKey
+
+    @classmethod
+    def of_run(cls, path: Path | str, key: RunKey) -> Self:
+        """Reads the record at `path`, with its file.
+
+        Raises:
+            UserError: They are damaged, or of another run than `key`.
+        """
+        record = cls.read(path, check=["predictions.parquet"])
+        require_run(path, record.key, key)
+        return record
+
+
+def require_run(path: Path | str, found: RunKey, wanted: RunKey) -> None:
+    """Refuses a file of another run, which may have been trained on the test crystals of this one.
+
+    Raises:
+        UserError: The keys differ.
+    """
+    if found != wanted:
+        raise UserError(f"{path} is of another run ({found}), where that of {wanted} belongs; {REMEDY}")
+
+
+class RunResult(FileRecord):
     """One trained model on one fold: what it was, what it reached and what it cost.
 
-    `test` is None until the scoring rule, the only reader of test targets, fills it in.
-    Numbers of training crystals are None where others trained and did not tell.
+    `settings` are those of the trial, by section and name. `test` is None until the scoring rule, the only reader of
+    test targets, fills it in. Numbers of training crystals are None where others trained and did not tell.
     Per-crystal test predictions lie beside it in `test_predictions.parquet` (id, target, prediction).
     """
 
+    newest_format = 2
+    format: int = 2
     key: RunKey
     kind: str
-    settings: dict[str, Any]
+    settings: dict[str, dict[str, Any]]
     target: str
     unit: str
     n_train: int | None
@@ -75,3 +229,8 @@ class RunResult(Record):
     hardware: dict[str, str | int]
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC))
     test: Metrics | None = None
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Nests the flat settings of format 1."""
+        return values | {"settings": nested_settings(values.get("settings", {}))}

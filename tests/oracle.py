@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
+from sitenet.models.sitenet.settings import SiteNetSettings
 
 ACT = {"mish": lambda x: x * torch.tanh(softplus(x)), "silu": lambda x: x * torch.sigmoid(x), "relu": relu}
 

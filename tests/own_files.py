@@ -13,10 +13,10 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
-from sitenet.config.data import FilesDataset
 from sitenet.data.crystal import Crystal
 from sitenet.data.load import load_dataset
 from sitenet.data.manifest import Manifest
+from sitenet.data.sources.files import FilesDataset
 from sitenet.data.table import CrystalTable, bundled_path
 
 REAL = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 6))

@@ -5,12 +5,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
-from sitenet.model.sitenet import SiteNet
+from sitenet.models.sitenet.network import SiteNet
+from sitenet.settings.features import FeatureSettings
 from tests.oracle import predict
 
 # 3, 7, 2, 10 and 9 primitive sites; mp-252 and mp-1315 have the smallest cells of the reference cases.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sitenet.config.tracking import TrackingSettings
 from sitenet.files import write_text
 from sitenet.records import RunResult
+from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.content import run_identity
 from sitenet.tracking.tasks import Follow
 from sitenet.training.run import train
@@ -56,7 +56,7 @@ class Replay:
     @property
     def tracked(self) -> Path:
         """Folder of W&B's files."""
-        return self.directory / "results" / "wandb" / self.finished.result.key.dataset
+        return self.directory / "results" / "wandb" / self.finished.result.key.benchmark
 
     def task(self, mode: Any = "offline", resumed: bool = False, anonymize: bool = False) -> Follow:
         """The task to track it."""

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from sitenet.config.base import Section
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
-from sitenet.config.training import TrainingSettings
 from sitenet.config.trial import Trial
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.features.store import write_shard
+from sitenet.models.sitenet.settings import SiteNetSettings
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.records import RunKey
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.section import Section
+from sitenet.settings.training import TrainingSettings
 from sitenet.training.run import TrainJob
 
 FEATURES = FeatureSettings(max_sites=12)
@@ -46,7 +47,7 @@ class Inputs:
         training = TrainingSettings(**RECIPE | recipe)
         trial = Trial({"model": network, "features": FEATURES, "training": training})
         return TrainJob(
-            key=RunKey(dataset="mp_dielectric_gap", trial=trial.id, fold=0, seed=0),
+            key=RunKey(benchmark="mp_dielectric_gap", trial=trial.id, fold=0, seed=0),
             trial=trial,
             features=[self.shard],
             fold_table=self.fold_table,

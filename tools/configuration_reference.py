@@ -9,13 +9,13 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from sitenet.config.benchmark import BenchmarkSettings
-from sitenet.config.data import DatasetSettings, SplitSettings
-from sitenet.config.elements import SYMBOLS
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import ElementalProperty
-from sitenet.config.tracking import TrackingSettings
-from sitenet.config.training import TrainingSettings
-from sitenet.config.trial import KINDS
+from sitenet.data.sources import DatasetSettings
+from sitenet.models.registry import model_kinds
+from sitenet.settings.elements import SYMBOLS, ElementalProperty
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.splits import SplitSettings
+from sitenet.settings.tracking import TrackingSettings
+from sitenet.settings.training import TrainingSettings
 from tools.configuration_schema import NAME_OF_RESULTS, section_schema
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -80,7 +80,7 @@ def _sections() -> Iterable[str]:
     yield from (_section(title, section) for title, section in _alternatives("splits", "kind", SplitSettings))
     yield _section("`tracking`", TrackingSettings, "How runs are followed in Weights & Biases; [more](tracking.md).")
     yield GRID
-    yield from (_section(f"`model` of kind `{kind}`", section) for kind, section in KINDS.items())
+    yield from (_section(f"`model` of kind `{name}`", kind.settings) for name, kind in model_kinds().items())
     yield from (_section("`features`", FeatureSettings), _section("`training`", TrainingSettings))
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sitenet.config.base import Section
 from sitenet.config.benchmark import BenchmarkSettings
-from sitenet.config.elements import SYMBOLS
-from sitenet.config.trial import KINDS, sections_of
+from sitenet.config.trial import sections_of
+from sitenet.models.registry import model_kinds
+from sitenet.settings.elements import SYMBOLS
+from sitenet.settings.section import Section
 
 FILE = Path(__file__).parents[1] / "configs" / "config.schema.json"
 Schema = dict[str, Any]
@@ -52,10 +53,10 @@ def schema() -> Schema:
     for name, definition in [("BenchmarkSettings", whole), *whole["$defs"].items()]:
         _describe(definition, sections[name])
     whole["properties"]["name"]["description"] = NAME_OF_RESULTS
-    for section in {section for kind in KINDS for section in sections_of(kind).values()}:
+    for section in {section for kind in model_kinds() for section in sections_of(kind).values()}:
         whole["$defs"][section.__name__] = _scanned(section_schema(section))
     whole["$defs"] = dict(sorted(whole["$defs"].items()))
-    whole["properties"]["grid"] |= {"minItems": 1, "items": {"oneOf": [_entry(kind) for kind in KINDS]}}
+    whole["properties"]["grid"] |= {"minItems": 1, "items": {"oneOf": [_entry(kind) for kind in model_kinds()]}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 

@@ -4,7 +4,7 @@
 
 Training takes what the finished runs under `results/` took for a crystal and an epoch, validation included, with
 the same network and features; featurizing what it took for a crystal. All else is small. Rates for a grid that
-nobody has run yet come from a small one, such as benchmarks/paper_rates.yaml.
+nobody has run yet come from a small one, such as perf/paper_rates.yaml.
 """
 
 import argparse
@@ -16,15 +16,14 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import yaml
 
 from sitenet.config.benchmark import Benchmark
-from sitenet.config.features import FeatureSettings
-from sitenet.config.trial import Trial
+from sitenet.config.trial import Settings, Trial
 from sitenet.data.table import CrystalTable
 from sitenet.records import RunResult
+from sitenet.settings.features import FeatureSettings
 
 HEADER = """\
 | step | a site sees | crystals a run | jobs | seconds a job, CPU | core-hours | seconds a job, GPU | GPU-hours |
@@ -49,11 +48,9 @@ def size(features: FeatureSettings) -> str:
     return f"up to {features.max_sites} sites" if features.supercell else "primitive cell"
 
 
-def network(settings: Mapping[str, Any]) -> str:
-    """What a training's rate depends on: the network and its features, settings with dotted names."""
-    return json.dumps(
-        {key: value for key, value in settings.items() if not key.startswith("training.")}, sort_keys=True
-    )
+def network(settings: Settings) -> str:
+    """What a training's rate depends on: the network and its features."""
+    return json.dumps({"model": settings["model"], "features": settings.get("features")}, sort_keys=True)
 
 
 def training_rates(results: Path, gpu: bool) -> dict[str, Rate]:
@@ -70,7 +67,7 @@ def training_rates(results: Path, gpu: bool) -> dict[str, Rate]:
 def featurizing_rates(results: Path) -> dict[str, Rate]:
     """Time for a crystal, by folder name of the feature set."""
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for path in results.glob("benchmarks/*/featurize/*/shard*.tsv"):
+    for path in results.glob("costs/*/featurize/*/shard*.tsv"):
         with path.open() as file:
             row = next(csv.DictReader(file, delimiter="\t"))
         seconds[path.parents[2].name, path.parent.name] += float(row["s"])
@@ -78,18 +75,18 @@ def featurizing_rates(results: Path) -> dict[str, Rate]:
     return {features: Rate(total / len(tables[name])) for (name, features), total in seconds.items()}
 
 
-def rows(plan: Benchmark, n_crystals: int, results: Path) -> Iterator[str]:
+def rows(benchmark: Benchmark, n_crystals: int, results: Path) -> Iterator[str]:
     """A line for each feature set, one for each size and number of training crystals, and the sum."""
     featurizing, cpu, gpu = featurizing_rates(results), training_rates(results, False), training_rates(results, True)
     total = Total()
-    for features, settings in plan.feature_sets.items():
+    for features, settings in benchmark.feature_sets.items():
         work = [(n_crystals, featurizing.get(features, MISSING), Rate(0))]
-        cells = total.add(plan.settings.shards, work)
+        cells = total.add(benchmark.settings.shards, work)
         yield f"| featurize | {size(settings)} | {n_crystals:,} {cells}"
     groups: defaultdict[tuple[str, int], list[Trial]] = defaultdict(list)
-    for trial in plan.networks.values():
-        groups[size(trial.features), training_crystals(trial, plan, n_crystals)].append(trial)
-    runs = len(plan.folds) * len(plan.settings.seeds)
+    for trial in benchmark.networks.values():
+        groups[size(trial.features), training_crystals(trial, benchmark, n_crystals)].append(trial)
+    runs = len(benchmark.folds) * len(benchmark.settings.seeds)
     for (sites, crystals), trials in groups.items():
         rates = [(t.training.max_epochs, rate_of(t, crystals, cpu), rate_of(t, crystals, gpu)) for t in trials]
         work = [(crystals * n * runs, on_cpu, on_gpu) for n, on_cpu, on_gpu in rates]
@@ -105,9 +102,9 @@ def rate_of(trial: Trial, crystals: int, measured: Mapping[str, Rate]) -> Rate:
     return replace(rate, seconds=min(rate.seconds, 60 * minutes / (crystals * trial.training.max_epochs)))
 
 
-def training_crystals(trial: Trial, plan: Benchmark, n_crystals: int) -> int:
+def training_crystals(trial: Trial, benchmark: Benchmark, n_crystals: int) -> int:
     """Crystals that one run learns from."""
-    splits = plan.settings.splits
+    splits = benchmark.settings.splits
     available = round(n_crystals * (1 - 1 / splits.n_folds))
     available = min(available, splits.max_train or available)
     available = round(available * (1 - splits.validation_share))
@@ -143,12 +140,12 @@ def shown(value: float, digits: int = 0) -> str:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="the benchmark to plan")
+    parser.add_argument("config", type=Path, help="the benchmark to benchmark")
     parser.add_argument("--crystals", type=int, required=True, help="crystals of its data set")
     parser.add_argument("--measured", type=Path, required=True, help="folder with finished runs")
     arguments = parser.parse_args()
-    plan = Benchmark(yaml.safe_load(arguments.config.read_text()))
-    print(HEADER, *rows(plan, arguments.crystals, arguments.measured), sep="\n")
+    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text()))
+    print(HEADER, *rows(benchmark, arguments.crystals, arguments.measured), sep="\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.files import write_bytes
-from sitenet.predict import predict
+from sitenet.prediction.predictor import predict
 from sitenet.records import RunResult
 
 

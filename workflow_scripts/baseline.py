@@ -1,40 +1,40 @@
 """Fits one baseline on one fold and predicts its test crystals."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sitenet.baselines import run_baseline
-from sitenet.config.baselines import DummySettings, RandomForestSettings
 from sitenet.config.trial import Trial
-from sitenet.data.manifest import Manifest
+from sitenet.data.manifest import Manifest, Splits
 from sitenet.environment import hardware, package_versions, peak_memory_mb
+from sitenet.features.composition import FeatureTable
 from sitenet.logs import run_job
-from sitenet.records import Cost, RunKey, RunResult
+from sitenet.records import Cost, Predictions, RunKey, RunResult
+from sitenet.training.baseline import fit_baseline
 
 
 def main(snakemake: Any) -> None:
     files, data, start = snakemake.input, Manifest.read(snakemake.input.data), time.monotonic()
-    wildcards, trial = snakemake.wildcards, Trial.from_nested(snakemake.params.settings)
-    model = trial.sections["model"]
-    assert isinstance(model, DummySettings | RandomForestSettings)
-    run = run_baseline(
-        model,
+    key, trial = (
+        RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items())),
+        Trial.from_settings(snakemake.params.settings),
+    )
+    Splits.read(files.splits, check=[f"folds/fold{key.fold}/{name}.parquet" for name in ("train", "test_inputs")])
+    FeatureTable.read(files.features_record, check=[Path(files.features).name])
+    run = fit_baseline(
+        trial,
         pd.read_parquet(files.train),
         pd.read_parquet(files.ids)["id"].tolist(),
         pd.read_parquet(files.features),
-        int(wildcards.seed),
+        key.seed,
         snakemake.threads,
     )
     run.predictions.to_parquet(snakemake.output.predictions, index=False)
+    Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
     RunResult(
-        key=RunKey(
-            dataset=snakemake.params.dataset,
-            trial=wildcards.trial,
-            fold=int(wildcards.fold),
-            seed=int(wildcards.seed),
-        ),
+        key=key,
         kind=trial.kind,
         settings=trial.settings,
         target=data.target,

@@ -16,7 +16,7 @@ def main(snakemake: Any) -> None:
         snakemake.config["dataset"]["max_failed_share"],
         Path(snakemake.output.failures),
     )
-    manifest.write(snakemake.output.manifest)
+    manifest.write(snakemake.output.manifest, files=[Path(snakemake.output.failures).name])
 
 
 if __name__ == "__main__":

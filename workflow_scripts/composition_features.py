@@ -1,13 +1,17 @@
 """Crystal table -> Magpie composition features."""
 
+from pathlib import Path
 from typing import Any
 
-from sitenet.baselines import write_composition_features
+from sitenet.data.manifest import Manifest
+from sitenet.features.composition import FeatureTable, write_composition_features
 from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    write_composition_features(snakemake.input.structures, snakemake.output[0])
+    Manifest.read(snakemake.input.data, check=["structures.parquet"])
+    write_composition_features(snakemake.input.structures, snakemake.output.table)
+    FeatureTable().write(snakemake.output.record, files=[Path(snakemake.output.table).name])
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """Official file or database snapshot -> downloads/, unless it is there already."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from sitenet.config.data import DatasetSettings
-from sitenet.data.sources import download_dataset
+from sitenet.data.sources import DatasetSettings
 from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
     settings = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
-    download_dataset(settings, snakemake.params.folder).write(snakemake.output[0])
+    settings.download(Path(snakemake.params.folder)).write(snakemake.output[0])
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.config.features import FeatureSettings
+from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable
 from sitenet.features.shard import featurize_shard
 from sitenet.logs import run_job
+from sitenet.settings.features import FeatureSettings
 
 
 def main(snakemake: Any) -> None:
+    Manifest.read(snakemake.input.data, check=["structures.parquet"])
     featurize_shard(
         CrystalTable.open(snakemake.input.structures),
         FeatureSettings.model_validate(snakemake.params.features),

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.data.matbench_submission import download_submission
 from sitenet.logs import run_job
+from sitenet.models.published.submission import download_submission
 
 
 def main(snakemake: Any) -> None:

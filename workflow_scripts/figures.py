@@ -1,28 +1,22 @@
-"""Results of all runs -> leaderboard chart, parity plots, learning curves and what the grid compares."""
+"""Results of all runs -> every figure of the benchmark."""
 
 from typing import Any
 
-from sitenet.data.manifest import Manifest
-from sitenet.evaluation.ablation import compare_trials
-from sitenet.evaluation.ablation_figure import ablation_figure
-from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
-from sitenet.evaluation.learning_curves import learning_curve_figure
-from sitenet.evaluation.standings import read_standings
-from sitenet.evaluation.training_size import training_size_figure
+from sitenet.evaluation.figures import FIGURES
+from sitenet.evaluation.figures.style import save_figure
+from sitenet.evaluation.results import read_results
 from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, out = snakemake.input, snakemake.output
-    standings, runs = read_standings(snakemake.params.config, files.results, files.selections)
-    data = Manifest.read(files.data)
-    save_figure(interval_figure(standings, data.unit), out.leaderboard)
-    save_figure(parity_figure(standings, data.target, data.unit), out.parity)
-    save_figure(learning_curve_figure(runs, standings.plan, data.unit), out.curves)
-    if out.ablation:
-        save_figure(ablation_figure(compare_trials(runs, standings.plan), data.unit), out.ablation)
-    if out.training_size:
-        save_figure(training_size_figure(runs, standings.plan, data.unit), out.training_size)
+    files = snakemake.input
+    results = read_results(
+        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
+    )
+    files_of = dict(snakemake.output.items())
+    for kind in FIGURES:
+        if kind.name in files_of:
+            save_figure(kind.draw(results), files_of[kind.name])
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sitenet.config.data import DatasetSettings
 from sitenet.data.load import load_dataset
 from sitenet.data.manifest import Download
+from sitenet.data.sources import DatasetSettings
 from sitenet.logs import run_job
 
 

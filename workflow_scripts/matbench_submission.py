@@ -4,23 +4,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sitenet.data.manifest import Splits
 from sitenet.errors import UserError
-from sitenet.evaluation.matbench_record import submit, submitted
-from sitenet.evaluation.standings import read_standings
+from sitenet.evaluation.matbench_submission import submit, submitted
+from sitenet.evaluation.results import read_results
 from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
     files, task = snakemake.input, snakemake.params.config["dataset"]["name"]
-    standings, _ = read_standings(snakemake.params.config, files.results, files.selections)
-    splits = Splits.read(files.splits)
-    entries = submitted(standings.entries)
-    if not entries:
+    results = read_results(
+        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
+    )
+    rows = submitted(results.standings.rows)
+    if not rows:
         raise UserError("the grid has no model of your own to submit, only published ones")
-    for entry in entries:
-        name = re.sub(r"[^a-z0-9]+", "_", entry.model).strip("_")
-        submit(entry, splits, task, Path(snakemake.output[0]) / f"matbench_v0.1_{name}")
+    for row in rows:
+        name = re.sub(r"[^a-z0-9]+", "_", row.model).strip("_")
+        submit(row, results.splits, task, Path(snakemake.output[0]) / f"matbench_v0.1_{name}")
 
 
 if __name__ == "__main__":

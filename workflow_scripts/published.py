@@ -6,24 +6,27 @@ from typing import Any
 import pandas as pd
 
 from sitenet.config.trial import Trial
-from sitenet.data.manifest import Download, Manifest
-from sitenet.data.matbench_submission import read_submission
-from sitenet.data.source import check_unchanged
+from sitenet.data.manifest import Download, Manifest, Splits
+from sitenet.data.sources.base import check_unchanged
 from sitenet.logs import run_job
-from sitenet.records import Cost, RunKey, RunResult
+from sitenet.models.published.submission import read_submission
+from sitenet.records import Cost, Predictions, RunKey, RunResult
 
 UNKNOWN = float("nan")
 
 
 def main(snakemake: Any) -> None:
-    files, wildcards, trial = snakemake.input, snakemake.wildcards, Trial.from_nested(snakemake.params.settings)
-    fold, data = int(wildcards.fold), Manifest.read(files.data)
+    files, trial = snakemake.input, Trial.from_settings(snakemake.params.settings)
+    key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
+    data = Manifest.read(files.data)
+    Splits.read(files.splits, check=[f"folds/fold{key.fold}/test_inputs.parquet"])
     ids, download = pd.read_parquet(files.ids)["id"].tolist(), Download.read(files.record)
     check_unchanged(download, "fetch_submission")
-    predictions = read_submission(Path(download.path), data.name, fold, ids)
+    predictions = read_submission(Path(download.path), data.name, key.fold, ids)
     predictions.to_parquet(snakemake.output.predictions, index=False)
+    Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
     RunResult(
-        key=RunKey(dataset=snakemake.params.dataset, trial=wildcards.trial, fold=fold, seed=int(wildcards.seed)),
+        key=key,
         kind=trial.kind,
         settings=trial.settings,
         target=data.target,

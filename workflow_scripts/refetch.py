@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sitenet.config.data import DatasetSettings, MaterialsProjectDataset
-from sitenet.data.materials_project_source import download_materials_project, refetch
+from sitenet.data.sources import DatasetSettings
+from sitenet.data.sources.materials_project import MaterialsProjectDataset
+from sitenet.data.sources.materials_project_download import download_materials_project, refetch
 from sitenet.errors import UserError
 from sitenet.logs import run_job
 

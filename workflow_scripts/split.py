@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sitenet.config.data import DatasetSettings, SplitSettings
-from sitenet.data.splits import write_splits
+from sitenet.data.sources import DatasetSettings
+from sitenet.data.splits.write import write_splits
 from sitenet.logs import run_job
+from sitenet.settings.splits import SplitSettings
 
 
 def main(snakemake: Any) -> None:

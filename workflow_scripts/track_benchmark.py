@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sitenet.config.tracking import TrackingSettings
 from sitenet.files import write_text
 from sitenet.logs import run_job
+from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.process import publish
 from sitenet.tracking.tasks import Publish
 

@@ -3,30 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.config.tracking import FOLDER, TrackingSettings
 from sitenet.config.trial import Trial
-from sitenet.data.manifest import Manifest
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.features.shard import open_features
 from sitenet.logs import run_job
 from sitenet.records import RunKey
+from sitenet.settings.tracking import FOLDER, TrackingSettings
 from sitenet.tracking.process import following
 from sitenet.tracking.tasks import Follow
-from sitenet.training.allotment import allotted_device
+from sitenet.training.device import allotted_device
 from sitenet.training.run import TrainJob, train
 
 
 def main(snakemake: Any) -> None:
     data = Manifest.read(snakemake.input.data)
-    wildcards = snakemake.wildcards
-    key = RunKey(
-        dataset=snakemake.params.dataset,
-        trial=wildcards.trial,
-        fold=int(wildcards.fold),
-        seed=int(wildcards.seed),
-    )
+    key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
+    Splits.read(snakemake.input.splits, check=[f"folds/fold{key.fold}/train.parquet"])
+    shards = [Path(shard) for shard in snakemake.params.shards]
+    open_features(Path(snakemake.input.features), shards)
     job = TrainJob(
         key=key,
-        trial=Trial.from_nested(snakemake.params.settings),
-        features=[Path(shard) for shard in snakemake.params.shards],
+        trial=Trial.from_settings(snakemake.params.settings),
+        features=shards,
         fold_table=Path(snakemake.input.train),
         folder=Path(snakemake.output.run).parent,
         target=data.target,
@@ -39,7 +37,7 @@ def main(snakemake: Any) -> None:
     )
     tracking = Follow(
         settings=TrackingSettings(**snakemake.config["tracking"]),
-        folder=Path(FOLDER) / key.dataset,
+        folder=Path(FOLDER) / key.benchmark,
         dataset=data.name,
         key=key,
         kind=job.trial.kind,

@@ -7,14 +7,16 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, field_validator
 
-from sitenet.config.base import Section
-from sitenet.config.data import DatasetSettings, SplitSettings
-from sitenet.config.features import FeatureSettings
 from sitenet.config.grid import expand_grid
-from sitenet.config.problems import validate
-from sitenet.config.tracking import TrackingSettings
 from sitenet.config.trial import Trial
+from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
+from sitenet.models.registry import kinds_of_role
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.problems import validate
+from sitenet.settings.section import Section
+from sitenet.settings.splits import SplitSettings
+from sitenet.settings.tracking import TrackingSettings
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -89,18 +91,21 @@ class Benchmark:
     @cached_property
     def networks(self) -> dict[str, Trial]:
         """Trials that train a network, by id."""
-        return {id_: trial for id_, trial in self.trials.items() if trial.is_network}
+        return self._of_role("network")
 
     @cached_property
     def published(self) -> dict[str, Trial]:
         """Trials that stand for a submission to the Matbench leaderboard, by id."""
-        return {id_: trial for id_, trial in self.trials.items() if trial.kind == "published"}
+        return self._of_role("published")
 
     @cached_property
     def baselines(self) -> dict[str, Trial]:
         """Trials that fit a baseline, by id."""
-        others = self.networks.keys() | self.published.keys()
-        return {id_: trial for id_, trial in self.trials.items() if id_ not in others}
+        return self._of_role("baseline")
+
+    def _of_role(self, role: str) -> dict[str, Trial]:
+        kinds = kinds_of_role(role)
+        return {id_: trial for id_, trial in self.trials.items() if trial.kind in kinds}
 
     @cached_property
     def feature_sets(self) -> dict[str, FeatureSettings]:

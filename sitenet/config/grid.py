@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sitenet.config.problems import unknown, validate
-from sitenet.config.trial import KINDS, Trial, sections_of
+from sitenet.config.trial import Trial, sections_of
 from sitenet.errors import UserError
+from sitenet.models.registry import model_kinds
+from sitenet.settings.problems import unknown, validate
 
 GridEntry = Mapping[str, Mapping[str, Any]]
 
@@ -43,9 +44,9 @@ def _kind(entry: Any, where: str) -> str:
     model = entry.get("model") if isinstance(entry, Mapping) else None
     kind = model.get("kind") if isinstance(model, Mapping) else None
     if not isinstance(kind, str):
-        raise UserError(f"configuration key '{where}.model.kind' is missing (valid: {', '.join(KINDS)})")
-    if kind not in KINDS:
-        raise UserError(unknown(f"configuration key '{where}.model.kind': model", kind, KINDS))
+        raise UserError(f"configuration key '{where}.model.kind' is missing (valid: {', '.join(model_kinds())})")
+    if kind not in model_kinds():
+        raise UserError(unknown(f"configuration key '{where}.model.kind': model", kind, model_kinds()))
     return kind
 
 

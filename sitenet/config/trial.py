@@ -2,27 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from sitenet.config.base import Section
-from sitenet.config.baselines import DummySettings, PublishedSettings, RandomForestSettings
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import RadialSiteNetSettings, SiteNetSettings
-from sitenet.config.training import TrainingSettings
+from sitenet.models.registry import is_network, model_kinds
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.section import Section
+from sitenet.settings.training import TrainingSettings
 
-NETWORKS: dict[str, type[Section]] = {"sitenet": SiteNetSettings, "sitenet_radial": RadialSiteNetSettings}
-BASELINES: dict[str, type[Section]] = {"dummy": DummySettings, "random_forest": RandomForestSettings}
-PUBLISHED: dict[str, type[Section]] = {"published": PublishedSettings}
-KINDS = NETWORKS | BASELINES | PUBLISHED
+Settings = Mapping[str, Mapping[str, Any]]  # of a trial, by section and name
 
 
 def sections_of(kind: str) -> dict[str, type[Section]]:
     """The sections a trial of this model kind has; networks also have features and training."""
-    if kind in NETWORKS:
-        return {"model": NETWORKS[kind], "features": FeatureSettings, "training": TrainingSettings}
-    return {"model": KINDS[kind]}
+    model = {"model": model_kinds()[kind].settings}
+    return model | ({"features": FeatureSettings, "training": TrainingSettings} if is_network(kind) else {})
 
 
 class Trial:
@@ -34,24 +29,28 @@ class Trial:
 
     def __init__(self, sections: Mapping[str, Section]):
         self.sections = dict(sections)
-        self.settings = dict(_flatten(self.sections))
-        self.kind: str = self.settings["model.kind"]
-        defaults = dict(_flatten({name: section() for name, section in sections_of(self.kind).items()}))
+        self.settings = _plain(self.sections)
+        self.kind: str = self.settings["model"]["kind"]
+        defaults = flatten(_plain({name: section() for name, section in sections_of(self.kind).items()}))
         self.changes = {"model.kind": self.kind} | {
-            key: value for key, value in self.settings.items() if value != defaults[key]
+            name: value for name, value in flatten(self.settings).items() if value != defaults[name]
         }
         self.id = short_hash(self.changes)
 
     @classmethod
-    def from_nested(cls, values: Mapping[str, Mapping[str, Any]]) -> "Trial":
-        """The trial whose `nested` settings these are."""
-        sections = sections_of(values["model"]["kind"])
-        return cls({name: section.model_validate(values[name]) for name, section in sections.items()})
+    def from_settings(cls, settings: Settings) -> "Trial":
+        """The trial whose `settings` these are."""
+        sections = sections_of(settings["model"]["kind"])
+        return cls({name: section.model_validate(settings[name]) for name, section in sections.items()})
 
     @property
     def is_network(self) -> bool:
         """Whether the trial trains a network on point sets."""
-        return self.kind in NETWORKS
+        return is_network(self.kind)
+
+    def build(self, *arguments: Any) -> Any:
+        """The model, new; see `ModelKind.implementation` for the arguments that follow its settings."""
+        return model_kinds()[self.kind].build(self.sections["model"], *arguments)
 
     @property
     def features(self) -> FeatureSettings:
@@ -72,10 +71,10 @@ class Trial:
         """Folder name of the trial's feature set: readable size, then a hash of what is not default."""
         return f"{self.features.size}-{short_hash(self.features.model_dump(mode='json', exclude_defaults=True))}"
 
-    @cached_property
-    def nested(self) -> dict[str, dict[str, Any]]:
-        """All settings by section, as plain values."""
-        return {name: section.model_dump(mode="json") for name, section in self.sections.items()}
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """Settings by dotted names, "model.blocks" for example, as columns of tables have them."""
+    return {f"{section}.{name}": value for section, values in settings.items() for name, value in values.items()}
 
 
 def short_hash(values: Mapping[str, Any]) -> str:
@@ -83,7 +82,5 @@ def short_hash(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _flatten(sections: Mapping[str, Section]) -> Iterator[tuple[str, Any]]:
-    for name, section in sections.items():
-        for key, value in section.model_dump(mode="json").items():
-            yield f"{name}.{key}", value
+def _plain(sections: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
+    return {name: section.model_dump(mode="json") for name, section in sections.items()}

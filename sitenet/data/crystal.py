@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sitenet.config.elements import SYMBOLS
+from sitenet.settings.elements import SYMBOLS
 
 # In angstrom: more than any crystal needs, far less than what overflows in distances.
 MAX_LENGTH = 10_000

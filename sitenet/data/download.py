@@ -9,8 +9,8 @@ from typing import IO
 import requests
 from urllib3.exceptions import HTTPError
 
-from sitenet.data.source import sha256_of
 from sitenet.errors import UserError
+from sitenet.files import sha256_of
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 6

@@ -1,6 +1,5 @@
 """Turns any data source into the files of a data set: structures, targets, failures and manifest."""
 
-import csv
 import hashlib
 import logging
 import math
@@ -12,15 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sitenet.config.data import DatasetSettings
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.formula import reduced_formula
 from sitenet.data.manifest import Counts, Download, Manifest
-from sitenet.data.source import Entry, Source, sha256_of
-from sitenet.data.sources import open_source
+from sitenet.data.sources import DatasetSettings
+from sitenet.data.sources.base import Source, SourceRow
 from sitenet.data.table import copy_rows, write_crystals
 from sitenet.errors import UserError
-from sitenet.files import replacing
+from sitenet.failures import Failure, write_failures
+from sitenet.files import replacing, sha256_of
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 10_000
@@ -34,7 +33,7 @@ class _Rows:
     ids: Counter[str] = field(default_factory=Counter)
     targets: Targets = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Download | None = None) -> Manifest:
@@ -58,7 +57,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     """
     out, rows = Path(out_dir), _Rows()
     out.mkdir(parents=True, exist_ok=True)
-    source = open_source(settings, download)
+    source = settings.open(download)
     with replacing(out / "structures.parquet") as structures:
         write_crystals(structures, _usable_crystals(source, settings, rows))
         n_written = len(rows.targets)
@@ -70,47 +69,47 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
                 copy_rows(structures, subset, kept)
         checksum = sha256_of(structures)
     _write_targets(out / "targets.parquet", kept, rows)
-    _write_failures(out / "failures.csv", rows)
+    write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
-    manifest.write(out / "manifest.json")
+    manifest.write(out / "manifest.json", files=("structures.parquet", "targets.parquet", "failures.csv"))
     return manifest
 
 
 def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> Iterator[Crystal]:
     """Yields the usable crystals and notes in `rows` what became of every row."""
-    for entry in source.entries:
-        rows.ids[entry.id] += 1
+    for row in source.rows:
+        rows.ids[row.id] += 1
         try:
-            crystal = _usable(entry, settings)
+            crystal = _usable(row, settings)
         except BadCrystal as reason:
-            rows.failures.append((entry.id, " ".join(str(reason).split())))
+            rows.failures.append(Failure(row.id, "data", " ".join(str(reason).split())))
             continue
-        rows.targets[entry.id] = entry.target
-        rows.groups[entry.id] = reduced_formula(crystal.atomic_numbers) if entry.group is None else entry.group
+        rows.targets[row.id] = row.target
+        rows.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
         if len(rows.targets) % PROGRESS_EVERY == 0:
             log.info("%s: %d crystals read", settings.name, len(rows.targets))
         yield crystal
 
 
-def _usable(entry: Entry, settings: DatasetSettings) -> Crystal:
-    if isinstance(entry.crystal, BadCrystal):
-        raise entry.crystal
-    check_crystal(entry.crystal, settings.max_sites)
-    if entry.target is not None:
-        if not (isinstance(entry.target, int | float) and math.isfinite(entry.target)):
-            raise BadCrystal(f"bad target: {entry.target} is not a finite number")
-        if settings.non_negative and entry.target < 0:
-            raise BadCrystal(f"bad target: {entry.target} is negative, but {settings.target} is non-negative")
-    return entry.crystal
+def _usable(row: SourceRow, settings: DatasetSettings) -> Crystal:
+    if isinstance(row.crystal, BadCrystal):
+        raise row.crystal
+    check_crystal(row.crystal, settings.max_sites)
+    if row.target is not None:
+        if not (isinstance(row.target, int | float) and math.isfinite(row.target)):
+            raise BadCrystal(f"bad target: {row.target} is not a finite number")
+        if settings.non_negative and row.target < 0:
+            raise BadCrystal(f"bad target: {row.target} is negative, but {settings.target} is non-negative")
+    return row.crystal
 
 
 def _reject_duplicates(rows: _Rows) -> None:
     """Turns the usable rows of every repeated id into failures, one for each row."""
-    failed = Counter(id_ for id_, _ in rows.failures)
+    failed = Counter(failure.id for failure in rows.failures)
     for id_, n in rows.ids.items():
         if n > 1:
             rows.targets.pop(id_, None)
-            rows.failures += [(id_, f"duplicate id: {n} rows have it")] * (n - failed[id_])
+            rows.failures += [Failure(id_, "data", f"duplicate id: {n} rows have it")] * (n - failed[id_])
 
 
 def _stop_above_share(settings: DatasetSettings, rows: _Rows, path: Path) -> None:
@@ -119,7 +118,7 @@ def _stop_above_share(settings: DatasetSettings, rows: _Rows, path: Path) -> Non
     n_failed, n_rows = len(rows.failures), rows.ids.total()
     if n_failed < n_rows and n_failed <= settings.max_failed_share * n_rows:
         return
-    _write_failures(path, rows)
+    write_failures(path, rows.failures)
     raise UserError(
         f"data set '{settings.name}': {n_failed} of {n_rows} crystals cannot be used "
         f"({_by_kind(rows)}), while dataset.max_failed_share is {settings.max_failed_share:g}; see {path}"
@@ -131,7 +130,7 @@ def _by_kind(rows: _Rows) -> str:
 
 
 def _kinds(rows: _Rows) -> dict[str, int]:
-    return dict(Counter(reason.split(":")[0] for _, reason in rows.failures))
+    return dict(Counter(failure.kind for failure in rows.failures))
 
 
 def _choose(targets: Targets, settings: DatasetSettings) -> Targets:
@@ -154,13 +153,6 @@ def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
     }
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
-
-
-def _write_failures(path: Path, rows: _Rows) -> None:
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("id", "stage", "reason"))
-        writer.writerows((id_, "data", reason) for id_, reason in rows.failures)
 
 
 def _manifest(

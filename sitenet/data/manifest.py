@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from sitenet.records import Record
+from sitenet.records import FileRecord, Record
 
 
-class Download(Record):
+class Download(FileRecord):
     """A file that a data set is read from."""
 
     path: str
@@ -22,7 +22,7 @@ class Counts(Record):
     unlabelled: int
 
 
-class Manifest(Record):
+class Manifest(FileRecord):
     """What a data set is, where it comes from and what became of its rows.
 
     Attributes:
@@ -83,7 +83,7 @@ class FoldCounts(Record):
         return used == (self.full_train, self.full_test, 0)
 
 
-class Splits(Record):
+class Splits(FileRecord):
     """What the folds of a data set are; `sha256` covers every id and its part in every fold."""
 
     kind: str

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sitenet.data.crystal import BadCrystal, Crystal
-from sitenet.data.source import Entry
+from sitenet.data.sources.base import SourceRow
 from sitenet.data.structures import from_dict
 from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 
-def json_entries(path: Path) -> Iterator[Entry]:
+def json_rows(path: Path) -> Iterator[SourceRow]:
     """Entries of a JSON list of objects with the keys id, target and structure, and if wanted group.
 
     Raises:
@@ -35,7 +35,7 @@ def json_entries(path: Path) -> Iterator[Entry]:
     try:
         with path.open("rb") as file:
             for n, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
-                yield _entry(row if isinstance(row, dict) else {}, n)
+                yield _row(row if isinstance(row, dict) else {}, n)
     except ijson.JSONError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged after {n} crystals: {reason}") from None
@@ -43,7 +43,7 @@ def json_entries(path: Path) -> Iterator[Entry]:
         raise UserError(f"{path} is not a JSON list of objects with the keys id, target and structure")
 
 
-def parquet_entries(path: Path) -> Iterator[Entry]:
+def parquet_rows(path: Path) -> Iterator[SourceRow]:
     """Entries of a Parquet file with the columns id and target, and if wanted group.
 
     Structures are either the other columns of a crystal table, or pymatgen JSON in the column structure.
@@ -64,7 +64,7 @@ def parquet_entries(path: Path) -> Iterator[Entry]:
     for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*needed, *{"group"}.intersection(names)]):
         for row in _cast(batch, path).to_pylist():
             number += 1
-            yield _entry(row, number)
+            yield _row(row, number)
 
 
 def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
@@ -80,7 +80,7 @@ def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
     return table
 
 
-def _entry(row: dict[str, Any], number: int) -> Entry:
+def _row(row: dict[str, Any], number: int) -> SourceRow:
     no_id = row.get("id") in (None, "")
     id_ = f"row {number}" if no_id else str(row["id"])
     try:
@@ -88,9 +88,9 @@ def _entry(row: dict[str, Any], number: int) -> Entry:
             raise BadCrystal("missing id: the field is empty")
         target = parse_target(row.get("target"))
         read = _from_columns if "frac_coords" in row else _from_json
-        return Entry(id_, read(id_, row), target, parse_group(row.get("group")))
+        return SourceRow(id_, read(id_, row), target, parse_group(row.get("group")))
     except BadCrystal as reason:
-        return Entry(id_, reason, None)
+        return SourceRow(id_, reason, None)
 
 
 def _from_columns(id_: str, row: dict[str, Any]) -> Crystal:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import NETWORKS
 from sitenet.errors import UserError
-from sitenet.evaluation.paired import paired_difference
-from sitenet.evaluation.runs import Plan, Run
-from sitenet.evaluation.statistics import Estimate, Floats
+from sitenet.evaluation.runs import PlannedRuns, Run
+from sitenet.evaluation.statistics.bootstrap import Estimate, Floats
+from sitenet.evaluation.statistics.paired import paired_difference
+from sitenet.models.registry import is_network
 
 Place = tuple[int, int]  # fold, seed
 SUPERCELL = ("features.max_sites", "features.supercell")
@@ -56,7 +56,7 @@ class Change:
         return self.trial == self.reference
 
 
-def compare_trials(runs: Sequence[Run], plan: Plan) -> list[Change]:
+def compare_trials(runs: Sequence[Run], planned: PlannedRuns) -> list[Change]:
     """For every network kind with several trials the reference, then the others by their difference.
 
     Baselines are left out, since every trial of theirs is a row of the leaderboard. Any part of the planned runs
@@ -65,14 +65,14 @@ def compare_trials(runs: Sequence[Run], plan: Plan) -> list[Change]:
     Raises:
         UserError: Two runs of one fold were scored on different crystals.
     """
-    by_trial: dict[str, dict[Place, Run]] = {trial: {} for trial in plan.trials}
+    by_trial: dict[str, dict[Place, Run]] = {trial: {} for trial in planned.trials}
     for run in runs:
         key = run.result.key
-        if key.trial in by_trial and key.fold in plan.folds and key.seed in plan.seeds:
+        if key.trial in by_trial and key.fold in planned.folds and key.seed in planned.seeds:
             by_trial[key.trial][key.fold, key.seed] = run
     changes = []
-    for kind, trials in plan.trials_by_kind().items():
-        if kind in NETWORKS and len(trials) > 1:
+    for kind, trials in planned.trials_by_kind().items():
+        if is_network(kind) and len(trials) > 1:
             changes += _compare(kind, trials, by_trial)
     return changes
 
@@ -149,14 +149,14 @@ def _mean_over_folds(values: Mapping[Place, float]) -> float:
     return float(pd.Series(values, dtype=float).groupby(level=0).mean().mean())
 
 
-def ablation_table(changes: Sequence[Change], plan: Plan) -> pd.DataFrame:
+def ablation_table(changes: Sequence[Change], planned: PlannedRuns) -> pd.DataFrame:
     """One row a trial in the order given; errors in the unit of the target.
 
     `changes` names each setting that differs with its value in the reference and in the trial. `difference` is
     over the `runs_paired` runs that trial and reference both have; `seeds` is the largest number of them on one
     fold. Where it is 1, the interval leaves out the spread over trainings. The reference has none of these.
     """
-    rows = [_row(change) | {"runs_planned": len(plan.folds) * len(plan.seeds)} for change in changes]
+    rows = [_row(change) | {"runs_planned": len(planned.folds) * len(planned.seeds)} for change in changes]
     return pd.DataFrame(rows)
 
 

@@ -1,4 +1,4 @@
-"""The finished runs of a benchmark, the plan they belong to and the rows they make up."""
+"""The finished runs of a benchmark, the planned runs they belong to and the rows they make up."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import BASELINES, NETWORKS
-from sitenet.evaluation.metrics import compute_metrics
+from sitenet.config.trial import Settings, flatten
 from sitenet.evaluation.selection import Selection
+from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
+from sitenet.history import FILE as HISTORY
+from sitenet.history import read_history
+from sitenet.models.registry import is_network, model_kinds
 from sitenet.records import Metrics, RunResult
+
+PREDICTIONS = "test_predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,10 @@ class Run:
 
     @classmethod
     def read(cls, record: Path | str) -> "Run":
-        """Reads `result.json` or `run.json` of a run."""
-        return cls(RunResult.read(record), Path(record).parent)
+        """Reads `result.json` or `run.json` of a run; its predictions and history must be as they were written."""
+        result = RunResult.read(record)
+        result.check(record, [name for name in (PREDICTIONS, HISTORY) if name in result.files])
+        return cls(result, Path(record).parent)
 
     @property
     def test(self) -> Metrics:
@@ -40,11 +47,19 @@ class Run:
 
     def predictions(self) -> pd.DataFrame:
         """(target, prediction) of all test crystals, indexed by id; the target is NaN where it is not known."""
-        return pd.read_parquet(self.folder / "test_predictions.parquet").set_index("id")
+        return pd.read_parquet(self.folder / PREDICTIONS).set_index("id")
 
     def scored_predictions(self) -> pd.DataFrame:
         """(target, prediction) of the labelled test crystals, indexed by id."""
         return self.predictions().dropna(subset="target")
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric by key; of a run scored before one of them existed, all are computed again."""
+        known = self.test.values
+        if all(metric.key in known for metric in METRICS):
+            return known
+        frame = self.scored_predictions()
+        return compute_metrics(frame["target"].to_numpy(), frame["prediction"].to_numpy()).values
 
     def absolute_errors(self) -> pd.Series:
         """|prediction - target| of the labelled test crystals by id, in the unit of the target."""
@@ -52,7 +67,7 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """Rows of `history.jsonl`, one an epoch."""
-        return pd.read_json(self.folder / "history.jsonl", lines=True)
+        return pd.DataFrame(read_history(self.folder))
 
 
 def absolute_errors(predictions: pd.DataFrame) -> pd.Series:
@@ -71,29 +86,34 @@ def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedRuns:
     """What a benchmark sets out to run: every trial on every fold with every seed.
 
     Attributes:
-        trials: Full flat settings of each trial by id; "model.kind" is the model kind.
+        trials: All settings of each trial by id.
         folds: Planned folds.
         seeds: Planned seeds.
     """
 
-    trials: Mapping[str, Mapping[str, Any]]
+    trials: Mapping[str, Settings]
     folds: Sequence[int]
     seeds: Sequence[int]
 
-    def trials_by_kind(self) -> dict[str, dict[str, Mapping[str, Any]]]:
-        """Trials of each model kind, in the order of the plan."""
-        kinds: dict[str, dict[str, Mapping[str, Any]]] = {}
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "PlannedRuns":
+        """Those of a resolved configuration."""
+        return cls(config["trials"], config["folds"], config["seeds"])
+
+    def trials_by_kind(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Trials of each model kind in the order planned, their settings by dotted names ("model.kind")."""
+        kinds: dict[str, dict[str, dict[str, Any]]] = {}
         for trial, settings in self.trials.items():
-            kinds.setdefault(settings["model.kind"], {})[trial] = settings
+            kinds.setdefault(settings["model"]["kind"], {})[trial] = flatten(settings)
         return kinds
 
 
 @dataclass(frozen=True)
-class Entry:
+class LeaderboardRow:
     """One row of the leaderboard: what stands for a model on each fold.
 
     Attributes:
@@ -115,17 +135,16 @@ class Entry:
     is_ensemble: bool = False
 
     def fold_scores(self, metric: str) -> dict[int, float]:
-        """A field of `Metrics` for each fold: of the averaged predictions, or averaged over seeds."""
+        """A metric, by its key, of each fold: of the averaged predictions, or averaged over seeds."""
         return {
-            fold: float(np.mean([getattr(test, metric) for test in self._tests(runs)]))
-            for fold, runs in self.runs.items()
+            fold: float(np.mean([scores[metric] for scores in self._metrics(runs)])) for fold, runs in self.runs.items()
         }
 
-    def _tests(self, runs: Sequence[Run]) -> list[Metrics]:
+    def _metrics(self, runs: Sequence[Run]) -> list[dict[str, float]]:
         if not self.is_ensemble:
-            return [run.test for run in runs]
+            return [run.metrics() for run in runs]
         mean = mean_predictions(runs)
-        return [compute_metrics(mean["target"].to_numpy(), mean["prediction"].to_numpy())]
+        return [compute_metrics(mean["target"].to_numpy(), mean["prediction"].to_numpy()).values]
 
     def fold_errors(self, fold: int) -> pd.Series:
         """Absolute errors of a fold's labelled test crystals: of the averaged predictions, or averaged over seeds."""
@@ -137,7 +156,7 @@ class Entry:
     @property
     def is_refitted(self) -> bool:
         """Whether the validation crystals were fitted too in the end, as baselines do."""
-        return self.kind in BASELINES
+        return model_kinds()[self.kind].role == "baseline"
 
     @property
     def all_runs(self) -> list[Run]:
@@ -145,7 +164,9 @@ class Entry:
         return [run for runs in self.runs.values() for run in runs]
 
 
-def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], plan: Plan) -> list[Entry]:
+def leaderboard_rows(
+    runs: Sequence[Run], selections: Mapping[int, Selection], planned: PlannedRuns
+) -> list[LeaderboardRow]:
     """Rows of the leaderboard: one a network kind, made of its selected trials, and one a baseline trial.
 
     Baselines are not tuned, so nothing is selected among them. A network kind that was trained with several seeds
@@ -154,37 +175,37 @@ def collect_entries(runs: Sequence[Run], selections: Mapping[int, Selection], pl
     Args:
         runs: Finished runs; those that are not planned are left out.
         selections: Selection of each fold.
-        plan: The planned benchmark.
+        planned: The planned runs.
     """
-    runs = [run for run in runs if run.result.key.fold in plan.folds and run.result.key.seed in plan.seeds]
-    entries = []
-    for kind, trials in plan.trials_by_kind().items():
-        if kind not in NETWORKS:
+    runs = [run for run in runs if run.result.key.fold in planned.folds and run.result.key.seed in planned.seeds]
+    rows = []
+    for kind, trials in planned.trials_by_kind().items():
+        if not is_network(kind):
             for trial, settings in trials.items():
                 name = _baseline_name(settings, varying_settings(trials))
-                entries.append(_entry(name, kind, {trial}, dict.fromkeys(plan.folds, trial), runs))
+                rows.append(_row(name, kind, {trial}, dict.fromkeys(planned.folds, trial), runs))
         else:
-            chosen = {k: s.root[kind].trial for k, s in selections.items() if k in plan.folds and kind in s.root}
-            entries += _with_ensemble(_entry(kind, kind, set(trials), chosen, runs))
-    return entries
+            chosen = {k: s.trials[kind].trial for k, s in selections.items() if k in planned.folds and kind in s.trials}
+            rows += _with_ensemble(_row(kind, kind, set(trials), chosen, runs))
+    return rows
 
 
-def _with_ensemble(entry: Entry) -> list[Entry]:
-    sizes = sorted({len(runs) for runs in entry.runs.values()})
+def _with_ensemble(row: LeaderboardRow) -> list[LeaderboardRow]:
+    sizes = sorted({len(runs) for runs in row.runs.values()})
     if not sizes or sizes[-1] == 1:
-        return [entry]
+        return [row]
     counts = " or ".join(map(str, sizes))
-    return [entry, replace(entry, model=f"{entry.model}, ensemble of {counts} seeds", is_ensemble=True)]
+    return [row, replace(row, model=f"{row.model}, ensemble of {counts} seeds", is_ensemble=True)]
 
 
-def _entry(name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run]) -> Entry:
+def _row(name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run]) -> LeaderboardRow:
     search = [run for run in runs if run.result.key.trial in candidates]
     scored: dict[int, list[Run]] = {}
     for run in search:
         key = run.result.key
         if run.is_scored and chosen.get(key.fold) == key.trial:
             scored.setdefault(key.fold, []).append(run)
-    return Entry(name, kind, len(candidates), chosen, dict(sorted(scored.items())), search)
+    return LeaderboardRow(name, kind, len(candidates), chosen, dict(sorted(scored.items())), search)
 
 
 def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import RootModel
 
 from sitenet.errors import UserError
-from sitenet.files import write_text
-from sitenet.records import Record, RunResult
+from sitenet.records import FileRecord, Record, RunResult
 
 
 class SelectedTrial(Record):
@@ -18,17 +17,17 @@ class SelectedTrial(Record):
     validation_mae: float
 
 
-class Selection(RootModel[dict[str, SelectedTrial]]):
+class Selection(FileRecord):
     """The chosen trial of each model kind on one fold."""
 
-    @classmethod
-    def read(cls, path: Path | str) -> "Selection":
-        """Reads the selection at `path`."""
-        return cls.model_validate_json(Path(path).read_text())
+    newest_format = 2
+    format: int = 2
+    trials: dict[str, SelectedTrial]
 
-    def write(self, path: Path | str) -> None:
-        """Writes the selection as JSON."""
-        write_text(path, self.model_dump_json(indent=2) + "\n")
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Format 1 had the trials alone."""
+        return values if "trials" in values else {"trials": values}
 
 
 def select_trials(results: Iterable[RunResult]) -> Selection:
@@ -44,7 +43,7 @@ def select_trials(results: Iterable[RunResult]) -> Selection:
         scores.setdefault(result.kind, {}).setdefault(result.key.trial, []).append(result.validation_mae)
     if len(folds) > 1:
         raise UserError(f"selection is made fold by fold, got runs of the folds {sorted(folds)}")
-    return Selection({kind: _best(kind, trials) for kind, trials in sorted(scores.items())})
+    return Selection(trials={kind: _best(kind, trials) for kind, trials in sorted(scores.items())})
 
 
 def _best(kind: str, trials: dict[str, list[float]]) -> SelectedTrial:

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances
 from sitenet.features.point_set import PointSet
 from sitenet.features.primitive import primitive_cell
 from sitenet.features.reduction import reduce_pairs
 from sitenet.features.supercell import supercell_matrix, translations
+from sitenet.settings.features import FeatureSettings
 
 # The shortest bond there is, H-H in a hydrogen molecule, measures 0.74 angstrom; pymatgen's
 # `Structure.is_valid` draws the same line.

@@ -5,28 +5,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
+from sitenet.failures import Failure, read_failures, write_failures
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
 from sitenet.features.store import (
-    Failure,
+    REMEDY,
+    FeatureStore,
     ShardManifest,
     failures_path,
-    read_failures,
     verify_shard,
-    write_failures,
     write_shard,
 )
-from sitenet.records import Record
+from sitenet.files import sha256_of
+from sitenet.records import FileRecord
+from sitenet.settings.features import FeatureSettings
 
 logger = logging.getLogger("sitenet")
 
 
-class FeatureManifest(Record):
+class FeatureManifest(FileRecord):
     """What the shards of a feature set hold together.
 
     Attributes:
@@ -75,10 +76,10 @@ def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Itera
         try:
             yield featurize(crystal, settings)
         except BadCrystal as reason:
-            yield Failure(crystal.id, str(reason))
+            yield Failure(crystal.id, "features", str(reason))
         except Exception as error:  # whatever one crystal brings about must not cost the others
             logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
-            yield Failure(crystal.id, f"unexpected error: {type(error).__name__}: {error}")
+            yield Failure(crystal.id, "features", f"unexpected error: {type(error).__name__}: {error}")
 
 
 def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, failures_out: Path) -> FeatureManifest:
@@ -111,11 +112,24 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
         )
     return FeatureManifest(
         crystals=crystals,
-        failures=dict(Counter(failure.reason.partition(":")[0] for failure in failures)),
+        failures=dict(Counter(failure.kind for failure in failures)),
         pairs=sum(manifest.pairs for manifest in manifests),
         bytes=sum(manifest.bytes for manifest in manifests),
         sha256={shard.name: manifest.sha256 for shard, manifest in zip(shards, manifests, strict=True)},
     )
+
+
+def open_features(manifest: Path, shards: Sequence[Path]) -> FeatureStore:
+    """The feature store of a job; every shard is read once and compared with the set's manifest.
+
+    Raises:
+        UserError: A shard is missing, damaged or of another feature set.
+    """
+    sums = FeatureManifest.read(manifest).sha256
+    for shard in shards:
+        if not shard.exists() or sha256_of(shard) != sums.get(shard.name):
+            raise UserError(f"feature shard {shard} is missing, damaged or changed: {REMEDY.format(shard.parent)}")
+    return FeatureStore(shards)
 
 
 def _verified(shards: Iterable[Path]) -> list[ShardManifest]:

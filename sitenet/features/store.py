@@ -1,19 +1,17 @@
 """Columnar shards of point sets that every training job memory-maps (Arrow IPC, uncompressed)."""
 
-import csv
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from sitenet.errors import UserError
+from sitenet.failures import Failure, write_failures
 from sitenet.features.point_set import PointSet
-from sitenet.files import replacing
-from sitenet.records import Record
+from sitenet.files import replacing, sha256_of
+from sitenet.records import FileRecord
 
 LISTS = {
     "site_class": pa.uint16(),
@@ -29,17 +27,10 @@ SCHEMA = pa.schema(
 )
 # Bounds the writer's memory; where record batches end makes no difference to readers.
 PAIRS_PER_BATCH = 1_000_000
-_REMEDY = "delete the folder {} and run again"
+REMEDY = "delete the folder {} and run again"
 
 
-class Failure(NamedTuple):
-    """A crystal that could not be featurized, and why."""
-
-    id: str
-    reason: str
-
-
-class ShardManifest(Record):
+class ShardManifest(FileRecord):
     """What a complete shard holds, in a JSON file next to it.
 
     Attributes:
@@ -93,9 +84,9 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
         failures=len(failures),
         pairs=pairs,
         bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
     )
-    manifest.write(manifest_path(path))
+    manifest.write(manifest_path(path), files=[failures_path(path).name])
     return manifest
 
 
@@ -105,20 +96,6 @@ def _without_failures(results: Iterable[PointSet | Failure], failures: list[Fail
             failures.append(result)
         else:
             yield result
-
-
-def write_failures(path: Path, failures: Iterable[Failure]) -> None:
-    """Writes a failures table."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("id", "stage", "reason"))
-        writer.writerows((failure.id, "features", failure.reason) for failure in failures)
-
-
-def read_failures(path: Path) -> list[Failure]:
-    """Reads a failures table."""
-    with path.open(newline="") as file:
-        return [Failure(row["id"], row["reason"]) for row in csv.DictReader(file)]
 
 
 def _groups(point_sets: Iterable[PointSet]) -> Iterator[list[PointSet]]:
@@ -148,11 +125,6 @@ def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=SCHEMA)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_length(shard: Path) -> ShardManifest:
     """Compares the length of a shard with its manifest, which finds truncation without reading the shard.
 
@@ -162,27 +134,28 @@ def check_length(shard: Path) -> ShardManifest:
     for path in (shard, manifest_path(shard)):
         if not path.exists():
             raise UserError(
-                f"feature shard {shard} is incomplete: {path.name} is missing; {_REMEDY.format(shard.parent)}"
+                f"feature shard {shard} is incomplete: {path.name} is missing; {REMEDY.format(shard.parent)}"
             )
     manifest, length = ShardManifest.read(manifest_path(shard)), shard.stat().st_size
     if length != manifest.bytes:
         raise UserError(
             f"feature shard {shard} is damaged: {length:,} bytes instead of {manifest.bytes:,}; "
-            f"{_REMEDY.format(shard.parent)}"
+            f"{REMEDY.format(shard.parent)}"
         )
     return manifest
 
 
 def verify_shard(shard: Path) -> ShardManifest:
-    """Compares length and checksum of a shard with its manifest; reads the whole shard.
+    """Compares a shard and its failures table with its manifest; reads all of them.
 
     Raises:
         UserError: They differ, or a file is missing; the message names the shard.
     """
     manifest = check_length(shard)
-    if _sha256(shard) != manifest.sha256:
+    manifest.check(manifest_path(shard), [failures_path(shard).name])
+    if sha256_of(shard) != manifest.sha256:
         raise UserError(
-            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; {_REMEDY.format(shard.parent)}"
+            f"feature shard {shard} is damaged: its SHA-256 differs from its manifest's; {REMEDY.format(shard.parent)}"
         )
     return manifest
 
@@ -220,13 +193,17 @@ class FeatureStore:
         """Number of crystals."""
         return len(self.ids)
 
-    def index_of(self, id_: str) -> int:
-        """Position of a crystal.
+    def has(self, ids: Sequence[str]) -> NDArray[np.bool_]:
+        """(C,) whether each crystal is in the store."""
+        return np.array([id_ in self._index for id_ in ids], dtype=bool)
+
+    def indices_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """(C,) position of each crystal.
 
         Raises:
-            KeyError: It is not in the store.
+            KeyError: One is not in the store.
         """
-        return self._index[id_]
+        return np.array([self._index[id_] for id_ in ids], dtype=np.int64)
 
     def __getitem__(self, index: int) -> PointSet:
         """The point set at `index`; its arrays are read-only views of the mapped file."""

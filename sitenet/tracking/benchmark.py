@@ -8,15 +8,17 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from sitenet.config.tracking import TrackingSettings
 from sitenet.data.manifest import Manifest
-from sitenet.evaluation.figures import run_parity_figure, save_figure
-from sitenet.evaluation.runs import Entry, Plan, Run, collect_entries
+from sitenet.evaluation.figures.parity import run_parity_figure
+from sitenet.evaluation.figures.style import save_figure
+from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
+from sitenet.evaluation.statistics.metrics import METRICS
+from sitenet.history import read_history
+from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.content import benchmark_identity, result_config, run_identity, summary
 from sitenet.tracking.session import Session, image, table
 from sitenet.tracking.tasks import Publish
-from sitenet.tracking.worker import read_history
 
 FINISH_SECONDS = 300.0  # for data set, models and tables
 
@@ -59,7 +61,7 @@ def _log_parity(session: Session, run: Run) -> None:
 
 def _publish_benchmark(task: Publish, settings: TrackingSettings, data: Manifest, runs: Sequence[Run]) -> str | None:
     config = yaml.safe_load(task.config.read_text())
-    entries = _entries(config, runs, task.selections)
+    rows = _leaderboard_rows(config, runs, task.selections)
     identity = benchmark_identity(task.benchmark, data.name)
     with Session(settings, identity, task.folder, finish_seconds=FINISH_SECONDS) as session:
         session.describe(
@@ -69,19 +71,25 @@ def _publish_benchmark(task: Publish, settings: TrackingSettings, data: Manifest
         tables = {path.stem: _table(path) for path in task.tables}
         figures = {path.stem + "_figure": image(path, path.stem) for path in task.figures}
         session.log(tables | figures, step=1)
-        session.summarise({f"test_mae/{e.model}": _mean(e.fold_scores("mae")) for e in entries if e.runs})
-        _log_lineage(session, task, data, entries)
+        session.summarise(_scores(rows))
+        _log_lineage(session, task, data, rows)
     return session.problem
 
 
-def _entries(config: dict[str, Any], runs: Sequence[Run], selections: Sequence[Path]) -> list[Entry]:
-    plan = Plan(config["trials"], config["folds"], config["seeds"])
-    chosen = {fold: Selection.read(path) for fold, path in zip(plan.folds, selections, strict=True)}
-    return collect_entries(runs, chosen, plan)
+def _leaderboard_rows(config: dict[str, Any], runs: Sequence[Run], selections: Sequence[Path]) -> list[LeaderboardRow]:
+    planned = PlannedRuns.of(config)
+    chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
+    return leaderboard_rows(runs, chosen, planned)
 
 
-def _mean(values: dict[int, float]) -> float:
-    return sum(values.values()) / len(values)
+def _scores(rows: Sequence[LeaderboardRow]) -> dict[str, float]:
+    """Every metric of every scored model."""
+    return {
+        f"test_{metric.key}/{row.model}": metric.joined(list(row.fold_scores(metric.key).values()))
+        for row in rows
+        if row.runs
+        for metric in METRICS
+    }
 
 
 def _table(path: Path) -> Any:
@@ -89,7 +97,7 @@ def _table(path: Path) -> Any:
     return table(frame.columns.tolist(), frame.where(frame.notna(), None).to_numpy().tolist())
 
 
-def _log_lineage(session: Session, task: Publish, data: Manifest, entries: Sequence[Entry]) -> None:
+def _log_lineage(session: Session, task: Publish, data: Manifest, rows: Sequence[LeaderboardRow]) -> None:
     """Data set and features as what the benchmark used, models and results as what it made.
 
     Of features, which can be large and follow from the data set, the checksums are kept; of models and
@@ -102,7 +110,7 @@ def _log_lineage(session: Session, task: Publish, data: Manifest, entries: Seque
     manifests = {f"{path.parent.name}.json": path for path in task.features}
     if manifests:
         session.log_artifact(f"{task.benchmark}-features", "features", manifests, origin, used=True)
-    shown = {run.folder: run for entry in entries for run in entry.all_runs}
+    shown = {run.folder: run for row in rows for run in row.all_runs}
     models = {f"{_place(run)}/best.pt": folder / "best.pt" for folder, run in shown.items()}
     models = {name: path for name, path in models.items() if path.exists()}
     if models:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import sitenet
+from sitenet.config.trial import Settings, flatten
 from sitenet.records import Record, RunKey, RunResult
 
 TAG_LENGTH = 64  # W&B's limit
@@ -26,16 +27,16 @@ def run_identity(key: RunKey, kind: str, dataset: str) -> Identity:
     """Identity of a training; a run that is repeated or goes on has the same.
 
     Args:
-        key: Its `dataset` is the name of the benchmark.
+        key: Benchmark, trial, fold and seed.
         kind: Model kind.
         dataset: Name of the data set.
     """
     return Identity(
-        id=f"{key.dataset}-{key.trial}-fold{key.fold}-seed{key.seed}",
+        id=f"{key.benchmark}-{key.trial}-fold{key.fold}-seed{key.seed}",
         name=f"{kind} {key.trial} fold{key.fold} seed{key.seed}",
         group=key.trial,
         job_type="train",
-        tags=_tags(f"data:{dataset}", f"benchmark:{key.dataset}", f"fold:{key.fold}", kind),
+        tags=_tags(f"data:{dataset}", f"benchmark:{key.benchmark}", f"fold:{key.fold}", kind),
     )
 
 
@@ -54,11 +55,11 @@ def _tags(*tags: str) -> tuple[str, ...]:
     return tuple(tag[:TAG_LENGTH] for tag in tags)
 
 
-def key_config(key: RunKey, settings: dict[str, Any]) -> dict[str, Any]:
+def key_config(key: RunKey, settings: Settings) -> dict[str, Any]:
     """Identity and hyperparameters as top-level keys; W&B's panels cannot address keys with dots."""
-    hyperparameters = {name.replace(".", "_"): value for name, value in settings.items()}
+    hyperparameters = {name.replace(".", "_"): value for name, value in flatten(settings).items()}
     return {
-        "benchmark": key.dataset,
+        "benchmark": key.benchmark,
         "trial": key.trial,
         "fold": key.fold,
         "seed": key.seed,
@@ -83,7 +84,8 @@ def summary(result: RunResult) -> dict[str, float]:
         "restarts": result.cost.restarts,
     }
     if result.test:
-        values |= {f"test_{name}": value for name, value in result.test}
+        counts = {"n_scored": result.test.n_scored, "n_unlabelled": result.test.n_unlabelled}
+        values |= {f"test_{name}": value for name, value in (result.test.values | counts).items()}
     return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
 
 

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import wandb
 
-from sitenet.config.tracking import TrackingSettings
+from sitenet.history import HistoryRow
+from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.content import Identity, one_line, origin
 
 INIT_SECONDS = 15
@@ -121,10 +122,10 @@ class Session:
         """Sets configuration values."""
         self._run.config.update(dict(config), allow_val_change=True)
 
-    def log_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def log_epochs(self, rows: Sequence[HistoryRow]) -> None:
         """Logs those rows of a history that W&B does not have; the step of a row is its epoch."""
         for row in rows:
-            self.log({name: value for name, value in row.items() if value is not None}, row["epoch"])
+            self.log({name: value for name, value in vars(row).items() if value is not None}, row.epoch)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
         """Logs values at a step, unless that or a later one is logged already."""

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sitenet.config.tracking import FOLDER
 from sitenet.errors import UserError
+from sitenet.settings.tracking import FOLDER
 from sitenet.tracking.process import environment
 
 # A request is tried this often, over about 15 seconds, rather than wandb's hours.

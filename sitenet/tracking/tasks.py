@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
-from sitenet.config.tracking import TrackingSettings
 from sitenet.records import Record, RunKey
+from sitenet.settings.tracking import TrackingSettings
 
 
 class Follow(Record):
@@ -15,10 +15,10 @@ class Follow(Record):
     Attributes:
         settings: Mode, project and entity.
         folder: Where W&B keeps its files.
-        dataset: Name of the data set; `key.dataset` is that of the benchmark.
-        key: Trial, fold and seed.
+        dataset: Name of the data set.
+        key: Benchmark, trial, fold and seed.
         kind: Model kind.
-        hyperparameters: Flat settings of the trial.
+        hyperparameters: All settings of the trial.
         run_folder: Folder of the training.
         resumed: The training goes on from a checkpoint.
     """
@@ -29,7 +29,7 @@ class Follow(Record):
     dataset: str
     key: RunKey
     kind: str
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[str, dict[str, Any]]
     run_folder: Path
     resumed: bool
 

@@ -3,13 +3,11 @@
 It prints what went wrong, in one line, and nothing where all went well.
 """
 
-import json
 import os
 import select
 import sys
-from pathlib import Path
-from typing import Any
 
+from sitenet.history import read_history
 from sitenet.records import RunResult
 from sitenet.tracking.content import key_config, one_line, result_config, run_identity, summary
 from sitenet.tracking.tasks import Follow, Task
@@ -60,12 +58,6 @@ def follow(task: Follow) -> str | None:
             session.describe(result_config(result))
             session.summarise(summary(result))
     return session.problem
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Rows of `history.jsonl`; none where there is no such file."""
-    path = folder / "history.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Batches bounded by reduced pairs, in an order that depends on seed and epoch alone."""
+"""Batches bounded by reduced pairs: their order in training, how they are loaded, and predictions batch by batch."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from sitenet.errors import UserError
 from sitenet.features.point_set import PointSet
-from sitenet.model.batch import Batch, collate
+from sitenet.models.base.batch import Batch, collate
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
@@ -74,3 +76,34 @@ def load_batches(store: PointSets, batches: Sequence[Indices]) -> Iterator[Batch
 
 def _load(store: PointSets, indices: Indices) -> Batch:
     return collate([store[int(index)] for index in indices], torch.float32)
+
+
+@torch.inference_mode()
+def infer(
+    model: nn.Module, store: PointSets, indices: Indices, batch_pairs: int, device: torch.device
+) -> NDArray[np.float64]:
+    """(C,) predictions in the unit of the target, in the order of `indices`, always in float32.
+
+    Args:
+        model: Network on `device`.
+        store: Features.
+        indices: (C,) crystals of the store.
+        batch_pairs: Most reduced pairs in a batch.
+        device: Where to compute.
+
+    Raises:
+        UserError: A prediction is not finite.
+    """
+    by_size = np.argsort(store.n_pairs[indices], kind="stable")
+    ordered = indices[by_size]
+    batches = [ordered[batch] for batch in pair_batches(store.n_pairs[ordered], batch_pairs)]
+    training = model.training
+    model.eval()
+    outputs = [model(batch.to(device)).double().cpu().numpy() for batch in load_batches(store, batches)]
+    model.train(training)
+    predictions = np.empty(len(indices))
+    predictions[by_size] = np.concatenate([np.empty(0), *outputs])
+    if not np.isfinite(predictions).all():
+        bad = indices[~np.isfinite(predictions)]
+        raise UserError(f"predictions of {len(bad)} crystals are not finite, {store.ids[int(bad[0])]} among them")
+    return predictions

@@ -1,7 +1,8 @@
 """The device and threads of a process that trains or predicts."""
 
 import os
-from typing import Literal
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
 
 import torch
 
@@ -25,6 +26,24 @@ def choose_device(name: DeviceName) -> torch.device:
             f"CUDA_VISIBLE_DEVICES: {os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')})"
         )
     return torch.device(name)
+
+
+def allotted_device(resources: Mapping[str, Any], environment: MutableMapping[str, str] = os.environ) -> DeviceName:
+    """The device that a job asked for, with this process pinned to the GPUs that it got.
+
+    A job without a GPU computes on the CPU even where it sees one, which then is another job's. SLURM sets
+    CUDA_VISIBLE_DEVICES on most clusters; where it only tells the indices, they are set here, before CUDA starts.
+
+    Args:
+        resources: Resources of the Snakemake job: `gpu`, a count, or `gres`, SLURM's "gpu:a100:1" for example.
+        environment: Environment of the process.
+    """
+    if not resources.get("gpu") and not str(resources.get("gres", "")).startswith(("gpu", "shard", "mps")):
+        return "cpu"
+    given = environment.get("SLURM_STEP_GPUS") or environment.get("SLURM_JOB_GPUS")
+    if given:
+        environment.setdefault("CUDA_VISIBLE_DEVICES", given)
+    return "cuda"
 
 
 def configure_torch(device: torch.device, threads: int, seed: int) -> None:

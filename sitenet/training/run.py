@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from sitenet.config import versions
+from sitenet import history, versions
 from sitenet.config.trial import Trial
 from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
-from sitenet.model import build_model
+from sitenet.history import write_history
 from sitenet.records import Cost, RunKey, RunResult
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
 from sitenet.training.device import DeviceName, choose_device, configure_torch, device_name
-from sitenet.training.fold import Fold, read_fold
-from sitenet.training.report import progress_line, write_history
 from sitenet.training.trainer import Trainer
+from sitenet.training.training_data import TrainingData, read_training_data
 
 logger = logging.getLogger("sitenet")
 
@@ -68,19 +67,19 @@ def train(job: TrainJob) -> RunResult:
     with exclusive(job.folder):
         configure_torch(device, job.threads, job.key.seed)
         store = FeatureStore(job.features)
-        fold = read_fold(job.fold_table, store, settings.max_crystals, job.key.seed)
-        model = build_model(job.trial, job.non_negative)
-        trainer = Trainer(model, settings, store, fold, job.key.seed, device)
-        recorder = _Recorder(job, trainer, _describe(job, fold))
+        data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
+        model = job.trial.build(job.non_negative)
+        trainer = Trainer(model, settings, store, data, job.key.seed, device)
+        recorder = _Recorder(job, trainer, _describe(job, data))
         recorder.begin()
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer)
-        result = _result(job, trainer, fold, recorder.description.packages)
-        result.write(job.folder / "run.json")
+        result = _result(job, trainer, recorder.description.packages)
+        result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
 
 
-def _describe(job: TrainJob, fold: Fold) -> RunDescription:
+def _describe(job: TrainJob, data: TrainingData) -> RunDescription:
     return RunDescription(
         key=job.key,
         settings=job.trial.settings,
@@ -88,8 +87,8 @@ def _describe(job: TrainJob, fold: Fold) -> RunDescription:
         unit=job.unit,
         non_negative=job.non_negative,
         data_checksum=job.data_checksum,
-        fold_checksum=fold.checksum,
-        mean_target=float(fold.train.targets.mean()),
+        fold_checksum=data.checksum,
+        mean_target=float(data.train.targets.mean()),
         stages={"data": versions.DATA, "features": versions.FEATURES, "train": versions.TRAIN},
         packages=package_versions(),
     )
@@ -104,7 +103,7 @@ class _Recorder:
 
     def __init__(self, job: TrainJob, trainer: Trainer, description: RunDescription):
         self._job, self._trainer, self.description = job, trainer, description
-        self._last, self._history = job.folder / "last.pt", job.folder / "history.jsonl"
+        self._last = job.folder / "last.pt"
         self._name = f"fold {job.key.fold} seed {job.key.seed} trial {job.key.trial}"
         self._saved = monotonic()
 
@@ -112,17 +111,17 @@ class _Recorder:
         """Goes on from last.pt where there is one; writes it at once, so that a full disk shows early."""
         if self._last.exists():
             self.description = restore(self._last, self.description, self._trainer)
-        progress = self._trainer.progress
+        state = self._trainer.state
         if self._trainer.finished:
             remedy = f"remove {self._last} to train anew"
             logger.info("%s: already finished, its weights are reused; %s", self._name, remedy)
         else:
-            if progress.seconds:
-                progress.restarts += 1
-                done = f"{progress.epochs} epochs and {progress.epoch.batches} batches done"
+            if state.seconds:
+                state.restarts += 1
+                done = f"{state.epochs} epochs and {state.epoch.batches} batches done"
                 logger.info("%s: goes on from last.pt, %s", self._name, done)
             self._save()
-        write_history(self._history, progress)
+        write_history(self._job.folder, state.history)
 
     def after_step(self) -> None:
         """Saves when it is time."""
@@ -134,7 +133,7 @@ class _Recorder:
         """Records the epoch; saves when it is time or training is over."""
         if self._due or self._trainer.finished:
             self._save()
-        write_history(self._history, self._trainer.progress)
+        write_history(self._job.folder, self._trainer.state.history)
         self._log()
 
     @property
@@ -142,8 +141,8 @@ class _Recorder:
         return monotonic() - self._saved >= self._job.checkpoint_seconds
 
     def _save(self) -> None:
-        progress = self._trainer.progress
-        progress.peak_memory_mb = max(progress.peak_memory_mb, peak_memory_mb())
+        state = self._trainer.state
+        state.peak_memory_mb = max(state.peak_memory_mb, peak_memory_mb())
         save_last(self._last, self.description, self._trainer)
         self._saved = monotonic()
 
@@ -151,22 +150,54 @@ class _Recorder:
         logger.info("%s: %s", self._name, progress_line(self._trainer, self._job.unit))
 
 
-def _result(job: TrainJob, trainer: Trainer, fold: Fold, packages: dict[str, str]) -> RunResult:
-    progress = trainer.progress
-    assert progress.best is not None
+def progress_line(trainer: Trainer, unit: str) -> str:
+    """Epoch, errors, speed and time left, as one line."""
+    state, epoch = trainer.state, trainer.state.epoch
+    total = "" if trainer.settings.max_minutes else f"/{trainer.settings.max_epochs}"
+    left = _minutes(_seconds_left(trainer))
+    if epoch.batches:
+        done, rate = 100 * epoch.seen // len(trainer.data.train), epoch.seen / epoch.seconds
+        mae = epoch.absolute_error / max(epoch.crystals, 1)
+        head = f"epoch {state.epochs + 1}{total} {done} % done, train MAE {mae:.3f} {unit}"
+        return f"{head}, {rate:.0f} crystals/s, {left} left"
+    row, best = state.history[-1], state.best
+    assert best is not None
+    train = "not known" if row.train_mae is None else f"{row.train_mae:.3f}"
+    averaged = "" if row.validation_mae_ema is None else f", with averaged weights {row.validation_mae_ema:.3f}"
+    return (
+        f"epoch {row.epoch}{total}, train MAE {train}, validation MAE {row.validation_mae:.3f}{averaged} "
+        f"{unit} (best {best.validation_mae:.3f} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, "
+        f"{left} left"
+    )
+
+
+def _seconds_left(trainer: Trainer) -> float:
+    share = trainer.share
+    return 0.0 if trainer.finished else trainer.state.seconds * (1 / share - 1)
+
+
+def _minutes(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _result(job: TrainJob, trainer: Trainer, packages: dict[str, str]) -> RunResult:
+    state, data = trainer.state, trainer.data
+    assert state.best is not None
     return RunResult(
         key=job.key,
         kind=job.trial.kind,
         settings=job.trial.settings,
         target=job.target,
         unit=job.unit,
-        n_train=len(fold.train),
-        n_train_available=fold.n_train_available,
-        n_validation=len(fold.validation),
-        validation_mae=progress.best.validation_mae,
+        n_train=len(data.train),
+        n_train_available=data.n_train_available,
+        n_validation=len(data.validation),
+        validation_mae=state.best.validation_mae,
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
-        epochs=progress.epochs,
-        cost=Cost(seconds=progress.seconds, peak_memory_mb=progress.peak_memory_mb, restarts=progress.restarts),
+        epochs=state.epochs,
+        cost=Cost(seconds=state.seconds, peak_memory_mb=state.peak_memory_mb, restarts=state.restarts),
         versions=packages,
         hardware=hardware() | {"device": device_name(trainer.device), "threads": job.threads},
     )

@@ -1,6 +1,7 @@
-"""The training loop."""
+"""The training loop, and learning rate and momentum over it."""
 
 import logging
+import math
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -9,20 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sitenet.config.training import TrainingSettings
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.model.batch import Batch
-from sitenet.model.network import Network
-from sitenet.training.batching import Indices, load_batches, pair_batches, shuffled
-from sitenet.training.fold import Fold
-from sitenet.training.inference import infer
-from sitenet.training.progress import Best, Epoch, HistoryRow, Progress
-from sitenet.training.schedule import learning_rate, momentum
+from sitenet.history import HistoryRow
+from sitenet.models.base.batch import Batch
+from sitenet.models.base.network import Network
+from sitenet.settings.training import TrainingSettings
+from sitenet.training.batching import Indices, infer, load_batches, pair_batches, shuffled
+from sitenet.training.state import Best, Epoch, TrainingState
+from sitenet.training.training_data import TrainingData
 
 logger = logging.getLogger("sitenet")
 
 SKIP_LIMIT = 10
+WARMUP_START = 1 / 25
+ONE_CYCLE_MOMENTUM = (0.85, 0.95)
+MOMENTUM = 0.9
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": nn.functional.l1_loss,
@@ -36,7 +39,7 @@ class Trainer:
 
     Attributes:
         model: The network; the buffers of its `scale`, `target_mean` and `target_std`, are set here.
-        progress: Where the run stands.
+        state: Where the training stands, but for its tensors.
         best_weights: Weights of the epoch with the lowest validation MAE.
     """
 
@@ -45,17 +48,17 @@ class Trainer:
         model: Network,
         settings: TrainingSettings,
         store: FeatureStore,
-        fold: Fold,
+        data: TrainingData,
         seed: int,
         device: torch.device,
     ):
-        self.settings, self.store, self.fold, self.seed, self.device = settings, store, fold, seed, device
+        self.settings, self.store, self.data, self.seed, self.device = settings, store, data, seed, device
         self.model = model.to(device)
-        self.progress = Progress()
+        self.state = TrainingState()
         self.best_weights: dict[str, Tensor] = {}
         if settings.standardise_target:
-            self.model.scale.target_mean.fill_(fold.train.targets.mean())
-            self.model.scale.target_std.fill_(fold.train.targets.std() or 1.0)
+            self.model.scale.target_mean.fill_(data.train.targets.mean())
+            self.model.scale.target_std.fill_(data.train.targets.std() or 1.0)
         self._averaged: AveragedModel | None = None
         if settings.ema_decay is not None:
             self._averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
@@ -88,23 +91,23 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether a limit of the settings is reached."""
-        best, patience = self.progress.best, self.settings.patience
+        best, patience = self.state.best, self.settings.patience
         if best is None:
             return False
-        impatient = patience is not None and self.progress.epochs - best.epoch >= patience
+        impatient = patience is not None and self.state.epochs - best.epoch >= patience
         return impatient or self.share >= 1
 
     @property
     def share(self) -> float:
         """Share of the run that is over, by epochs or by time, whichever is further."""
-        progress, settings = self.progress, self.settings
-        epochs = (progress.epochs + progress.epoch.seen / len(self.fold.train)) / settings.max_epochs
+        state, settings = self.state, self.settings
+        epochs = (state.epochs + state.epoch.seen / len(self.data.train)) / settings.max_epochs
         if settings.max_minutes is None:
             return epochs
-        for_steps = max(60 * settings.max_minutes - progress.validation_seconds, 1e-9)
-        return max(epochs, progress.seconds / for_steps)
+        for_steps = max(60 * settings.max_minutes - state.validation_seconds, 1e-9)
+        return max(epochs, state.seconds / for_steps)
 
-    def state(self) -> dict[str, Any]:
+    def tensors(self) -> dict[str, Any]:
         """All tensors that `restore` needs."""
         return {
             "model": self.model.state_dict(),
@@ -116,22 +119,22 @@ class Trainer:
             "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
         }
 
-    def restore(self, progress: Progress, state: dict[str, Any]) -> None:
+    def restore(self, state: TrainingState, tensors: dict[str, Any]) -> None:
         """Goes on from a stored state."""
-        self.progress = progress
-        self.model.load_state_dict(state["model"])
+        self.state = state
+        self.model.load_state_dict(tensors["model"])
         if self._averaged:
-            self._averaged.load_state_dict(state["averaged"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-        self.best_weights = state["best"]
-        torch.set_rng_state(state["rng"])
-        if self.device.type == "cuda" and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+            self._averaged.load_state_dict(tensors["averaged"])
+        self._optimiser.load_state_dict(tensors["optimiser"])
+        self._scaler.load_state_dict(tensors["scaler"])
+        self.best_weights = tensors["best"]
+        torch.set_rng_state(tensors["rng"])
+        if self.device.type == "cuda" and tensors["cuda_rng"]:
+            torch.cuda.set_rng_state_all(tensors["cuda_rng"])
 
     def _train_epoch(self, after_step: Callable[[], None]) -> None:
         """Finishes the epoch under way, unless the time is up before."""
-        epoch, train = self.progress.epoch, self.fold.train
+        epoch, train = self.state.epoch, self.data.train
         batches = self._batches()[epoch.batches :]
         loader = load_batches(self.store, [train.indices[rows] for rows in batches])
         for rows, batch in zip(batches, loader, strict=True):
@@ -146,8 +149,8 @@ class Trainer:
 
     def _batches(self) -> list[Indices]:
         """Rows of the training part in each batch of the epoch under way."""
-        order = shuffled(len(self.fold.train), self.seed, self.progress.epochs)
-        n_pairs = self.store.n_pairs[self.fold.train.indices[order]]
+        order = shuffled(len(self.data.train), self.seed, self.state.epochs)
+        n_pairs = self.store.n_pairs[self.data.train.indices[order]]
         return [order[batch] for batch in pair_batches(n_pairs, self.settings.batch_pairs)]
 
     def _step(self, batch: Batch, targets: Tensor) -> None:
@@ -169,7 +172,7 @@ class Trainer:
         self._scaler.update()
         if self._averaged:
             self._averaged.update_parameters(self.model)
-        epoch = self.progress.epoch
+        epoch = self.state.epoch
         epoch.crystals += len(targets)
         epoch.loss += loss.item() * len(targets)
         epoch.absolute_error += (predictions.detach() - targets).abs().double().sum().item()
@@ -181,22 +184,22 @@ class Trainer:
             group["betas"] = (momentum(self.settings, share), group["betas"][1])
 
     def _skip(self, batch: Batch) -> None:
-        self.progress.skipped += 1
+        self.state.skipped += 1
         message = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
-        if self.progress.skipped >= SKIP_LIMIT:
+        if self.state.skipped >= SKIP_LIMIT:
             raise UserError(f"{message}; it was so in {SKIP_LIMIT} batches, so training stops")
-        logger.warning("%s; it is skipped (%d of %d allowed)", message, self.progress.skipped, SKIP_LIMIT - 1)
+        logger.warning("%s; it is skipped (%d of %d allowed)", message, self.state.skipped, SKIP_LIMIT - 1)
 
     def _validate(self) -> None:
         """Closes the epoch: history, best weights."""
         mae = self._validation_mae(self.model)
         mae_ema = self._validation_mae(self._averaged.module) if self._averaged else None
-        progress, epoch = self.progress, self.progress.epoch
-        progress.validation_seconds = self._lap()
-        progress.history.append(
+        state, epoch = self.state, self.state.epoch
+        state.validation_seconds = self._lap()
+        state.history.append(
             HistoryRow(
-                epoch=progress.epochs + 1,
-                seconds=progress.seconds,
+                epoch=state.epochs + 1,
+                seconds=state.seconds,
                 learning_rate=self._optimiser.param_groups[0]["lr"],
                 train_loss=epoch.loss / epoch.crystals if epoch.crystals else None,
                 train_mae=epoch.absolute_error / epoch.crystals if epoch.crystals else None,
@@ -205,25 +208,60 @@ class Trainer:
                 crystals_per_second=epoch.seen / epoch.seconds,
             )
         )
-        progress.epoch = Epoch()
+        state.epoch = Epoch()
         self._keep_best(self.model, mae, averaged=False)
         if self._averaged and mae_ema is not None:
             self._keep_best(self._averaged.module, mae_ema, averaged=True)
 
     def _validation_mae(self, model: nn.Module) -> float:
-        part = self.fold.validation
+        part = self.data.validation
         predictions = infer(model, self.store, part.indices, self.settings.batch_pairs, self.device)
         return float(abs(predictions - part.targets).mean())
 
     def _keep_best(self, model: nn.Module, mae: float, averaged: bool) -> None:
-        best = self.progress.best
+        best = self.state.best
         if best is None or mae < best.validation_mae:
-            self.progress.best = Best(self.progress.epochs, mae, averaged)
+            self.state.best = Best(self.state.epochs, mae, averaged)
             self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     def _lap(self) -> float:
         """Seconds since the last call, added to the run's."""
         now = monotonic()
         lap, self._mark = now - self._mark, now
-        self.progress.seconds += lap
+        self.state.seconds += lap
         return lap
+
+
+def learning_rate(settings: TrainingSettings, share: float) -> float:
+    """Learning rate when `share` (0 to 1) of the run is over.
+
+    All warm-ups start at 1/25 of the peak. `cosine` rises linearly and falls along a half cosine (Loshchilov
+    and Hutter, ICLR 2017, without restarts); `linear` rises and falls linearly; `one_cycle` rises and falls along
+    half cosines (Smith and Topin, 2018, as in PyTorch).
+    """
+    peak, warmup, end = settings.learning_rate, settings.warmup_share, settings.final_rate_share
+    if settings.schedule == "constant":
+        return peak
+    if share >= warmup:
+        fall = _straight if settings.schedule == "linear" else _half_cosine
+        return peak * fall(1.0, end, (share - warmup) / (1 - warmup))
+    rise = _half_cosine if settings.schedule == "one_cycle" else _straight
+    return peak * rise(WARMUP_START, 1.0, share / warmup)
+
+
+def momentum(settings: TrainingSettings, share: float) -> float:
+    """First moment's decay of AdamW; `one_cycle` lowers it while the learning rate is high."""
+    if settings.schedule != "one_cycle":
+        return MOMENTUM
+    (low, high), warmup = ONE_CYCLE_MOMENTUM, settings.warmup_share
+    if share < warmup:
+        return _half_cosine(high, low, share / warmup)
+    return _half_cosine(low, high, (share - warmup) / (1 - warmup))
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def _straight(start: float, end: float, share: float) -> float:
+    return start + (end - start) * min(share, 1.0)

@@ -18,7 +18,7 @@ from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import neighbour_distances
 from sitenet.features.store import FeatureStore
-from sitenet.predict import predict
+from sitenet.prediction.predictor import predict
 from sitenet.training.run import train
 from tests.training_case import FEATURES, NETWORK, Inputs, write_inputs
 

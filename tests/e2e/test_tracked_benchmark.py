@@ -111,7 +111,7 @@ def test_tables_are_those_of_the_benchmark(folder: Path, server: WandbServer) ->
         pd.testing.assert_frame_equal(
             pd.DataFrame(sent["data"], columns=sent["columns"]), frame, check_dtype=False, check_exact=True
         )
-    assert {"leaderboard_figure", "parity_figure", "learning_curves_figure"} <= row.keys()
+    assert {"leaderboard_figure", "parity_figure", "epoch_curves_figure"} <= row.keys()
 
 
 def test_artifacts_lead_from_the_data_set_to_the_models(folder: Path, server: WandbServer) -> None:

@@ -113,7 +113,7 @@ def test_same_seed_gives_the_same_numbers(finished: Path, tmp_path: Path) -> Non
 def test_figures_and_report_are_there(finished: Path) -> None:
     figures = finished / "results" / "figures" / NAME
     names = {path.name for path in figures.iterdir()}
-    assert {"parity.svg", "parity.png", "learning_curves.svg", "learning_curves.png"} <= names
+    assert {"parity.svg", "parity.png", "epoch_curves.svg", "epoch_curves.png"} <= names
     snakemake("--report", finished / "report.html", "--configfile", finished / "config.yaml", directory=finished)
     assert (finished / "report.html").stat().st_size > 100_000
 

@@ -1,6 +1,5 @@
 """Small benchmarks for the tests of tables and figures: runs on disk as the workflow leaves them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +8,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sitenet.config.grid import expand_grid
-from sitenet.evaluation.metrics import compute_metrics
-from sitenet.evaluation.runs import Plan, Run
+from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.selection import Selection, select_trials
+from sitenet.evaluation.standings import compute_standings
+from sitenet.evaluation.statistics.metrics import compute_metrics
+from sitenet.failures import Failure
+from sitenet.history import HistoryRow, write_history
 from sitenet.records import Cost, RunKey, RunResult
 
 GRID = [
@@ -32,9 +36,9 @@ SIZE_GRID = [
 TRIALS = {trial: settings.settings for trial, settings in expand_grid(GRID).items()}
 SIZE_TRIALS = {trial: settings.settings for trial, settings in expand_grid(SIZE_GRID).items()}
 ALL_TRIALS = TRIALS | SIZE_TRIALS
-SITENET = [trial for trial, settings in TRIALS.items() if settings["model.kind"] == "sitenet"]
-DUMMY_MEAN, DUMMY_MEDIAN = (trial for trial, settings in TRIALS.items() if settings["model.kind"] == "dummy")
-FOREST = next(trial for trial, settings in TRIALS.items() if settings["model.kind"] == "random_forest")
+SITENET = [trial for trial, settings in TRIALS.items() if settings["model"]["kind"] == "sitenet"]
+DUMMY_MEAN, DUMMY_MEDIAN = (trial for trial, settings in TRIALS.items() if settings["model"]["kind"] == "dummy")
+FOREST = next(trial for trial, settings in TRIALS.items() if settings["model"]["kind"] == "random_forest")
 
 
 def write_run(
@@ -57,21 +61,21 @@ def write_run(
     predictions.to_parquet(folder / "test_predictions.parquet", index=False)
     result = run_result(trial, fold, seed, validation_mae)
     result.model_copy(update={"test": compute_metrics(target, prediction)}).write(folder / "result.json")
-    write_history(folder / "history.jsonl", n_epochs=3 + fold)
+    write_epochs(folder, n_epochs=3 + fold)
     return Run.read(folder / "result.json")
 
 
 def run_result(trial: str, fold: int, seed: int = 0, validation_mae: float = 1.0) -> RunResult:
     """The record of a run before it is scored."""
     settings = ALL_TRIALS[trial]
-    kind = settings["model.kind"]
+    kind = settings["model"]["kind"]
     return RunResult(
-        key=RunKey(dataset="gaps", trial=trial, fold=fold, seed=seed),
+        key=RunKey(benchmark="gaps", trial=trial, fold=fold, seed=seed),
         kind=kind,
         settings=settings,
         target="band_gap",
         unit="eV",
-        n_train=min(90, settings.get("training.max_crystals") or 90),
+        n_train=min(90, settings.get("training", {}).get("max_crystals") or 90),
         n_train_available=100,
         n_validation=10,
         validation_mae=validation_mae,
@@ -83,19 +87,22 @@ def run_result(trial: str, fold: int, seed: int = 0, validation_mae: float = 1.0
     )
 
 
-def write_history(path: Path, n_epochs: int) -> None:
-    """Writes rows as training leaves them; the first epoch's training error is not known."""
+def write_epochs(folder: Path, n_epochs: int) -> None:
+    """Writes a history as training leaves it; the first epoch's training error is not known."""
     rows = [
-        {
-            "epoch": epoch,
-            "seconds": 6.0 * epoch,
-            "train_mae": None if epoch == 1 else 2.0 / epoch,
-            "validation_mae": 2.5 / epoch,
-            "validation_mae_ema": None,
-        }
+        HistoryRow(
+            epoch=epoch,
+            seconds=6.0 * epoch,
+            learning_rate=1e-3,
+            train_loss=None if epoch == 1 else 2.0 / epoch,
+            train_mae=None if epoch == 1 else 2.0 / epoch,
+            validation_mae=2.5 / epoch,
+            validation_mae_ema=None,
+            crystals_per_second=100.0,
+        )
         for epoch in range(1, n_epochs + 1)
     ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_history(folder, rows)
 
 
 def write_benchmark(root: Path, folds: Sequence[int] = (0, 1), n_crystals: int = 12) -> list[Run]:
@@ -118,6 +125,49 @@ def select(runs: Sequence[Run]) -> dict[int, Selection]:
     return {k: select_trials(run.result for run in runs if run.result.key.fold == k) for k in sorted(folds)}
 
 
-def plan(folds: Sequence[int] = (0, 1), seeds: Sequence[int] = (0,)) -> Plan:
+def planned(folds: Sequence[int] = (0, 1), seeds: Sequence[int] = (0,)) -> PlannedRuns:
     """Every trial on these folds with these seeds."""
-    return Plan(TRIALS, folds, seeds)
+    return PlannedRuns(TRIALS, folds, seeds)
+
+
+MANIFEST = Manifest(
+    name="gaps",
+    source="bundled",
+    version="v1",
+    url="https://example.org/gaps",
+    sha256="a" * 64,
+    licence="CC BY 4.0",
+    citation="Someone (2020)",
+    query="",
+    target="band_gap",
+    unit="eV",
+    non_negative=True,
+    counts=Counts(rows=1056, kept=24, failed=2, left_out=1030, unlabelled=0),
+    filters={"max_crystals": 24},
+    failures={"disordered structure": 2},
+    structures_sha256="b" * 64,
+)
+SPLITS = Splits(
+    kind="kfold",
+    seed=0,
+    folds=(
+        FoldCounts(train=90, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
+        FoldCounts(train=80, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
+        FoldCounts(train=90, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
+    ),
+    sha256="c" * 64,
+)
+
+
+def results_of(
+    runs: list[Run],
+    plan: PlannedRuns | None = None,
+    n_resamples: int = 200,
+    selections: dict[int, Selection] | None = None,
+    splits: Splits = SPLITS,
+    failures: Sequence[Failure] = (),
+) -> Results:
+    """Results of these runs, selected by their validation scores."""
+    chosen = select(runs) if selections is None else selections
+    standings = compute_standings(runs, chosen, plan or planned(), n_resamples)
+    return Results(standings, runs, MANIFEST, splits, list(failures))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sitenet.model import kernels
+from sitenet.models.base import kernels
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sitenet.baselines import BaselineRun, run_baseline, write_composition_features
-from sitenet.config.baselines import DummySettings, RandomForestSettings
+from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path, crystal_columns
+from sitenet.features.composition import write_composition_features
+from sitenet.models.dummy.settings import DummySettings
+from sitenet.models.random_forest.settings import RandomForestSettings
+from sitenet.training.baseline import BaselineRun, fit_baseline
 
 BUNDLED = bundled_path("mp_dielectric_gap")
 FOREST = RandomForestSettings(n_trees=60)
@@ -37,7 +40,9 @@ def run(
 ) -> BaselineRun:
     training, test = fold
     chosen = {"seed": 0, "threads": 1} | options
-    return run_baseline(settings, training, test["id"].tolist(), features, chosen["seed"], chosen["threads"])
+    return fit_baseline(
+        Trial({"model": settings}), training, test["id"].tolist(), features, chosen["seed"], chosen["threads"]
+    )
 
 
 def test_features_are_one_finite_row_a_crystal(features: pd.DataFrame) -> None:

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from sitenet.config import versions
-from sitenet.config.base import Section
+from sitenet import versions
+from sitenet.config.trial import flatten
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.predict import predict
+from sitenet.prediction.predictor import predict
 from sitenet.records import RunResult
+from sitenet.settings.section import Section
 from sitenet.training import run
 from sitenet.training.checkpoint import load_best
 from sitenet.training.run import TrainJob, train
@@ -111,7 +112,7 @@ def test_record_says_what_was_done(finished: TrainJob) -> None:
     record = RunResult.read(finished.folder / "run.json")
     assert (record.n_train, record.n_train_available, record.n_validation) == (32, 32, 8)
     assert record.epochs == 3
-    assert record.settings["model.heads"] == 2
+    assert record.settings["model"]["heads"] == 2
     assert record.cost.seconds > 0
     assert record.cost.peak_memory_mb > 10
     rows = without_timing(finished.folder)
@@ -160,7 +161,8 @@ def edit_description(path: Path, **changes: Any) -> None:
 
 def test_a_setting_that_came_later_stood_at_its_default(finished: TrainJob, tmp_path: Path) -> None:
     job = copy_of(finished, tmp_path)
-    older = {name: value for name, value in job.trial.settings.items() if name != "features.radius"}
+    older = flatten(job.trial.settings)  # as format 1 had them
+    del older["features.radius"]
     edit_description(tmp_path / "last.pt", settings=older)
     assert train(job).epochs == 3
     edit_description(copy_of(finished, tmp_path).folder / "last.pt", settings=older | {"features.radius": 5.0})

@@ -11,10 +11,11 @@ import yaml
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.grid import expand_grid
-from sitenet.config.models import ElementalProperty
-from sitenet.config.trial import KINDS, Trial, sections_of
+from sitenet.config.trial import Trial, sections_of
 from sitenet.errors import UserError
 from sitenet.features.elements import TABLE as ELEMENTS
+from sitenet.models.registry import model_kinds
+from sitenet.settings.elements import ElementalProperty
 from tools.configuration_reference import reference
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,7 @@ def test_text_numbers_and_command_line_lists_are_understood() -> None:
     benchmark = Benchmark(changed)
     assert benchmark.folds == (0, 1)
     assert benchmark.settings.seeds == (3,)
-    rates = [t.settings["training.learning_rate"] for t in benchmark.networks.values() if t.kind == "sitenet"]
+    rates = [t.settings["training"]["learning_rate"] for t in benchmark.networks.values() if t.kind == "sitenet"]
     assert rates == [1e-3] * len(rates) != []
 
 
@@ -109,7 +110,7 @@ def test_trial_ids_are_pinned() -> None:
     assert trial(model={"kind": "random_forest"}).id == "b26c651e"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", model_kinds())
 def test_defaults_leave_the_id_alone(kind: str) -> None:
     """A new hyperparameter at its default reruns nothing: written out or not, the trial is the same."""
     written = {name: section().model_dump() for name, section in sections_of(kind).items()}
@@ -128,13 +129,13 @@ def test_one_more_grid_value_keeps_the_other_trials() -> None:
 
 def test_list_hyperparameters_are_scanned_as_lists_of_lists() -> None:
     trials = expand_grid([{"model": {"kind": "sitenet", "head_hidden": [[200], [100, 100]]}}])
-    assert [t.settings["model.head_hidden"] for t in trials.values()] == [[200], [100, 100]]
+    assert [t.settings["model"]["head_hidden"] for t in trials.values()] == [[200], [100, 100]]
 
 
 def test_resolved_configuration_is_plain_yaml_and_complete() -> None:
     resolved = yaml.safe_load(yaml.safe_dump(Benchmark(DEFAULT).resolved()))
     assert resolved["splits"]["validation_share"] == 0.1
-    assert all("model.kind" in settings for settings in resolved["trials"].values())
+    assert all("kind" in settings["model"] for settings in resolved["trials"].values())
 
 
 def test_importing_the_configuration_is_light() -> None:

@@ -10,12 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from sitenet.config.data import BundledDataset
-from sitenet.data import load
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.load import load_dataset
 from sitenet.data.manifest import Manifest
-from sitenet.data.source import Entry, Provenance, Source
+from sitenet.data.sources.base import Provenance, Source, SourceRow
+from sitenet.data.sources.bundled import BundledDataset
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
 
@@ -27,17 +26,17 @@ def settings(**values: Any) -> BundledDataset:
     return BundledDataset(source="bundled", name="mp_dielectric_gap", **values)
 
 
-def good(n: int) -> list[Entry]:
-    return [Entry(crystal.id, crystal, 1.0 + i) for i, crystal in enumerate(REAL[:n])]
+def good(n: int) -> list[SourceRow]:
+    return [SourceRow(crystal.id, crystal, 1.0 + i) for i, crystal in enumerate(REAL[:n])]
 
 
 @pytest.fixture
 def load_entries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
     """Runs `load_dataset` on given entries in place of the bundled ones."""
 
-    def run(entries: list[Entry], **values: Any) -> Manifest:
+    def run(rows: list[SourceRow], **values: Any) -> Manifest:
         provenance = Provenance(version="1", url="u", sha256="s", licence="l", citation="c")
-        monkeypatch.setattr(load, "open_source", lambda *_: Source(provenance, iter(entries)))
+        monkeypatch.setattr(BundledDataset, "open", lambda *_: Source(provenance, iter(rows)))
         return load_dataset(settings(**values), tmp_path / "out")
 
     return run
@@ -87,26 +86,26 @@ NO_SITES: dict[str, NDArray] = {"atomic_numbers": np.zeros(0, np.uint8), "frac_c
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (Entry("x", BadCrystal("disordered: site 1 holds Fe 0.5"), 1.0), "disordered: site 1 holds Fe 0.5"),
-        (Entry("x", crystal(**NO_SITES), 1.0), "empty: the structure has no sites"),
-        (Entry("x", crystal(lattice=np.diag([5, 5, 0])), 1.0), "unreadable: the cell has no volume"),
+        (SourceRow("x", BadCrystal("disordered: site 1 holds Fe 0.5"), 1.0), "disordered: site 1 holds Fe 0.5"),
+        (SourceRow("x", crystal(**NO_SITES), 1.0), "empty: the structure has no sites"),
+        (SourceRow("x", crystal(lattice=np.diag([5, 5, 0])), 1.0), "unreadable: the cell has no volume"),
         (
-            Entry("x", crystal(lattice=np.diag([5, 5, np.nan])), 1.0),
+            SourceRow("x", crystal(lattice=np.diag([5, 5, np.nan])), 1.0),
             "unreadable: lattice or coordinates are not finite",
         ),
         (
-            Entry("x", crystal(lattice=np.diag([5, 5, 1e160])), 1.0),
+            SourceRow("x", crystal(lattice=np.diag([5, 5, 1e160])), 1.0),
             "unreadable: the cell is larger than 10000 angstrom",
         ),
-        (Entry("x", element(0), 1.0), "unknown element: atomic number 0 is not in 1..118"),
-        (Entry("x", element(300), 1.0), "unknown element: atomic number 300 is not in 1..118"),
-        (Entry("x", REAL[0], float("nan")), "bad target: nan is not a finite number"),
-        (Entry("x", REAL[0], float("-inf")), "bad target: -inf is not a finite number"),
-        (Entry("x", REAL[0], -0.5), "bad target: -0.5 is negative, but band_gap is non-negative"),
+        (SourceRow("x", element(0), 1.0), "unknown element: atomic number 0 is not in 1..118"),
+        (SourceRow("x", element(300), 1.0), "unknown element: atomic number 300 is not in 1..118"),
+        (SourceRow("x", REAL[0], float("nan")), "bad target: nan is not a finite number"),
+        (SourceRow("x", REAL[0], float("-inf")), "bad target: -inf is not a finite number"),
+        (SourceRow("x", REAL[0], -0.5), "bad target: -0.5 is negative, but band_gap is non-negative"),
     ],
 )
 def test_an_unusable_row_is_listed_with_its_reason(
-    load_entries: Load, tmp_path: Path, entry: Entry, reason: str
+    load_entries: Load, tmp_path: Path, entry: SourceRow, reason: str
 ) -> None:
     manifest = load_entries([*good(3), entry], max_failed_share=0.5)
     assert failures(tmp_path)[1:] == [["x", "data", reason]]
@@ -128,7 +127,7 @@ def test_too_large_crystals_name_the_limit(load_entries: Load, tmp_path: Path) -
 
 def test_every_row_of_a_repeated_id_fails_once(load_entries: Load, tmp_path: Path) -> None:
     first, *others = good(5)
-    broken = Entry(first.id, BadCrystal("unreadable: no lattice"), 1.0)
+    broken = SourceRow(first.id, BadCrystal("unreadable: no lattice"), 1.0)
     manifest = load_entries([first, *others, first, broken], max_failed_share=0.5)
     reason = "duplicate id: 3 rows have it"
     assert sorted(failures(tmp_path)[1:]) == sorted(
@@ -139,13 +138,13 @@ def test_every_row_of_a_repeated_id_fails_once(load_entries: Load, tmp_path: Pat
 
 
 def test_unlabelled_crystals_are_kept_and_counted(load_entries: Load, tmp_path: Path) -> None:
-    manifest = load_entries([*good(3), Entry("x", REAL[3], None)])
+    manifest = load_entries([*good(3), SourceRow("x", REAL[3], None)])
     assert manifest.counts.unlabelled == 1
     assert pq.read_table(tmp_path / "out" / "targets.parquet")["target"].to_pylist() == [1.0, 2.0, 3.0, None]
 
 
 def test_too_many_failures_stop_with_counts_and_the_list(load_entries: Load, tmp_path: Path) -> None:
-    bad = [Entry(str(i), BadCrystal("unreadable: no lattice"), 1.0) for i in range(2)]
+    bad = [SourceRow(str(i), BadCrystal("unreadable: no lattice"), 1.0) for i in range(2)]
     message = r"2 of 10 crystals cannot be used \(2 unreadable\), while .* is 0\.1; see .*unusable\.csv"
     with pytest.raises(UserError, match=message):
         load_entries(good(8) + bad, max_failed_share=0.1)
@@ -157,7 +156,7 @@ def test_too_many_failures_stop_with_counts_and_the_list(load_entries: Load, tmp
 
 def test_no_usable_crystal_stops_whatever_the_share(load_entries: Load) -> None:
     with pytest.raises(UserError, match="1 of 1 crystals cannot be used"):
-        load_entries([Entry("x", BadCrystal("unreadable: no lattice"), 1.0)], max_failed_share=1)
+        load_entries([SourceRow("x", BadCrystal("unreadable: no lattice"), 1.0)], max_failed_share=1)
     with pytest.raises(UserError, match=r"0 of 0 crystals cannot be used \(there is none\)"):
         load_entries([])
 
@@ -176,5 +175,5 @@ def test_subsets_are_nested_and_seeded(load_entries: Load, tmp_path: Path) -> No
 
 
 def test_groups_are_reduced_formulas_unless_given(load_entries: Load, tmp_path: Path) -> None:
-    load_entries([Entry("a", REAL[0], 1.0), Entry("b", REAL[1], 1.0, group="mine")])
+    load_entries([SourceRow("a", REAL[0], 1.0), SourceRow("b", REAL[1], 1.0, group="mine")])
     assert pq.read_table(tmp_path / "out" / "targets.parquet")["group"].to_pylist() == ["Rb2Te", "mine"]

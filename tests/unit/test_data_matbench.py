@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Structure
 
-from sitenet.config.data import MATBENCH_TARGETS, MatbenchDataset
 from sitenet.data.load import load_dataset
 from sitenet.data.matbench_task import official_folds, official_task
-from sitenet.data.sources import download_dataset
+from sitenet.data.sources.matbench import MATBENCH_TARGETS, MatbenchDataset
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
 from tests.http_server import Answer, serving
@@ -74,7 +73,7 @@ def settings(sha256: str, **values: Any) -> MatbenchDataset:
 def load(folder: Path, rows: list[list[Any]], **values: Any) -> Any:
     checksum = official_file(folder / f"{TASK}.json.gz", rows)
     asked = settings(checksum, **values)
-    return load_dataset(asked, folder / "out", download_dataset(asked, folder))
+    return load_dataset(asked, folder / "out", asked.download(folder))
 
 
 def test_structures_and_targets_are_those_of_the_file(tmp_path: Path) -> None:
@@ -130,13 +129,13 @@ def test_partly_occupied_sites_are_disordered(tmp_path: Path) -> None:
 def test_the_official_checksum_is_required_unless_another_is_stated(tmp_path: Path) -> None:
     official_file(tmp_path / f"{TASK}.json.gz", [])
     with pytest.raises(UserError, match=f"but {official_task(TASK).sha256} is expected"):
-        download_dataset(MatbenchDataset(source="matbench", name=TASK), tmp_path)
+        MatbenchDataset(source="matbench", name=TASK).download(tmp_path)
 
 
 def test_a_mirror_replaces_the_official_host(tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     checksum = official_file(tmp_path / "mirror" / f"{TASK}.json.gz", [])
-    download = download_dataset(settings(checksum, mirror=f"{tmp_path}/mirror/"), tmp_path / "downloads")
+    download = settings(checksum, mirror=f"{tmp_path}/mirror/").download(tmp_path / "downloads")
     assert Path(download.path).read_bytes() == (tmp_path / "mirror" / f"{TASK}.json.gz").read_bytes()
 
 
@@ -150,7 +149,7 @@ def test_a_url_serves_as_mirror_too(tmp_path: Path) -> None:
         return 200, {}, path.read_bytes()
 
     with serving(answer) as address:
-        download_dataset(settings(checksum, mirror=f"{address}mirror"), tmp_path / "downloads")
+        settings(checksum, mirror=f"{address}mirror").download(tmp_path / "downloads")
     assert asked == [f"/mirror/{TASK}.json.gz"]
 
 
@@ -158,7 +157,7 @@ def test_files_of_another_task_are_refused(tmp_path: Path) -> None:
     path = tmp_path / f"{TASK}.json.gz"
     asked = settings(official_file(path, [], ("structure", "gap pbe")))
     with pytest.raises(UserError, match=r"'gap pbe'.*'exfoliation_en'"):
-        load_dataset(asked, tmp_path / "out", download_dataset(asked, tmp_path))
+        load_dataset(asked, tmp_path / "out", asked.download(tmp_path))
 
 
 @pytest.mark.parametrize("keep", [200, -200])
@@ -168,7 +167,7 @@ def test_cut_files_are_damaged(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     asked = settings(hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(UserError, match=r"json\.gz is damaged"):
-        load_dataset(asked, tmp_path / "out", download_dataset(asked, tmp_path))
+        load_dataset(asked, tmp_path / "out", asked.download(tmp_path))
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -176,7 +175,7 @@ def test_cut_files_are_damaged(tmp_path: Path, keep: int) -> None:
 def test_a_download_that_is_gone_or_changed_is_named(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
     path = tmp_path / f"{TASK}.json.gz"
     asked = settings(official_file(path, [[structure, 1] for structure in structures(2)]))
-    download = download_dataset(asked, tmp_path)
+    download = asked.download(tmp_path)
     spoil(path)
     with pytest.raises(UserError, match=r"jdft2d\.json\.gz is missing or has changed .*--forcerun download"):
         load_dataset(asked, tmp_path / "out", download)
@@ -189,7 +188,7 @@ def test_first_rows_of_the_official_band_gap_task(tmp_path: Path) -> None:
     subprocess.run([sys.executable, writer, path, "--rows", "200"], check=True, capture_output=True)
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     asked = MatbenchDataset(source="matbench", name="matbench_mp_gap", expected_sha256=checksum)
-    manifest = load_dataset(asked, tmp_path / "out", download_dataset(asked, tmp_path))
+    manifest = load_dataset(asked, tmp_path / "out", asked.download(tmp_path))
     expected = pq.ParquetFile(SHARED / "data" / "matbench_mp_gap.parquet").read_row_group(0).slice(0, 200)
     written = pq.read_table(tmp_path / "out" / "targets.parquet")
     assert written["id"].to_pylist() == expected["mbid"].to_pylist()

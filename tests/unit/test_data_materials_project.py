@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from mp_api.client.core.client import _Rester
 
-from sitenet.config.data import MaterialsProjectDataset
-from sitenet.data import materials_project_client as client
 from sitenet.data.load import load_dataset
-from sitenet.data.materials_project_source import refetch
-from sitenet.data.sources import download_dataset
+from sitenet.data.sources import materials_project_client as client
+from sitenet.data.sources.materials_project import MaterialsProjectDataset
+from sitenet.data.sources.materials_project_download import refetch
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
 from tests.http_server import Answer
@@ -49,7 +48,7 @@ def settings(**values: Any) -> MaterialsProjectDataset:
 
 def fetch(folder: Path, **values: Any) -> Any:
     asked = settings(**values)
-    return load_dataset(asked, folder / "out", download_dataset(asked, folder))
+    return load_dataset(asked, folder / "out", asked.download(folder))
 
 
 def fetched_ids(folder: Path) -> list[str]:
@@ -76,7 +75,7 @@ def test_a_data_set_is_what_the_service_holds_in_the_order_of_ids(service: Servi
 
 @pytest.mark.usefixtures("service")
 def test_a_snapshot_that_is_gone_is_named(tmp_path: Path) -> None:
-    download = download_dataset(settings(), tmp_path)
+    download = settings().download(tmp_path)
     Path(download.path).unlink()
     with pytest.raises(UserError, match=r"mine\.jsonl\.gz is missing or has changed .*--forcerun download"):
         load_dataset(settings(), tmp_path / "out", download)

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from pymatgen.core import Element
 
-from sitenet.config.data import MaterialsProjectDataset
-from sitenet.config.elements import SYMBOLS
-from sitenet.config.problems import validate
+from sitenet.data.sources.materials_project import MaterialsProjectDataset
 from sitenet.errors import UserError
+from sitenet.settings.elements import SYMBOLS
+from sitenet.settings.problems import validate
 
 MINE = {"source": "materials_project", "name": "mine", "target": "band_gap", "unit": "eV"}
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sitenet.data import matbench_submission
-from sitenet.data.matbench_submission import download_submission, read_submission
 from sitenet.data.matbench_task import official_folds
-from sitenet.data.source import sha256_of
 from sitenet.errors import UserError
+from sitenet.files import sha256_of
+from sitenet.models.published import submission as matbench_submission
+from sitenet.models.published.submission import download_submission, read_submission
 from tests.http_server import serving
 from tests.shared_data import SHARED, needs_matbench
 

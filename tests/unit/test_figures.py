@@ -4,13 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
-from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures import interval_figure, parity_figure, save_figure
-from sitenet.evaluation.learning_curves import learning_curve_figure
+from sitenet.evaluation.figures import FIGURES, FigureKind
+from sitenet.evaluation.figures.epoch_curves import epoch_curves_figure
+from sitenet.evaluation.figures.leaderboard import leaderboard_figure
+from sitenet.evaluation.figures.parity import parity_figure
+from sitenet.evaluation.figures.style import save_figure
+from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
-from sitenet.evaluation.standings import Standings, compute_standings
-from tests.unit.benchmark_runs import FOREST, SITENET, plan, select, write_benchmark, write_run
+from tests.unit.benchmark_runs import FOREST, SITENET, planned, results_of, write_benchmark, write_run
 
 
 @pytest.fixture(scope="module")
@@ -19,34 +21,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def standings(runs: list[Run]) -> Standings:
-    return compute_standings(runs, select(runs), plan(), n_resamples=100)
+def results(runs: list[Run]) -> Results:
+    return results_of(runs)
 
 
-def draw(kind: str, runs: list[Run], standings: Standings) -> Figure:
-    if kind == "parity":
-        return parity_figure(standings, "band_gap", "eV")
-    if kind == "intervals":
-        return interval_figure(standings, "eV")
-    return learning_curve_figure(runs, plan(), "eV")
-
-
-@pytest.mark.parametrize("kind", ["parity", "intervals", "curves"])
-def test_same_input_same_bytes(kind: str, runs: list[Run], standings: Standings, tmp_path: Path) -> None:
-    paths = [[tmp_path / f"{kind}{repeat}.{suffix}" for suffix in ("svg", "png")] for repeat in range(2)]
+@pytest.mark.parametrize("kind", FIGURES, ids=lambda kind: kind.name)
+def test_same_input_same_bytes(kind: FigureKind, results: Results, tmp_path: Path) -> None:
+    paths = [[tmp_path / f"{kind.name}{repeat}.{suffix}" for suffix in ("svg", "png")] for repeat in range(2)]
     for repeat in paths:
-        save_figure(draw(kind, runs, standings), repeat)
+        save_figure(kind.draw(results), repeat)
     for first, second in zip(*paths, strict=True):
         assert first.read_bytes() == second.read_bytes()
     assert ET.parse(paths[0][0]).getroot().tag.endswith("svg")
     assert paths[0][1].read_bytes().startswith(b"\x89PNG")
 
 
-def test_parity_panels_show_every_crystal_and_the_leaderboards_error(standings: Standings) -> None:
-    panels = parity_figure(standings, "band_gap", "eV").axes
-    assert [panel.get_title(loc="left").split("\n")[0] for panel in panels] == [
-        entry.model for entry in standings.entries
-    ]
+def test_parity_panels_show_every_crystal_and_the_leaderboards_error(results: Results) -> None:
+    standings = results.standings
+    panels = parity_figure(results).axes
+    assert [panel.get_title(loc="left").split("\n")[0] for panel in panels] == [row.model for row in standings.rows]
     assert f"MAE {standings.score(0).value:.3f} eV" in panels[0].get_title(loc="left")
     points = np.asarray(panels[0].collections[0].get_offsets())
     assert len(points) == 24
@@ -58,34 +51,32 @@ def test_parity_panels_show_every_crystal_and_the_leaderboards_error(standings: 
 def test_parity_shows_every_seed_and_the_ensemble_their_mean(tmp_path: Path) -> None:
     trial, errors = SITENET[0], ([1.0, 2.0], [3.0, 0.0])
     own = [write_run(tmp_path, trial, 0, values, seed) for seed, values in enumerate(errors)]
-    standings = compute_standings(own, select(own), plan(folds=(0,), seeds=(0, 1)), n_resamples=10)
-    points = [
-        np.asarray(panel.collections[0].get_offsets()).tolist() for panel in parity_figure(standings, "g", "eV").axes
-    ]
-    assert [entry.is_ensemble for entry in standings.entries[:2]] == [False, True]  # equal errors, then by name
+    results = results_of(own, planned(folds=(0,), seeds=(0, 1)), n_resamples=10)
+    points = [np.asarray(panel.collections[0].get_offsets()).tolist() for panel in parity_figure(results).axes]
+    assert [row.is_ensemble for row in results.standings.rows[:2]] == [False, True]  # equal errors, then by name
     assert points == [[[0.0, 1.0], [1.0, 3.0], [0.0, 3.0], [1.0, 1.0]], [[0.0, 2.0], [1.0, 2.0]]]
 
 
 def test_many_points_are_shaded_by_density(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, 0, np.random.default_rng(0).normal(size=3000))]
-    standings = compute_standings(runs, {}, plan(folds=(0,)), n_resamples=10)
-    (panel,) = parity_figure(standings, "band_gap", "eV").axes
+    (panel,) = parity_figure(results_of(runs, planned(folds=(0,)), n_resamples=10)).axes
     kinds = {type(collection) for collection in panel.collections}
     assert PathCollection not in kinds
     (bins,) = (c for c in panel.collections if isinstance(c, PolyCollection))
     assert np.asarray(bins.get_array()).sum() == 3000
 
 
-def test_intervals_are_those_of_the_leaderboard(standings: Standings) -> None:
-    (axes,) = interval_figure(standings, "eV").axes
+def test_intervals_are_those_of_the_leaderboard(results: Results) -> None:
+    standings = results.standings
+    (axes,) = leaderboard_figure(results).axes
     (bars,) = (c for c in axes.collections if isinstance(c, LineCollection))
     drawn = [segment[:, 0].tolist() for segment in bars.get_segments()]
-    assert drawn == [pytest.approx(standings.score(i)[1:]) for i in range(len(standings.entries))]
-    assert [label.get_text() for label in axes.get_yticklabels()] == [entry.model for entry in standings.entries]
+    assert drawn == [pytest.approx(standings.score(i)[1:]) for i in range(len(standings.rows))]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [row.model for row in standings.rows]
 
 
-def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(runs: list[Run]) -> None:
-    panels = learning_curve_figure(runs, plan(), "eV").axes
+def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(results: Results) -> None:
+    panels = epoch_curves_figure(results).axes
     assert sorted(panel.get_title(loc="left").split()[1] for panel in panels) == sorted(SITENET)
     assert SITENET[1] in panels[0].get_title(loc="left")  # lowest validation MAE first
     assert "blocks = " in panels[0].get_title(loc="left")
@@ -97,8 +88,7 @@ def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(run
     assert np.isnan(means["training"][0])  # not known in the first epoch
 
 
-def test_figures_of_nothing_are_empty_and_no_error(tmp_path: Path) -> None:
-    standings = compute_standings([], {}, plan(), n_resamples=10)
-    for kind in ("parity", "intervals", "curves"):
-        save_figure(draw(kind, [], standings), [tmp_path / f"{kind}.svg"])
-        assert (tmp_path / f"{kind}.svg").read_text().rstrip().endswith("</svg>")
+@pytest.mark.parametrize("kind", FIGURES, ids=lambda kind: kind.name)
+def test_figures_of_nothing_are_empty_and_no_error(kind: FigureKind, tmp_path: Path) -> None:
+    save_figure(kind.draw(results_of([], n_resamples=10)), [tmp_path / "empty.svg"])
+    assert (tmp_path / "empty.svg").read_text().rstrip().endswith("</svg>")

@@ -14,19 +14,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def plan() -> Benchmark:
+def benchmark() -> Benchmark:
     return Benchmark(yaml.safe_load((ROOT / "configs" / "paper.yaml").read_text()))
 
 
-def cells(plan: Benchmark, results: Path) -> dict[tuple[str, str, str], list[str]]:
+def cells(benchmark: Benchmark, results: Path) -> dict[tuple[str, str, str], list[str]]:
     """The figures of each line, by step, supercell and crystals a run."""
-    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows(plan, 106_113, results)]
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows(benchmark, 106_113, results)]
     return {(step, sites, crystals): figures for step, sites, crystals, *figures in table}
 
 
-def write_run(results: Path, plan: Benchmark, max_sites: int, device: str, seconds: float, threads: int = 1) -> None:
+def write_run(
+    results: Path, benchmark: Benchmark, max_sites: int, device: str, seconds: float, threads: int = 1
+) -> None:
     """A finished run of 100 crystals and 2 epochs for each network with such supercells."""
-    for trial in plan.networks.values():
+    for trial in benchmark.networks.values():
         if trial.features.max_sites == max_sites:
             folder = results / "runs" / "rates" / trial.id / "fold0" / f"seed{len(device)}"
             folder.mkdir(parents=True)
@@ -40,18 +42,18 @@ def write_run(results: Path, plan: Benchmark, max_sites: int, device: str, secon
             run_result(SITENET[0], fold=0).model_copy(update=measured).write(folder / "result.json")
 
 
-def test_without_measurements(plan: Benchmark, tmp_path: Path) -> None:
-    table = cells(plan, tmp_path)
+def test_without_measurements(benchmark: Benchmark, tmp_path: Path) -> None:
+    table = cells(benchmark, tmp_path)
     assert len(table) == 3 + 9 + 1
     assert table["train", "up to 500 sites", "80,646"] == ["2", *["not measured"] * 4]
     assert table["sum", "", ""][0] == "210"  # 3 times 64 shards and 18 trainings
 
 
-def test_rates_are_multiplied(plan: Benchmark, tmp_path: Path) -> None:
+def test_rates_are_multiplied(benchmark: Benchmark, tmp_path: Path) -> None:
     """0.01 s a crystal and an epoch on each of two cores: 100 epochs of 1,000 crystals take 1,000 s."""
-    write_run(tmp_path, plan, 50, "cpu", seconds=2.0, threads=2)
-    write_run(tmp_path, plan, 50, "NVIDIA H100", seconds=0.2)
-    table = cells(plan, tmp_path)
+    write_run(tmp_path, benchmark, 50, "cpu", seconds=2.0, threads=2)
+    write_run(tmp_path, benchmark, 50, "NVIDIA H100", seconds=0.2)
+    table = cells(benchmark, tmp_path)
     assert table["train", "up to 50 sites", "1,000"] == ["2", "1,000", "1.1", "100", "0.1"]
     assert table["train", "up to 100 sites", "1,000"] == ["2", *["not measured"] * 4]
     assert table["sum", "", ""] == ["210", "", "not measured", "", "not measured"]
@@ -66,16 +68,16 @@ def test_a_run_lasts_no_longer_than_its_limit(tmp_path: Path) -> None:
     assert line == ["2", "600", "0.7", "not measured", "not measured"]
 
 
-def test_sum_is_over_what_was_measured_in_full(plan: Benchmark, tmp_path: Path) -> None:
+def test_sum_is_over_what_was_measured_in_full(benchmark: Benchmark, tmp_path: Path) -> None:
     for max_sites in (50, 100, 500):
-        write_run(tmp_path, plan, max_sites, "NVIDIA H100", seconds=0.2)
+        write_run(tmp_path, benchmark, max_sites, "NVIDIA H100", seconds=0.2)
     hours = 3 * 2 * (1_000 + 10_000 + 80_646) * 100 * 0.001 / 3600
-    assert cells(plan, tmp_path)["sum", "", ""] == ["210", "", "not measured", "", f"{hours:,.1f}"]
+    assert cells(benchmark, tmp_path)["sum", "", ""] == ["210", "", "not measured", "", f"{hours:,.1f}"]
 
 
-def test_rates_configuration_measures_every_network_of_the_paper(plan: Benchmark) -> None:
-    rates = Benchmark(yaml.safe_load((ROOT / "benchmarks" / "paper_rates.yaml").read_text()))
+def test_rates_configuration_measures_every_network_of_the_paper(benchmark: Benchmark) -> None:
+    rates = Benchmark(yaml.safe_load((ROOT / "perf" / "paper_rates.yaml").read_text()))
     assert {t.features.max_sites for t in rates.networks.values()} == {50, 100, 500}
-    assert set(rates.feature_sets) == set(plan.feature_sets)
-    wanted = {(t.feature_id, t.settings["model.cutoff"]) for t in plan.networks.values()}
-    assert {(t.feature_id, t.settings["model.cutoff"]) for t in rates.networks.values()} == wanted
+    assert set(rates.feature_sets) == set(benchmark.feature_sets)
+    wanted = {(t.feature_id, t.settings["model"]["cutoff"]) for t in benchmark.networks.values()}
+    assert {(t.feature_id, t.settings["model"]["cutoff"]) for t in rates.networks.values()} == wanted

@@ -6,67 +6,45 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
 from sitenet.errors import UserError
-from sitenet.evaluation.leaderboard import comparison_table, leaderboard_table
-from sitenet.evaluation.markdown import trials_markdown
+from sitenet.evaluation.results import Results, read_results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import Selection
-from sitenet.evaluation.standings import Standings, compute_standings
-from sitenet.evaluation.tables import read_failures, write_leaderboard, write_trials
-from sitenet.evaluation.trials import trials_table
+from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
+from sitenet.evaluation.tables.markdown import trials_markdown
+from sitenet.evaluation.tables.trials import trials_table
+from sitenet.evaluation.tables.write import write_tables
+from sitenet.failures import Failure
+from sitenet.features.shard import FeatureManifest
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
     DUMMY_MEDIAN,
     FOREST,
+    MANIFEST,
     SITENET,
-    plan,
+    SPLITS,
+    TRIALS,
+    planned,
+    results_of,
     select,
     write_benchmark,
     write_run,
 )
 
-MANIFEST = Manifest(
-    name="gaps",
-    source="bundled",
-    version="v1",
-    url="https://example.org/gaps",
-    sha256="a" * 64,
-    licence="CC BY 4.0",
-    citation="Someone (2020)",
-    query="",
-    target="band_gap",
-    unit="eV",
-    non_negative=True,
-    counts=Counts(rows=1056, kept=24, failed=2, left_out=1030, unlabelled=0),
-    filters={"max_crystals": 24},
-    failures={"disordered structure": 2},
-    structures_sha256="b" * 64,
-)
-SPLITS = Splits(
-    kind="kfold",
-    seed=0,
-    folds=(
-        FoldCounts(train=90, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
-        FoldCounts(train=80, validation=10, test=12, test_unlabelled=0, full_train=100, full_test=12),
-    ),
-    sha256="c" * 64,
-)
-NO_FAILURES = pd.DataFrame({"id": [], "stage": [], "reason": []})
+
+def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
+    """Results of these runs, of which the ones on these folds with these seeds are planned."""
+    return results_of(runs, planned(folds, seeds), **more)
 
 
-def standings_of(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,)) -> Standings:
-    return compute_standings(runs, select(runs), plan(folds, seeds), n_resamples=200)
-
-
-def rows_of(standings: Standings) -> dict[str, dict[Any, Any]]:
+def rows_of(results: Results) -> dict[str, dict[Any, Any]]:
     """Rows of the leaderboard by model."""
-    return {row["model"]: row for row in leaderboard_table(standings).to_dict("records")}
+    return {row["model"]: row for row in leaderboard_table(results).to_dict("records")}
 
 
 def test_rows_are_ranked_by_test_error_and_selected_by_validation(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    table = leaderboard_table(standings_of(runs))
+    table = leaderboard_table(results(runs))
     assert table["model"].tolist() == ["random_forest", "sitenet", "dummy (median)", "dummy (mean)"]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     # The third trial is better on the test part; validation prefers the second.
@@ -79,26 +57,28 @@ def test_rows_are_ranked_by_test_error_and_selected_by_validation(tmp_path: Path
 
 def test_a_budget_of_time_stands_beside_the_trial(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    limited = runs[2].result.model_copy(update={"settings": runs[2].result.settings | {"training.max_minutes": 56.0}})
+    limited = runs[2].result.model_copy(
+        update={"settings": runs[2].result.settings | {"training": {"max_minutes": 56.0}}}
+    )
     assert limited.key.trial == SITENET[1]
-    table = leaderboard_table(standings_of([*runs[:2], Run(limited, runs[2].folder), *runs[3:]]))
+    table = leaderboard_table(results([*runs[:2], Run(limited, runs[2].folder), *runs[3:]]))
     assert table.loc[1, "trial"] == f"best of 4 by validation: {SITENET[1]} in 2, within 56 minutes a run"
 
 
 def test_selected_row_takes_each_folds_own_choice(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     selections = select(runs)
-    other = selections[1].root["sitenet"].model_copy(update={"trial": SITENET[3]})
-    selections[1] = Selection({"sitenet": other})
-    standings = compute_standings(runs, selections, plan(), n_resamples=100)
-    entry = next(entry for entry in standings.entries if entry.kind == "sitenet")
-    assert {k: own[0].result.key.trial for k, own in entry.runs.items()} == {0: SITENET[1], 1: SITENET[3]}
-    row = rows_of(standings)["sitenet"]
+    other = selections[1].trials["sitenet"].model_copy(update={"trial": SITENET[3]})
+    selections[1] = Selection(trials={"sitenet": other})
+    found = results(runs, selections=selections)
+    chosen = next(row for row in found.standings.rows if row.kind == "sitenet")
+    assert {k: own[0].result.key.trial for k, own in chosen.runs.items()} == {0: SITENET[1], 1: SITENET[3]}
+    row = rows_of(found)["sitenet"]
     assert row["trial"] == f"best of 4 by validation: {SITENET[1]} in 1, {SITENET[3]} in 1"
 
 
 def test_interval_holds_the_score_and_difference_is_paired(tmp_path: Path) -> None:
-    rows = rows_of(standings_of(write_benchmark(tmp_path)))
+    rows = rows_of(results(write_benchmark(tmp_path)))
     for row in rows.values():
         assert row["mae_low"] < row["mae"] < row["mae_high"]
     assert np.isnan(rows["random_forest"]["difference"])
@@ -113,7 +93,7 @@ def test_interval_holds_the_score_and_difference_is_paired(tmp_path: Path) -> No
 
 def test_models_that_lack_a_fold_come_last_without_a_rank(tmp_path: Path) -> None:
     runs = [run for run in write_benchmark(tmp_path) if run.folder.parts[-3:-1] != (FOREST, "fold1")]
-    rows = rows_of(standings_of(runs, folds=(0, 1, 2)))
+    rows = rows_of(results(runs, folds=(0, 1, 2)))
     assert list(rows) == ["sitenet", "dummy (median)", "dummy (mean)", "random_forest"]
     assert [row["rank"] for row in rows.values()][:3] == [1, 2, 3]
     assert pd.isna(rows["random_forest"]["rank"])
@@ -124,7 +104,7 @@ def test_models_that_lack_a_fold_come_last_without_a_rank(tmp_path: Path) -> Non
 def test_models_are_compared_on_the_folds_they_share(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 4.0]), write_run(tmp_path, DUMMY_MEAN, 1, [0.5, 0.5])]
     runs.append(write_run(tmp_path, FOREST, 0, [1.0, 3.0]))
-    rows = rows_of(standings_of(runs))
+    rows = rows_of(results(runs))
     assert rows["dummy (mean)"]["mae"] == pytest.approx(1.75)
     assert rows["random_forest"]["mae"] == pytest.approx(2.0)
     assert rows["random_forest"]["difference"] == pytest.approx(-1.0)
@@ -132,7 +112,7 @@ def test_models_are_compared_on_the_folds_they_share(tmp_path: Path) -> None:
 
 def test_planned_models_without_any_run_are_shown(tmp_path: Path) -> None:
     runs = [run for run in write_benchmark(tmp_path) if run.result.kind == "sitenet"]
-    rows = rows_of(standings_of(runs))
+    rows = rows_of(results(runs))
     assert len(rows) == 4
     assert rows["random_forest"]["folds_scored"] == 0
     assert np.isnan(rows["random_forest"]["mae"])
@@ -140,20 +120,18 @@ def test_planned_models_without_any_run_are_shown(tmp_path: Path) -> None:
 
 
 def test_no_run_at_all_still_makes_a_table(tmp_path: Path) -> None:
-    standings = standings_of([])
-    write_leaderboard(standings, [], MANIFEST, SPLITS, NO_FAILURES, tmp_path / "l.csv", tmp_path / "l.md")
-    write_trials(standings, [], MANIFEST, tmp_path / "t.csv", tmp_path / "t.md")
-    assert "0 of 2" in (tmp_path / "l.md").read_text()
+    write_tables(results([]), tmp_path, ablation=True)
+    assert "0 of 2" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_seeds_are_averaged_for_each_crystal_before_anything_else(tmp_path: Path) -> None:
     write_run(tmp_path, FOREST, 0, [1.0, 0.0, 2.0], seed=0)
     runs = [Run.read(tmp_path / FOREST / "fold0/seed0/result.json")]
     runs.append(write_run(tmp_path, FOREST, 0, [0.0, -1.0, 2.0], seed=1))
-    standings = standings_of(runs, folds=(0,), seeds=(0, 1, 2))
-    assert standings.bootstrap is not None
-    assert standings.bootstrap.observed[0, 0] == pytest.approx(np.mean([0.5, 0.5, 2.0]))
-    row = rows_of(standings)["random_forest"]
+    found = results(runs, folds=(0,), seeds=(0, 1, 2))
+    assert found.standings.bootstrap is not None
+    assert found.standings.bootstrap.observed[0, 0] == pytest.approx(np.mean([0.5, 0.5, 2.0]))
+    row = rows_of(found)["random_forest"]
     assert (row["runs_scored"], row["runs_planned"]) == (2, 3)
     assert row["n_test"] == 3
     assert row["training_seconds"] == 20.0
@@ -165,8 +143,8 @@ def test_several_seeds_of_a_network_make_an_ensemble_too(tmp_path: Path) -> None
     runs = [write_run(tmp_path, SITENET[0], 0, values, seed) for seed, values in enumerate(errors)]
     runs.append(write_run(tmp_path, FOREST, 0, [3.0, 3.0, 3.0, 3.0], seed=0))
     runs.append(write_run(tmp_path, FOREST, 0, [3.0, 3.0, 3.0, 3.0], seed=1))
-    standings = standings_of(runs, folds=(0,), seeds=(0, 1))
-    rows = rows_of(standings)
+    found = results(runs, folds=(0,), seeds=(0, 1))
+    rows = rows_of(found)
     single, ensemble = rows["sitenet"], rows["sitenet, ensemble of 2 seeds"]
     assert list(rows)[:3] == ["sitenet, ensemble of 2 seeds", "sitenet", "random_forest"]
     assert single["mae"] == pytest.approx(np.mean([1, 0.5, 1.5, 0]))
@@ -176,18 +154,18 @@ def test_several_seeds_of_a_network_make_an_ensemble_too(tmp_path: Path) -> None
     assert single["difference"] == pytest.approx(0.25)
     assert (ensemble["training_seconds"], ensemble["runs_scored"], ensemble["n_test"]) == (20.0, 2, 4)
     assert (single["parameters_max"], ensemble["parameters_max"]) == (1234, 2468)
-    assert trials_table(runs, standings).set_index("trial").loc[SITENET[0], "folds_selected"] == 1
+    assert trials_table(found).set_index("trial").loc[SITENET[0], "folds_selected"] == 1
 
 
 def test_an_ensemble_tells_where_seeds_are_missing(tmp_path: Path) -> None:
     places = [(0, 0), (0, 1), (1, 0)]
     runs = [write_run(tmp_path, SITENET[0], fold, [1.0, 2.0], seed) for fold, seed in places]
-    assert "sitenet, ensemble of 1 or 2 seeds" in rows_of(standings_of(runs, seeds=(0, 1)))
+    assert "sitenet, ensemble of 1 or 2 seeds" in rows_of(results(runs, seeds=(0, 1)))
 
 
 def test_runs_that_are_not_planned_are_left_out(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, fold, [1.0, 1.0], seed) for fold in (0, 1) for seed in (0, 1)]
-    row = rows_of(standings_of(runs, folds=(0,), seeds=(1,)))["random_forest"]
+    row = rows_of(results(runs, folds=(0,), seeds=(1,)))["random_forest"]
     assert (row["runs_scored"], row["runs_planned"], row["training_seconds"]) == (1, 1, 10.0)
 
 
@@ -198,31 +176,31 @@ def test_unlabelled_folds_are_not_scored_and_cost_no_model_its_rank(tmp_path: Pa
         write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 2.0, 3.0]),
     ]
     runs += [write_run(tmp_path, trial, 1, [1.0] * 3, targets=unlabelled) for trial in (FOREST, DUMMY_MEAN)]
-    row = rows_of(standings_of(runs))["random_forest"]
+    row = rows_of(results(runs))["random_forest"]
     assert (row["rank"], row["folds_scored"], row["mae"]) == (1, 1, 2.0)
 
 
 def test_partly_unlabelled_folds_are_counted_in_the_footer(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0], targets=[1.0, np.nan, 2.0])]
-    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, NO_FAILURES, tmp_path / "l.csv", tmp_path / "l.md")
-    assert "Unlabelled test crystals: 1 " in (tmp_path / "l.md").read_text()
-    assert pd.read_csv(tmp_path / "l.csv").loc[0, "n_test"] == 2
+    write_tables(results(runs), tmp_path, ablation=False)
+    assert "Unlabelled test crystals: 1 " in (tmp_path / "leaderboard.md").read_text()
+    assert pd.read_csv(tmp_path / "leaderboard.csv").loc[0, "n_test"] == 2
 
 
 def test_models_scored_on_different_crystals_are_not_compared(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0]), write_run(tmp_path, DUMMY_MEAN, 0, [1.0, 2.0])]
     with pytest.raises(UserError, match=r"fold 0: dummy \(mean\) lacks 1 of the 3 crystals"):
-        standings_of(runs)
+        results(runs)
 
 
 def test_single_fold_has_no_standard_deviation(tmp_path: Path) -> None:
-    rows = rows_of(standings_of(write_benchmark(tmp_path, folds=(0,)), folds=(0,)))
+    rows = rows_of(results(write_benchmark(tmp_path, folds=(0,)), folds=(0,)))
     assert np.isnan([row["mae_std"] for row in rows.values()]).all()
 
 
 def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    standings = standings_of(runs)
+    standings = results(runs).standings
     table = comparison_table(standings)
     assert len(table) == 6
     assert (table["difference"] <= 0).all()  # the better model is named first
@@ -232,15 +210,9 @@ def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> N
 
 def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    failures = pd.DataFrame(
-        {
-            "id": ["a", "b"],
-            "stage": "data",
-            "reason": ["disordered structure: Fe0.5", "disordered structure: Ni0.5"],
-        }
-    )
-    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failures, tmp_path / "l.csv", tmp_path / "l.md")
-    text = (tmp_path / "l.md").read_text()
+    failures = [Failure(id_, "data", f"disordered structure: {what}") for id_, what in (("a", "Fe0.5"), ("b", "Ni0.5"))]
+    write_tables(results(runs, failures=failures), tmp_path, ablation=False)
+    text = (tmp_path / "leaderboard.md").read_text()
     for expected in (
         "MAE (eV)",
         "2 of 2",
@@ -256,13 +228,13 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
     ):
         assert expected in text
     assert "nan" not in text.lower()
-    mae = pd.read_csv(tmp_path / "l.csv")["mae"].tolist()
+    mae = pd.read_csv(tmp_path / "leaderboard.csv")["mae"].tolist()
     assert f" {mae[0]:.3f} |" in text
 
 
 def test_trials_show_what_varies_and_every_score(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    table = trials_table(runs, standings_of(runs))
+    table = trials_table(results(runs))
     header = trials_markdown(table, "eV").splitlines()[0]
     assert set(re.findall(r"(?:model|training|features)\.\w+", header)) == {
         "model.blocks",
@@ -284,14 +256,24 @@ def test_trials_show_what_varies_and_every_score(tmp_path: Path) -> None:
 
 def test_tables_do_not_depend_on_the_order_of_the_runs(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
-    pd.testing.assert_frame_equal(leaderboard_table(standings_of(runs)), leaderboard_table(standings_of(runs[::-1])))
+    pd.testing.assert_frame_equal(leaderboard_table(results(runs)), leaderboard_table(results(runs[::-1])))
 
 
 def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
     """Rows of a repeated id each count; a crystal that two feature sets refuse counts once."""
     header, twice = "id,stage,reason\n", "mp-2,data,duplicate id: 2 rows have it\n" * 2
     first, second = (f"mp-1,features,overlapping atoms: {distance}\n" for distance in (0.1, 0.2))
-    for name, text in (("data.csv", header + twice), ("a.csv", header + first), ("b.csv", header + second)):
-        (tmp_path / name).write_text(text)
-    failures = read_failures([tmp_path / name for name in ("data.csv", "a.csv", "b.csv")])
-    assert failures["id"].tolist() == ["mp-2", "mp-2", "mp-1"]
+    for folder, text in (("data", header + twice), ("a", header + first), ("b", header + second)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "failures.csv").write_text(text)
+    data, features = tmp_path / "data" / "manifest.json", [tmp_path / name / "manifest.json" for name in "ab"]
+    MANIFEST.write(data, files=["failures.csv"])
+    for path in features:
+        FeatureManifest(crystals=9, failures={}, pairs=0, bytes=0, sha256={}).write(path, files=["failures.csv"])
+    SPLITS.write(tmp_path / "splits.json")
+    config = {"trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
+    found = read_results(config, [], data, tmp_path / "splits.json", features)
+    assert [failure.id for failure in found.failures] == ["mp-2", "mp-2", "mp-1"]
+    (tmp_path / "b" / "failures.csv").write_text(header)
+    with pytest.raises(UserError, match=r"b/failures.csv is damaged or was changed since manifest.json was written"):
+        read_results(config, [], data, tmp_path / "splits.json", features)

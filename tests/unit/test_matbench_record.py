@@ -15,9 +15,9 @@ import pytest
 from sitenet.data.manifest import FoldCounts, Splits
 from sitenet.data.matbench_task import official_folds
 from sitenet.errors import UserError
-from sitenet.evaluation.matbench_record import INFO_KEYS, submit, submitted, write_submission
-from sitenet.evaluation.metrics import compute_metrics
-from sitenet.evaluation.runs import Entry, Run
+from sitenet.evaluation.matbench_submission import INFO_KEYS, submit, submitted, write_submission
+from sitenet.evaluation.runs import LeaderboardRow, Run
+from sitenet.evaluation.statistics.metrics import compute_metrics
 from tests.shared_data import SHARED, needs_matbench
 from tests.unit.benchmark_runs import SITENET, run_result
 
@@ -57,14 +57,14 @@ def test_matbench_loads_validates_and_scores_a_submission_as_we_do(tmp_path: Pat
         ours = compute_metrics(frame["target"].to_numpy(), frame["prediction"].to_numpy())
         for scores in (results.scores, returned[number]):
             assert [scores[name] for name in ("mae", "rmse", "max_error")] == pytest.approx(
-                [ours.mae, ours.rmse, ours.max_error], rel=1e-12
+                [ours.values[name] for name in ("mae", "rmse", "max_error")], rel=1e-12
             )
         assert dict(results.data) == dict(zip(frame["id"], frame["prediction"], strict=True))
         assert dict(results.parameters) == {"learning_rate": 0.001}
     assert json.loads((tmp_path / "info.json").read_text()) == INFO
 
 
-def entry_of(root: Path) -> Entry:
+def row_of(root: Path) -> LeaderboardRow:
     """A row of the leaderboard with two seeds, whose runs lie on disk as the workflow leaves them."""
     runs: dict[int, list[Run]] = {}
     for number, frame in frames().items():
@@ -74,13 +74,13 @@ def entry_of(root: Path) -> Entry:
             shifted = frame.assign(prediction=frame["prediction"] + shift)
             shifted.to_parquet(folder / "test_predictions.parquet", index=False)
             runs.setdefault(number, []).append(Run(run_result(SITENET[0], number, seed), folder))
-    return Entry("sitenet", "sitenet", 4, dict.fromkeys(runs, SITENET[0]), runs, [])
+    return LeaderboardRow("sitenet", "sitenet", 4, dict.fromkeys(runs, SITENET[0]), runs, [])
 
 
 def test_a_row_of_the_leaderboard_is_submitted_with_the_mean_over_seeds(tmp_path: Path) -> None:
     counts = FoldCounts(train=90, validation=10, test=127, test_unlabelled=0, full_train=509, full_test=127)
     splits = Splits(kind="official", seed=0, folds=(counts,) * 5, sha256="0")
-    scores = submit(entry_of(tmp_path), splits, TASK, tmp_path / "submission")
+    scores = submit(row_of(tmp_path), splits, TASK, tmp_path / "submission")
     content = json.loads(gzip.decompress((tmp_path / "submission" / "results.json.gz").read_bytes()))
     results = content["tasks"][TASK]["results"]
     for number, frame in frames().items():
@@ -94,7 +94,9 @@ def test_a_row_of_the_leaderboard_is_submitted_with_the_mean_over_seeds(tmp_path
 
 
 def test_own_models_are_submitted_once(tmp_path: Path) -> None:
-    network, forest, others = (Entry(kind, kind, 1, {}, {}, []) for kind in ("sitenet", "random_forest", "published"))
+    network, forest, others = (
+        LeaderboardRow(kind, kind, 1, {}, {}, []) for kind in ("sitenet", "random_forest", "published")
+    )
     ensemble = replace(network, model="sitenet, ensemble of 2 seeds", is_ensemble=True)
     assert submitted([others, network, forest]) == [network, forest]
     assert submitted([ensemble, others, network, forest]) == [ensemble, forest]
@@ -160,5 +162,5 @@ def test_our_scores_of_official_submissions_are_the_published_ones(submission: s
         predictions = pd.Series(results[f"fold_{fold}"]["data"]).loc[targets.index]
         ours = compute_metrics(targets.to_numpy(), predictions.to_numpy(float))
         assert ours.n_scored == len(targets) > 21_000
-        scores = [round(score, 4) for score in (ours.mae, ours.rmse, ours.max_error)]
+        scores = [round(score, 4) for score in (ours.mae, ours.values["rmse"], ours.values["max_error"])]
         assert scores == published()[submission, fold]

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import max_error, mean_absolute_error, root_mean_squared_error
 
 from sitenet.errors import UserError
-from sitenet.evaluation.metrics import compute_metrics, score_predictions
+from sitenet.evaluation.statistics.metrics import compute_metrics, score_predictions
 from tests.shared_data import SHARED, needs_matbench
 
 GAPS = arrays(np.float64, st.shared(st.integers(1, 30), key="n"), elements=st.floats(0, 12))
@@ -20,15 +20,15 @@ GAPS = arrays(np.float64, st.shared(st.integers(1, 30), key="n"), elements=st.fl
 def test_errors_are_those_of_scikit_learn(target: np.ndarray, prediction: np.ndarray) -> None:
     metrics = compute_metrics(target, prediction)
     assert metrics.mae == pytest.approx(mean_absolute_error(target, prediction))
-    assert metrics.rmse == pytest.approx(root_mean_squared_error(target, prediction))
-    assert metrics.max_error == pytest.approx(max_error(target, prediction))
+    assert metrics.values["rmse"] == pytest.approx(root_mean_squared_error(target, prediction))
+    assert metrics.values["max_error"] == pytest.approx(max_error(target, prediction))
 
 
 def test_unlabelled_crystals_are_counted_and_not_scored() -> None:
     targets = pd.DataFrame({"id": ["mp-1", "mp-2", "mp-3"], "target": [1.0, None, 3.0]})
     predictions = pd.DataFrame({"id": ["mp-3", "mp-2", "mp-1"], "prediction": [2.0, 99.0, 1.5]})
     metrics, joined = score_predictions(predictions, targets)
-    assert (metrics.mae, metrics.max_error) == (0.75, 1.0)
+    assert (metrics.mae, metrics.values["max_error"]) == (0.75, 1.0)
     assert (metrics.n_scored, metrics.n_unlabelled) == (2, 1)
     assert joined["id"].tolist() == ["mp-1", "mp-2", "mp-3"]
     assert joined["prediction"].tolist() == [1.5, 99.0, 2.0]
@@ -36,7 +36,7 @@ def test_unlabelled_crystals_are_counted_and_not_scored() -> None:
 
 def test_fold_without_any_label_has_no_errors() -> None:
     metrics = compute_metrics(np.full(3, np.nan), np.ones(3))
-    assert np.isnan([metrics.mae, metrics.rmse, metrics.max_error]).all()
+    assert np.isnan(list(metrics.values.values())).all()
     assert (metrics.n_scored, metrics.n_unlabelled) == (0, 3)
 
 
@@ -90,4 +90,6 @@ def test_official_submissions_have_their_published_errors(algorithm: str) -> Non
         predictions = pd.DataFrame({"id": data.keys(), "prediction": data.values()})
         metrics, _ = score_predictions(predictions, crystals[crystals["fold"] == fold])
         expected = published.loc[published["fold"] == fold, ["mae", "rmse", "max_error"]].to_numpy()
-        assert [[round(e, 4) for e in (metrics.mae, metrics.rmse, metrics.max_error)]] == expected.tolist()
+        assert [
+            [round(e, 4) for e in (metrics.mae, metrics.values["rmse"], metrics.values["max_error"])]
+        ] == expected.tolist()

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sitenet.config.models import SiteNetSettings
-from sitenet.model import fused, kernels
-from sitenet.model.batch import Batch, collate
-from sitenet.model.sitenet import AttentionBlock, SiteNet
+from sitenet.models.base import kernels
+from sitenet.models.base.batch import Batch, collate
+from sitenet.models.sitenet import kernels as fused
+from sitenet.models.sitenet.network import AttentionBlock, SiteNet
+from sitenet.models.sitenet.settings import SiteNetSettings
 from tests.real_crystals import crystals, point_set, some_point_sets
 
 needs_kernels = pytest.mark.skipif(kernels.library("fused") is None, reason="no C compiler that builds fused.c")

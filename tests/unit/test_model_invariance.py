@@ -9,13 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.trial import NETWORKS
 from sitenet.data.crystal import Crystal
 from sitenet.features.featurize import featurize
-from sitenet.model import NETWORK_CLASSES
-from sitenet.model.batch import collate
-from sitenet.model.network import Network
+from sitenet.models.base.batch import collate
+from sitenet.models.base.network import Network
+from sitenet.models.registry import default_model
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals, point_set
 
 IDS = sorted(crystals())[::35]
@@ -26,7 +25,7 @@ sizes = st.sampled_from([1, 50, 100])
 @pytest.fixture(scope="module", params=["sitenet", "sitenet_radial"])
 def model(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(1)
-    network = NETWORK_CLASSES[request.param](NETWORKS[request.param](), False)
+    network = default_model(request.param, False)
     return network.double()
 
 

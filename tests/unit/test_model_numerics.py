@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.features.elements import N_ELEMENTS, elemental_properties
 from sitenet.features.featurize import featurize
-from sitenet.model.batch import Batch, collate
-from sitenet.model.sitenet import SiteNet
+from sitenet.models.base.batch import Batch, collate
+from sitenet.models.sitenet.network import SiteNet
+from sitenet.models.sitenet.settings import SiteNetSettings
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import some_point_sets
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
 from sitenet.data.crystal import Crystal
 from sitenet.features.elements import elemental_properties
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
-from sitenet.model.batch import collate
-from sitenet.model.sitenet import SiteNet
+from sitenet.models.base.batch import collate
+from sitenet.models.sitenet.network import SiteNet
+from sitenet.models.sitenet.settings import SiteNetSettings
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, oracle_prediction, point_set, some_point_sets
 
 SMALL = {"site_width_per_head": 6, "pair_width_per_head": 4, "attention_hidden": (20,), "pooled_width": 10}

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from sitenet.config.benchmark import Benchmark
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import RadialSiteNetSettings
-from sitenet.config.trial import NETWORKS
 from sitenet.errors import UserError
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
-from sitenet.model import NETWORK_CLASSES, kernels, radial_kernels
-from sitenet.model.batch import Batch, collate
-from sitenet.model.radial import KNOTS, RadialAttention, RadialSiteNet
-from sitenet.model.radial_kernels import Places
+from sitenet.models.base import kernels
+from sitenet.models.base.batch import Batch, collate
+from sitenet.models.registry import default_model
+from sitenet.models.sitenet_radial import kernels as radial_kernels
+from sitenet.models.sitenet_radial.kernels import Places
+from sitenet.models.sitenet_radial.network import KNOTS, RadialAttention, RadialSiteNet
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, crystals, point_set, some_point_sets
 
 needs_kernels = pytest.mark.skipif(kernels.library("radial") is None, reason="no C compiler that builds radial.c")
@@ -269,7 +270,7 @@ def test_short_vectors_agree_with_the_formula(short_vectors: None, kernel_calls:
 @pytest.mark.parametrize("kind", ["sitenet", "sitenet_radial"])
 def test_reduction_changes_nothing_within_a_radius(kind: str) -> None:
     torch.manual_seed(0)
-    model = NETWORK_CLASSES[kind](NETWORKS[kind](), False).double()
+    model = default_model(kind, False).double()
     predictions = []
     for tolerance in (1e-4, 0):
         features = FeatureSettings(radius=5.0, distance_tolerance=tolerance)

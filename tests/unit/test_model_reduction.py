@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
 from sitenet.features.featurize import featurize
-from sitenet.model.batch import collate
-from sitenet.model.reference import load_reference_weights
-from sitenet.model.sitenet import SiteNet
+from sitenet.models.base.batch import collate
+from sitenet.models.sitenet.network import SiteNet
+from sitenet.models.sitenet.reference import load_reference_weights
+from sitenet.models.sitenet.settings import SiteNetSettings
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals
 from tests.shared_data import SHARED
 

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given, settings
 
-from sitenet.model.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
+from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
 
 segment_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 seeds = st.integers(0, 2**32 - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp
 
-from sitenet.evaluation.paired import paired_difference
+from sitenet.evaluation.statistics.paired import paired_difference
 
 
 def interval_by_loops(folds: list[list[list[float]]], level: float = 0.95) -> tuple[float, float, float]:

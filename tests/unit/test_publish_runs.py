@@ -7,7 +7,7 @@ import pytest
 
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.predict import predict
+from sitenet.prediction.predictor import predict
 from sitenet.training.run import train
 from tests.training_case import RADIAL_NETWORK, write_inputs
 from tools.publish_runs import publish

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.features.featurize import expand_attention, featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.reduction import cluster_distances, equitable_partition
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals as real_crystals
 from tests.unit.cells import crystals
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sitenet.config.models import SiteNetSettings
 from sitenet.features.elements import elemental_properties
 from sitenet.features.point_set import PointSet
-from sitenet.model.batch import collate
-from sitenet.model.kernels import library
-from sitenet.model.reference import load_reference_weights, reference_name
-from sitenet.model.sitenet import SiteNet, pair_features
+from sitenet.models.base.batch import collate
+from sitenet.models.base.kernels import library
+from sitenet.models.sitenet.network import SiteNet, pair_features
+from sitenet.models.sitenet.reference import load_reference_weights, reference_name
+from sitenet.models.sitenet.settings import SiteNetSettings
 from tests.real_crystals import point_set
 from tests.shared_data import SHARED, needs_reference
 
@@ -68,7 +68,7 @@ def test_predictions(
     dtype: torch.dtype, reduced: bool, kernels: bool, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not kernels:
-        monkeypatch.setattr("sitenet.model.kernels.library", lambda name: None)
+        monkeypatch.setattr("sitenet.models.base.kernels.library", lambda name: None)
     elif library("fused") is None:
         pytest.skip("no C compiler that builds fused.c")
     model = reference_model(dtype)

@@ -6,16 +6,14 @@ from typing import Literal
 import pytest
 from torch import Tensor, nn
 
-import sitenet.model
-from sitenet.config import trial
-from sitenet.config.base import Section, Width
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.model.batch import Batch
-from sitenet.model.network import Network
-from sitenet.model.output import TargetScale
-from sitenet.model.segments import segment_mean
-from sitenet.predict import Predictor, predict
+from sitenet.models.base.batch import Batch
+from sitenet.models.base.network import Network, TargetScale
+from sitenet.models.base.segments import segment_mean
+from sitenet.models.registry import ModelKind, model_kinds
+from sitenet.prediction.predictor import Predictor, predict
+from sitenet.settings.section import Section, Width
 from sitenet.training.run import TrainJob, train
 from tests.real_crystals import crystals, point_set
 from tests.training_case import FEATURES, Inputs, write_inputs
@@ -48,8 +46,7 @@ def inputs(tmp_path: Path) -> Inputs:
 
 @pytest.fixture
 def trained(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainJob:
-    monkeypatch.setitem(trial.NETWORKS, "toy", ToySettings)
-    monkeypatch.setitem(sitenet.model.NETWORK_CLASSES, "toy", Toy)
+    monkeypatch.setitem(model_kinds(), "toy", ModelKind(ToySettings, "network", f"{__name__}:Toy"))
     job = inputs.job(tmp_path / "run", ToySettings(width=5))
     train(job)
     return job
@@ -78,6 +75,6 @@ def test_it_has_no_attention(trained: TrainJob) -> None:
 
 
 def test_a_kind_that_this_version_lacks_is_told(trained: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(trial.NETWORKS, "toy")
+    monkeypatch.delitem(model_kinds(), "toy")
     with pytest.raises(UserError, match=r"is not one of sitenet .*'toy'"):
         Predictor.load(trained.folder / "best.pt")

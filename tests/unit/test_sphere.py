@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitenet.config.features import FeatureSettings
-from sitenet.config.models import SiteNetSettings
-from sitenet.config.training import TrainingSettings
 from sitenet.config.trial import Trial
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.features.featurize import expand_attention, featurize, neighbour_distances
 from sitenet.features.point_set import PointSet
 from sitenet.features.store import FeatureStore, write_shard
+from sitenet.models.sitenet.settings import SiteNetSettings
+from sitenet.settings.features import FeatureSettings
+from sitenet.settings.training import TrainingSettings
 from tests.real_crystals import crystals as real_crystals
 from tests.unit.cells import to_structure
 

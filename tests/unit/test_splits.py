@@ -9,20 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitenet.config.data import (
-    BundledDataset,
-    GivenSplits,
-    HoldoutSplits,
-    KFoldSplits,
-    MatbenchDataset,
-    OfficialSplits,
-)
-from sitenet.data.folds import deal, take
 from sitenet.data.load import load_dataset
 from sitenet.data.manifest import Splits
 from sitenet.data.matbench_task import official_folds
-from sitenet.data.splits import write_splits
+from sitenet.data.sources.bundled import BundledDataset
+from sitenet.data.sources.matbench import MatbenchDataset
+from sitenet.data.splits.folds import deal, take
+from sitenet.data.splits.write import write_splits
 from sitenet.errors import UserError
+from sitenet.settings.splits import GivenSplits, HoldoutSplits, KFoldSplits, OfficialSplits
 
 DATASET = BundledDataset(source="bundled", name="mp_dielectric_gap")
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sitenet.evaluation import statistics
-from sitenet.evaluation.statistics import bootstrap_scores, percentile_interval
+from sitenet.evaluation.statistics import bootstrap as statistics
+from sitenet.evaluation.statistics.bootstrap import bootstrap_scores, percentile_interval
 
 FOLD_SIZES = (40, 40, 39)
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, write_crystals
 from sitenet.errors import UserError
+from sitenet.failures import read_failures
 from sitenet.features import progress, shard, store
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.shard import collect, featurize_shard
 from sitenet.features.store import FeatureStore, failures_path, manifest_path, verify_shard, write_shard
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals as real_crystals
 
 SETTINGS = FeatureSettings(max_sites=30)
@@ -57,10 +58,12 @@ def test_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert features.n_pairs.tolist() == [len(p.distances) for p in point_sets]
     assert sum(manifest.pairs for manifest in manifests) == features.n_pairs.sum()
     for index, expected in enumerate(point_sets):
-        assert features.index_of(expected.id) == index
         assert_equal(features[index], replace(expected, distances=expected.distances.astype(np.float32)))
+    ids = [expected.id for expected in point_sets]
+    assert features.indices_of(ids).tolist() == list(range(len(point_sets)))
+    assert features.has([*ids[:2], "none"]).tolist() == [True, True, False]
     with pytest.raises(KeyError):
-        features.index_of("none")
+        features.indices_of(["none"])
     with pytest.raises(IndexError, match="crystal 30 of a store of 30"):
         features[30]
 
@@ -199,6 +202,6 @@ def test_whatever_one_crystal_brings_about_costs_no_other(
 
     monkeypatch.setattr(shard, "featurize", fragile)
     (path,) = write_shards(table, tmp_path, 1)
-    reasons = {failure.id: failure.reason for failure in store.read_failures(failures_path(path))}
+    reasons = {failure.id: failure.reason for failure in read_failures(failures_path(path))}
     assert set(reasons) == {"bad", CRYSTALS[3].id}
     assert reasons[CRYSTALS[3].id] == "unexpected error: LinAlgError: singular matrix"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import Crystal
 from sitenet.features.featurize import featurize
 from sitenet.features.pairs import pair_distances, relevant_vectors
 from sitenet.features.primitive import may_have_smaller_cell, primitive_cell
 from sitenet.features.supercell import supercell_matrix, translations
+from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals as real_crystals
 from tests.shared_data import SHARED, needs_reference
 from tests.unit.cells import crystals, lattices, to_crystal, to_structure

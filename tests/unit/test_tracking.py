@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from sitenet.config.benchmark import Benchmark
-from sitenet.config.tracking import TrackingSettings
 from sitenet.errors import UserError
 from sitenet.records import Cost, Metrics, RunKey, RunResult
+from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.content import origin, result_config, run_identity, summary
 from sitenet.tracking.sync import pending, sync
 
-KEY = RunKey(dataset="quick", trial="0a1b2c3d", fold=2, seed=5)
+KEY = RunKey(benchmark="quick", trial="0a1b2c3d", fold=2, seed=5)
 RESULT = RunResult(
     key=KEY,
     kind="sitenet",
-    settings={"model.kind": "sitenet", "model.blocks": 2, "training.learning_rate": 1e-3},
+    settings={"model": {"kind": "sitenet", "blocks": 2}, "training": {"learning_rate": 1e-3}},
     target="band_gap",
     unit="eV",
     n_train=80,
@@ -30,7 +30,7 @@ RESULT = RunResult(
     versions={"torch": "2.13.0"},
     hardware={"processor": "some", "cores": 2},
 )
-SCORES = Metrics(mae=0.6, rmse=0.8, max_error=2.0, n_scored=20)
+SCORES = Metrics(values={"mae": 0.6, "rmse": 0.8, "max_error": 2.0}, n_scored=20)
 GRID = [{"model": {"kind": "sitenet"}}]
 DATA = {"dataset": {"source": "bundled", "name": "mp_dielectric_gap"}, "splits": {"kind": "kfold", "n_folds": 2}}
 
@@ -63,7 +63,7 @@ def test_identity_follows_from_the_key_alone() -> None:
     assert identity == run_identity(KEY.model_copy(), "sitenet", "mp_dielectric_gap")
     assert identity.group == KEY.trial
     assert {"data:mp_dielectric_gap", "benchmark:quick", "fold:2"} <= set(identity.tags)
-    changes = ({"dataset": "other"}, {"trial": "ffffffff"}, {"fold": 3}, {"seed": 6})
+    changes = ({"benchmark": "other"}, {"trial": "ffffffff"}, {"fold": 3}, {"seed": 6})
     others = {run_identity(KEY.model_copy(update=change), "sitenet", "d").id for change in changes}
     assert len(others - {identity.id}) == len(changes)
 
@@ -81,7 +81,7 @@ def test_summary_holds_what_is_known() -> None:
     assert not any(name.startswith("test_") for name in summary(RESULT))
     scored = summary(RESULT.model_copy(update={"test": SCORES}))
     assert (scored["test_mae"], scored["test_rmse"], scored["training_seconds"]) == (0.6, 0.8, 12.5)
-    unlabelled = Metrics(mae=float("nan"), rmse=float("nan"), max_error=float("nan"), n_scored=0, n_unlabelled=20)
+    unlabelled = Metrics(values={"mae": float("nan"), "rmse": float("nan")}, n_scored=0, n_unlabelled=20)
     assert "test_mae" not in summary(RESULT.model_copy(update={"test": unlabelled}))
 
 

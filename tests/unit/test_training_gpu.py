@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from sitenet.config.base import Section
 from sitenet.features.store import FeatureStore
-from sitenet.predict import predict
+from sitenet.prediction.predictor import predict
+from sitenet.settings.section import Section
 from sitenet.training.run import train
 from tests.training_case import NETWORK, RADIAL_NETWORK, write_inputs
 

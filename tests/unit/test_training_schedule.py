@@ -3,8 +3,8 @@ from typing import Literal
 import pytest
 import torch
 
-from sitenet.config.training import TrainingSettings
-from sitenet.training.schedule import WARMUP_START, learning_rate, momentum
+from sitenet.settings.training import TrainingSettings
+from sitenet.training.trainer import WARMUP_START, learning_rate, momentum
 
 STEPS = 100
 

@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sitenet.config.grid import expand_grid
-from sitenet.evaluation import training_size
-from sitenet.evaluation.figures import save_figure
-from sitenet.evaluation.runs import Plan, Run
-from sitenet.evaluation.training_size import COLOURS, training_size_figure, trial_families
-from tests.unit.benchmark_runs import SIZE_TRIALS, SIZES, write_history, write_run
+from sitenet.evaluation.figures import training_size
+from sitenet.evaluation.figures.style import save_figure
+from sitenet.evaluation.figures.training_size import COLOURS, training_size_figure, trial_families
+from sitenet.evaluation.runs import PlannedRuns, Run
+from tests.unit.benchmark_runs import SIZE_TRIALS, SIZES, results_of, write_epochs, write_run
 
-PLAN = Plan(SIZE_TRIALS, folds=(0, 1), seeds=(0, 1))
+PLANNED = PlannedRuns(SIZE_TRIALS, folds=(0, 1), seeds=(0, 1))
 PUBLISHED, RADIAL = (
-    [trial for trial, settings in SIZE_TRIALS.items() if settings["model.kind"] == kind]
+    [trial for trial, settings in SIZE_TRIALS.items() if settings["model"]["kind"] == kind]
     for kind in ("sitenet", "sitenet_radial")
 )
 
@@ -24,9 +24,9 @@ def write_runs(root: Path, targets: list[float] | None = None) -> list[Run]:
     runs = []
     for trials, scale in ((PUBLISHED, 1.0), (RADIAL, 0.8)):
         for trial in trials:
-            level = scale * (1 if SIZE_TRIALS[trial]["training.max_crystals"] else 0.5)
-            for fold in PLAN.folds:
-                for seed in PLAN.seeds:
+            level = scale * (1 if SIZE_TRIALS[trial]["training"]["max_crystals"] else 0.5)
+            for fold in PLANNED.folds:
+                for seed in PLANNED.seeds:
                     errors = np.full(4, level + 0.2 * fold + 0.1 * seed)
                     runs.append(write_run(root, trial, fold, errors, seed, 2 * level, targets))
     return runs
@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 def draw(runs: list[Run]) -> Figure:
-    return training_size_figure(runs, PLAN, "eV")
+    return training_size_figure(results_of(runs, PLANNED, n_resamples=10))
 
 
 def lines_of(figure: Figure, panel: int, color: str, marker: str = "None") -> list[Line2D]:
@@ -47,7 +47,7 @@ def lines_of(figure: Figure, panel: int, color: str, marker: str = "None") -> li
 
 
 def test_trials_that_differ_in_size_and_duration_are_one_family() -> None:
-    families = trial_families(PLAN)
+    families = trial_families(PLANNED)
     assert [family.name for family in families] == ["sitenet", "sitenet_radial"]
     assert families[0].trials == dict(zip(PUBLISHED, SIZES, strict=True))
     assert families[1].trials == dict(zip(RADIAL, (10, None), strict=True))
@@ -56,7 +56,7 @@ def test_trials_that_differ_in_size_and_duration_are_one_family() -> None:
 def test_other_settings_and_durations_of_one_size_make_families() -> None:
     training = {"max_crystals": [10, None], "max_epochs": [5, 6]}
     grid = expand_grid([{"model": {"kind": "sitenet", "cutoff": [None, 5.0]}, "training": training}])
-    families = trial_families(Plan({id_: trial.settings for id_, trial in grid.items()}, (0,), (0,)))
+    families = trial_families(PlannedRuns({id_: trial.settings for id_, trial in grid.items()}, (0,), (0,)))
     assert sorted(family.name for family in families) == [
         f"sitenet, cutoff = {cutoff}, max_epochs = {epochs}" for cutoff in ("5.0", "null") for epochs in (5, 6)
     ]
@@ -90,8 +90,8 @@ def test_validation_error_stands_in_for_withheld_targets_and_the_axis_says_so(tm
 
 def test_time_is_in_minutes_and_ends_with_the_shortest_run(tmp_path: Path) -> None:
     trial = RADIAL[0]
-    runs = [write_run(tmp_path, trial, fold, [1.0]) for fold in PLAN.folds]
-    write_history(runs[1].folder / "history.jsonl", n_epochs=2)
+    runs = [write_run(tmp_path, trial, fold, [1.0]) for fold in PLANNED.folds]
+    write_epochs(runs[1].folder, n_epochs=2)
     lines = lines_of(draw(runs), 1, COLOURS[0])
     (mean,) = (line for line in lines if line.get_linewidth() > 1)
     assert len(lines) == 3

@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from sitenet.config.training import TrainingSettings
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
-from sitenet.model.sitenet import SiteNet
+from sitenet.models.sitenet.network import SiteNet
+from sitenet.settings.training import TrainingSettings
 from sitenet.training import trainer as trainer_module
-from sitenet.training.fold import Fold, read_fold
-from sitenet.training.inference import infer
-from sitenet.training.progress import Progress
-from sitenet.training.report import progress_line
+from sitenet.training.batching import infer
+from sitenet.training.run import progress_line
+from sitenet.training.state import TrainingState
 from sitenet.training.trainer import SKIP_LIMIT, Trainer
+from sitenet.training.training_data import TrainingData, read_training_data
 from tests.training_case import NETWORK, RECIPE, write_inputs
 
 CPU = torch.device("cpu")
@@ -29,23 +29,23 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureStore, Fold]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureStore, TrainingData]:
     inputs = write_inputs(tmp_path_factory.mktemp("inputs"))
     store = FeatureStore([inputs.shard])
-    return store, read_fold(inputs.fold_table, store, None, 0)
+    return store, read_training_data(inputs.fold_table, store, None, 0)
 
 
 def skip() -> None:
     """Nothing to do after a step or an epoch."""
 
 
-def fitted(data: tuple[FeatureStore, Fold], seed: int = 0, **recipe: Any) -> Trainer:
+def fitted(data: tuple[FeatureStore, TrainingData], seed: int = 0, **recipe: Any) -> Trainer:
     trainer = new_trainer(data, seed, **recipe)
     trainer.fit(after_step=skip, after_epoch=skip)
     return trainer
 
 
-def new_trainer(data: tuple[FeatureStore, Fold], seed: int = 0, **recipe: Any) -> Trainer:
+def new_trainer(data: tuple[FeatureStore, TrainingData], seed: int = 0, **recipe: Any) -> Trainer:
     torch.manual_seed(seed)
     return Trainer(SiteNet(NETWORK, True), TrainingSettings(**RECIPE | recipe), *data, seed, CPU)
 
@@ -53,20 +53,20 @@ def new_trainer(data: tuple[FeatureStore, Fold], seed: int = 0, **recipe: Any) -
 @pytest.mark.parametrize("batch_pairs", [1, 70, 10**6])
 @pytest.mark.parametrize(("loss", "power"), [("l1", 1), ("mse", 2)])
 def test_metrics_are_means_over_crystals_whatever_the_batches(
-    data: tuple[FeatureStore, Fold], batch_pairs: int, loss: str, power: int
+    data: tuple[FeatureStore, TrainingData], batch_pairs: int, loss: str, power: int
 ) -> None:
     trainer = fitted(data, max_epochs=1, learning_rate=STILL, batch_pairs=batch_pairs, loss=loss)
     store, fold = data
     errors = [
         infer(trainer.model, store, part.indices, 500, CPU) - part.targets for part in (fold.train, fold.validation)
     ]
-    row = trainer.progress.history[0]
+    row = trainer.state.history[0]
     assert row.train_mae == pytest.approx(abs(errors[0]).mean(), rel=1e-5)
     assert row.train_loss == pytest.approx((abs(errors[0]) ** power).mean(), rel=1e-5)
     assert row.validation_mae == pytest.approx(abs(errors[1]).mean(), rel=1e-5)
 
 
-def test_predictions_keep_the_order_asked_for(data: tuple[FeatureStore, Fold]) -> None:
+def test_predictions_keep_the_order_asked_for(data: tuple[FeatureStore, TrainingData]) -> None:
     store, fold = data
     model = new_trainer(data).model
     indices = fold.train.indices[::-1]
@@ -74,8 +74,8 @@ def test_predictions_keep_the_order_asked_for(data: tuple[FeatureStore, Fold]) -
     np.testing.assert_allclose(infer(model, store, indices, 300, CPU), alone, rtol=1e-5)
 
 
-def test_training_lowers_the_error(data: tuple[FeatureStore, Fold]) -> None:
-    history = fitted(data, max_epochs=15).progress.history
+def test_training_lowers_the_error(data: tuple[FeatureStore, TrainingData]) -> None:
+    history = fitted(data, max_epochs=15).state.history
     assert history[-1].train_mae is not None
     assert history[0].train_mae is not None
     assert history[-1].train_mae < 0.7 * history[0].train_mae
@@ -83,100 +83,102 @@ def test_training_lowers_the_error(data: tuple[FeatureStore, Fold]) -> None:
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_every_recipe_steps(data: tuple[FeatureStore, Fold], schedule: str, precision: str) -> None:
+def test_every_recipe_steps(data: tuple[FeatureStore, TrainingData], schedule: str, precision: str) -> None:
     trainer = new_trainer(data, max_epochs=2, schedule=schedule, precision=precision)
     before = [parameter.clone() for parameter in trainer.model.parameters()]
     trainer.fit(after_step=skip, after_epoch=skip)
     after = list(trainer.model.parameters())
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     assert all(parameter.isfinite().all() for parameter in after)
-    assert trainer.progress.skipped == 0
+    assert trainer.state.skipped == 0
 
 
-def test_standardised_targets_start_at_their_mean(data: tuple[FeatureStore, Fold]) -> None:
+def test_standardised_targets_start_at_their_mean(data: tuple[FeatureStore, TrainingData]) -> None:
     targets = data[1].train.targets
     scale = fitted(data, max_epochs=1, standardise_target=True).model.scale
     assert float(scale.target_mean) == pytest.approx(targets.mean())
     assert float(scale.target_std) == pytest.approx(targets.std())
 
 
-def test_standardised_loss_is_in_units_of_the_standard_deviation(data: tuple[FeatureStore, Fold]) -> None:
-    row = fitted(data, max_epochs=1, learning_rate=STILL, standardise_target=True).progress.history[0]
+def test_standardised_loss_is_in_units_of_the_standard_deviation(data: tuple[FeatureStore, TrainingData]) -> None:
+    row = fitted(data, max_epochs=1, learning_rate=STILL, standardise_target=True).state.history[0]
     assert row.train_loss is not None
     assert row.train_mae == pytest.approx(row.train_loss * data[1].train.targets.std(), rel=1e-5)
 
 
-def test_best_is_the_lowest_point_of_both_curves(data: tuple[FeatureStore, Fold]) -> None:
+def test_best_is_the_lowest_point_of_both_curves(data: tuple[FeatureStore, TrainingData]) -> None:
     trainer = fitted(data, max_epochs=8, learning_rate=0.05)
     points = [
         (mae, row.epoch, averaged)
-        for row in trainer.progress.history
+        for row in trainer.state.history
         for mae, averaged in [(row.validation_mae, False), (row.validation_mae_ema, True)]
         if mae is not None
     ]
-    best = trainer.progress.best
+    best = trainer.state.best
     assert best is not None
     assert (best.validation_mae, best.epoch, best.averaged) == min(points)
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.5])
-def test_best_weights_reproduce_the_best_error(data: tuple[FeatureStore, Fold], ema_decay: float | None) -> None:
+def test_best_weights_reproduce_the_best_error(
+    data: tuple[FeatureStore, TrainingData], ema_decay: float | None
+) -> None:
     trainer = fitted(data, max_epochs=8, learning_rate=0.05, ema_decay=ema_decay)
     trainer.model.load_state_dict(trainer.best_weights)
     store, fold = data
     errors = infer(trainer.model, store, fold.validation.indices, 500, CPU) - fold.validation.targets
-    assert trainer.progress.best is not None
-    assert trainer.progress.best.validation_mae == pytest.approx(abs(errors).mean(), rel=1e-5)
+    assert trainer.state.best is not None
+    assert trainer.state.best.validation_mae == pytest.approx(abs(errors).mean(), rel=1e-5)
 
 
-def test_no_average_means_no_second_curve(data: tuple[FeatureStore, Fold]) -> None:
-    assert fitted(data, max_epochs=1, ema_decay=None).progress.history[0].validation_mae_ema is None
+def test_no_average_means_no_second_curve(data: tuple[FeatureStore, TrainingData]) -> None:
+    assert fitted(data, max_epochs=1, ema_decay=None).state.history[0].validation_mae_ema is None
 
 
-def test_patience_stops_when_nothing_improves(data: tuple[FeatureStore, Fold]) -> None:
+def test_patience_stops_when_nothing_improves(data: tuple[FeatureStore, TrainingData]) -> None:
     trainer = fitted(data, max_epochs=50, patience=2, learning_rate=STILL, ema_decay=None)
-    assert trainer.progress.epochs == 3
+    assert trainer.state.epochs == 3
 
 
 def test_time_limit_ends_the_run_and_shapes_the_schedule(
-    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = itertools.count()
     monkeypatch.setattr(trainer_module, "monotonic", lambda: float(next(seconds)))
     trainer = fitted(data, max_epochs=10**6, max_minutes=1, schedule="cosine", final_rate_share=0.0)
-    rates = [row.learning_rate for row in trainer.progress.history]
-    assert trainer.progress.seconds == pytest.approx(60, abs=2)
+    rates = [row.learning_rate for row in trainer.state.history]
+    assert trainer.state.seconds == pytest.approx(60, abs=2)
     assert rates[-1] < 0.02 * max(rates)
-    assert trainer.progress.history[-1].seconds == trainer.progress.seconds
+    assert trainer.state.history[-1].seconds == trainer.state.seconds
 
 
 def test_time_limit_counts_what_earlier_processes_spent(
-    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = itertools.count()
     monkeypatch.setattr(trainer_module, "monotonic", lambda: float(next(seconds)))
     spent = fitted(data, max_epochs=10**6, max_minutes=0.5)
     resumed = new_trainer(data, max_epochs=10**6, max_minutes=1)
-    resumed.restore(Progress.from_dict(spent.progress.to_dict()), spent.state())
+    resumed.restore(TrainingState.from_dict(spent.state.to_dict()), spent.tensors())
     resumed.fit(skip, skip)
-    assert resumed.progress.seconds == pytest.approx(60, abs=2)
-    assert resumed.progress.epochs > spent.progress.epochs > 1
+    assert resumed.state.seconds == pytest.approx(60, abs=2)
+    assert resumed.state.epochs > spent.state.epochs > 1
 
 
-def test_a_spent_time_limit_still_leaves_a_validated_network(data: tuple[FeatureStore, Fold]) -> None:
+def test_a_spent_time_limit_still_leaves_a_validated_network(data: tuple[FeatureStore, TrainingData]) -> None:
     trainer = fitted(data, max_minutes=1e-9)
-    assert trainer.progress.epochs == 1
+    assert trainer.state.epochs == 1
     assert trainer.best_weights
 
 
-def test_seed_decides_every_bit(data: tuple[FeatureStore, Fold]) -> None:
+def test_seed_decides_every_bit(data: tuple[FeatureStore, TrainingData]) -> None:
     one, same, other = (fitted(data, seed, max_epochs=2).model.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_batch_without_finite_loss_is_skipped_and_named(
-    data: tuple[FeatureStore, Fold], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = itertools.count()
 
@@ -189,32 +191,32 @@ def test_a_batch_without_finite_loss_is_skipped_and_named(
     (record,) = caplog.records
     named = set(record.getMessage().split("batch of ")[1].split(";")[0].split(", "))
     assert named < set(data[0].ids)
-    assert trainer.progress.skipped == 1
+    assert trainer.state.skipped == 1
     assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, Fold], precision: str) -> None:
+def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, TrainingData], precision: str) -> None:
     trainer = new_trainer(data, max_epochs=50, precision=precision)
     with torch.no_grad():
         trainer.model.get_parameter("output.bias").fill_(torch.nan)
     with pytest.raises(UserError, match=r"not finite"):
         trainer.fit(after_step=skip, after_epoch=skip)
-    assert trainer.progress.skipped <= SKIP_LIMIT
+    assert trainer.state.skipped <= SKIP_LIMIT
 
 
-def test_progress_line_tells_errors_speed_and_time_left(data: tuple[FeatureStore, Fold]) -> None:
+def test_progress_line_tells_errors_speed_and_time_left(data: tuple[FeatureStore, TrainingData]) -> None:
     line = progress_line(fitted(data, max_epochs=1), "eV")
     assert line.startswith("epoch 1/1, train MAE ")
     assert "eV (best " in line
     assert line.endswith("crystals/s, 0:00 left")
 
 
-def test_steps_and_epochs_are_told(data: tuple[FeatureStore, Fold]) -> None:
+def test_steps_and_epochs_are_told(data: tuple[FeatureStore, TrainingData]) -> None:
     trainer, seen = new_trainer(data, max_epochs=2), list[tuple[int, int]]()
 
     def tell() -> None:
-        seen.append((trainer.progress.epochs, trainer.progress.epoch.batches))
+        seen.append((trainer.state.epochs, trainer.state.epoch.batches))
 
     trainer.fit(tell, tell)
     assert seen[0] == (0, 1)
@@ -222,14 +224,14 @@ def test_steps_and_epochs_are_told(data: tuple[FeatureStore, Fold]) -> None:
     assert seen == sorted(set(seen))
 
 
-def test_mid_epoch_progress_line(data: tuple[FeatureStore, Fold]) -> None:
+def test_mid_epoch_progress_line(data: tuple[FeatureStore, TrainingData]) -> None:
     trainer, lines = new_trainer(data, max_epochs=1), list[str]()
     trainer.fit(lambda: lines.append(progress_line(trainer, "eV")), skip)
     assert lines[0].startswith("epoch 1/1 ")
     assert "% done, train MAE" in lines[0]
 
 
-def test_inference_refuses_what_is_not_finite(data: tuple[FeatureStore, Fold], tmp_path: Path) -> None:
+def test_inference_refuses_what_is_not_finite(data: tuple[FeatureStore, TrainingData], tmp_path: Path) -> None:
     store, fold = data
     model = new_trainer(data).model
     with torch.no_grad():

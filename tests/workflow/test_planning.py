@@ -10,7 +10,7 @@ import yaml
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.evaluation.ablation import compare_trials
-from sitenet.evaluation.runs import Plan
+from sitenet.evaluation.runs import PlannedRuns
 from tests.workflow.running import ROOT, job_counts, snakemake
 from tools.rule_graph import rule_graph
 
@@ -48,7 +48,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     [
         ("ablation", 11 * 3, {"ablation"}),
         ("regularisation", 8, {"ablation"}),
-        ("learning_curve", 2 * 3, {"ablation", "training_size"}),
+        ("training_size", 2 * 3, {"ablation", "training_size"}),
     ],
 )
 def test_what_the_grid_compares_is_planned(name: str, trainings: int, figures: set[str], tmp_path: Path) -> None:
@@ -56,13 +56,15 @@ def test_what_the_grid_compares_is_planned(name: str, trainings: int, figures: s
     counts = job_counts(run)
     assert (counts["train"], counts["score"]) == (trainings, trainings)
     planned = set(re.findall(rf"results/figures/{name}/(\w+)\.svg", run.stdout))
-    assert planned == {"leaderboard", "parity", "learning_curves"} | figures
+    assert planned == {"leaderboard", "parity", "epoch_curves"} | figures
     assert (f"results/tables/{name}/ablation.csv" in run.stdout) == ("ablation" in figures)
 
 
 def test_every_trial_of_the_ablation_changes_one_setting() -> None:
-    plan = Benchmark(yaml.safe_load((ROOT / "configs" / "ablation.yaml").read_text()))
-    trials = Plan({id_: trial.settings for id_, trial in plan.trials.items()}, plan.folds, plan.settings.seeds)
+    benchmark = Benchmark(yaml.safe_load((ROOT / "configs" / "ablation.yaml").read_text()))
+    trials = PlannedRuns(
+        {id_: trial.settings for id_, trial in benchmark.trials.items()}, benchmark.folds, benchmark.settings.seeds
+    )
     _, *changes = compare_trials([], trials)
     # A supercell in place of the reference's radius has a size too.
     assert {len(change.settings.keys() - {"features.max_sites"}) for change in changes} == {1}

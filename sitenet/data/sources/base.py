@@ -1,0 +1,163 @@
+"""What every data source has: settings, rows read one by one, and where they come from.
+
+A source is one file of this folder and one name in `DatasetSettings`. Planning reads the settings, so heavy packages
+are imported in `download` and `open`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+
+from pydantic import Field
+
+from sitenet.data.manifest import Download
+from sitenet.errors import UserError
+from sitenet.files import sha256_of
+from sitenet.settings.problems import unknown
+from sitenet.settings.section import Section, Share
+
+if TYPE_CHECKING:
+    from sitenet.data.crystal import BadCrystal, Crystal
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One row of a data source.
+
+    Attributes:
+        id: Identifier as the source gives it.
+        crystal: The structure, or the reason why it cannot be used.
+        target: Value to predict; None leaves the crystal unlabelled.
+        group: What must not be split over training and test part; None takes the reduced formula.
+    """
+
+    id: str
+    crystal: "Crystal | BadCrystal"
+    target: float | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a data set comes from, for its manifest.
+
+    Attributes:
+        version: Version of the data set or of the database it was taken from.
+        url: Where it was, or can be, obtained; of own files the name.
+        sha256: Checksum of the file that was read.
+        licence: Terms of use.
+        citation: Publications to cite.
+        query: Criteria of a database query; empty elsewhere.
+    """
+
+    version: str
+    url: str
+    sha256: str
+    licence: str
+    citation: str
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened data set; `rows` can be iterated once."""
+
+    provenance: Provenance
+    rows: Iterable[SourceRow]
+
+
+class BaseDataset(Section):
+    """What the settings of all data sources share; a subclass has the fields `source` and `name` too.
+
+    Attributes:
+        max_sites: Crystals with more sites in the cell as given are listed as failures; None takes all.
+        max_crystals: Random subset of the usable crystals; None takes all.
+        subset_seed: Chooses the subset of `max_crystals`; subsets of one seed are nested.
+        max_failed_share: Stop if a larger share of the crystals read cannot be used.
+    """
+
+    needs_download: ClassVar[bool] = False
+
+    max_sites: Annotated[int, Field(ge=1)] | None = None
+    max_crystals: Annotated[int, Field(ge=1)] | None = None
+    subset_seed: Annotated[int, Field(ge=0)] = 0
+    max_failed_share: Share = 0.01
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that are read."""
+        return ()
+
+    def download(self, folder: Path) -> Download:
+        """Brings what is read into `folder`, for sources that say `needs_download`; a file that is there is checked.
+
+        Raises:
+            UserError: It cannot be had, or is not what the settings ask for.
+        """
+        raise UserError(f"data set '{type(self).__name__}' needs no download")
+
+    @abstractmethod
+    def open(self, download: Download | None = None) -> Source:
+        """Opens the source, given what `download` fetched.
+
+        Raises:
+            UserError: What the source reads is missing, damaged or not what was downloaded.
+        """
+
+
+class Target(NamedTuple):
+    """What a named data set predicts; `non_negative` says that predictions are clamped at zero."""
+
+    name: str
+    unit: str
+    non_negative: bool
+
+
+class NamedDataset(BaseDataset):
+    """A data set whose target is fixed by its name."""
+
+    targets: ClassVar[dict[str, Target]]
+    name: str
+
+    @property
+    def target(self) -> str:
+        """Name of the predicted property."""
+        return self.targets[self.name].name
+
+    @property
+    def unit(self) -> str:
+        """Unit of the target."""
+        return self.targets[self.name].unit
+
+    @property
+    def non_negative(self) -> bool:
+        """Whether predictions are clamped at zero."""
+        return self.targets[self.name].non_negative
+
+
+def known_name(name: str, targets: dict[str, Target]) -> str:
+    """The name, where it is one of those that have a target."""
+    if name not in targets:
+        raise ValueError(unknown("data set", name, targets))
+    return name
+
+
+def check_unchanged(download: Download | None, rule: str) -> Download:
+    """The record of a downloaded file, once the file has the checksum that it states.
+
+    Args:
+        download: The file and its checksum.
+        rule: The rule of the workflow that downloaded it.
+
+    Raises:
+        UserError: It is missing, or not what was downloaded.
+    """
+    assert download is not None, "the workflow downloads before it opens"
+    path = Path(download.path)
+    if not path.exists() or sha256_of(path) != download.sha256:
+        raise UserError(f"{path} is missing or has changed since it was downloaded: run again with `--forcerun {rule}`")
+    return download

@@ -1,0 +1,45 @@
+"""The user's own crystals."""
+
+from typing import Literal
+
+from sitenet.data.manifest import Download
+from sitenet.data.sources.base import BaseDataset, Identifier, Source
+
+
+class FilesDataset(BaseDataset):
+    """The user's own crystals.
+
+    Attributes:
+        name: Name of the data set.
+        path: Folder or zip of CIF, POSCAR, extxyz or pymatgen JSON files, or one Parquet or JSON file.
+        targets: CSV with the columns file and target, and if wanted id and group; `targets.csv` in the
+            folder or archive when left out.
+        target: Name of the predicted property.
+        unit: Its unit.
+        non_negative: Clamp predictions at zero.
+        version: Version of the data.
+        licence: Terms of use.
+        citation: Publications to cite.
+    """
+
+    source: Literal["files"]
+    name: Identifier
+    path: str
+    targets: str | None = None
+    target: str
+    unit: str
+    non_negative: bool = False
+    version: str = "not stated"
+    licence: str = "not stated"
+    citation: str = "not stated"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's own files that are read; of a folder, its table of targets."""
+        return (self.path,) if self.targets is None else (self.path, self.targets)
+
+    def open(self, download: Download | None = None) -> Source:
+        """Opens the folder, archive or file."""
+        from sitenet.data.sources.own_files import open_files
+
+        return open_files(self)

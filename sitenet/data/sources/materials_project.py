@@ -1,0 +1,69 @@
+"""The Materials Project (Jain et al., APL Mater. 1, 011002 (2013)), queried once into a snapshot."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from sitenet.data.manifest import Download
+from sitenet.data.sources.base import BaseDataset, Identifier, Source, check_unchanged
+from sitenet.settings.elements import SYMBOLS
+
+N = TypeVar("N", int, float)
+NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
+
+
+def _element(symbol: str) -> str:
+    if symbol not in SYMBOLS:
+        raise ValueError("no element has this symbol")
+    return symbol
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("the lower limit comes first")
+    return limits
+
+
+Symbol = Annotated[str, AfterValidator(_element)]
+Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
+
+
+class MaterialsProjectDataset(BaseDataset):
+    """Crystals of the Materials Project that meet some criteria; deprecated entries are left out.
+
+    Attributes:
+        name: Name of the data set and of its snapshot.
+        target: Field of the summary documents, such as band_gap; a dot leads into it (bulk_modulus.vrh).
+        unit: Unit of the target.
+        non_negative: Clamp predictions at zero.
+        energy_above_hull: Upper limit in eV/atom.
+        band_gap: Lower and upper limit in eV.
+        num_sites: Lower and upper limit of sites in the cell.
+        elements: Elements that a crystal must all contain.
+        exclude_elements: Elements that it must not contain; noble gases as in Matbench.
+    """
+
+    needs_download: ClassVar[bool] = True
+    source: Literal["materials_project"]
+    name: Identifier
+    target: Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
+    unit: str
+    non_negative: bool = False
+    energy_above_hull: Annotated[float, Field(ge=0)] | None = None
+    band_gap: Limits[float] | None = None
+    num_sites: Limits[int] | None = None
+    elements: tuple[Symbol, ...] = ()
+    exclude_elements: tuple[Symbol, ...] = NOBLE_GASES
+
+    def download(self, folder: Path) -> Download:
+        """Fetches a snapshot, or uses the one that is there."""
+        from sitenet.data.sources.materials_project_download import download_materials_project
+
+        return download_materials_project(self, folder)
+
+    def open(self, download: Download | None = None) -> Source:
+        """Opens the snapshot."""
+        from sitenet.data.sources.materials_project_download import open_materials_project
+
+        return open_materials_project(check_unchanged(download, "download"))

@@ -1,0 +1,160 @@
+"""Data sets from the Materials Project: fetched once into a snapshot that never changes by itself."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.manifest import Download
+from sitenet.data.sources.base import Provenance, Source, SourceRow
+from sitenet.data.sources.materials_project import MaterialsProjectDataset
+from sitenet.data.sources.materials_project_client import MaterialsProject
+from sitenet.data.sources.materials_project_snapshot import (
+    GrowingSnapshot,
+    Row,
+    SnapshotHeader,
+    read_digests,
+    read_header,
+    read_rows,
+)
+from sitenet.data.structures import from_dict
+from sitenet.errors import UserError
+from sitenet.files import sha256_of
+from sitenet.records import FileRecord
+
+log = logging.getLogger(__name__)
+
+
+class Changes(FileRecord):
+    """What refetching changed; ids of crystals."""
+
+    old_version: str
+    new_version: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def search_criteria(settings: MaterialsProjectDataset) -> dict[str, Any]:
+    """Arguments of the client's summary search; GNoME entries, whose licence is another, are left out."""
+    hull = settings.energy_above_hull
+    given = {
+        "energy_above_hull": None if hull is None else [0, hull],
+        "band_gap": settings.band_gap and list(settings.band_gap),
+        "num_sites": settings.num_sites and list(settings.num_sites),
+        "elements": list(settings.elements) or None,
+        "exclude_elements": list(settings.exclude_elements) or None,
+    }
+    always = {"deprecated": False, "include_gnome": False}
+    return always | {name: value for name, value in given.items() if value is not None}
+
+
+def download_materials_project(settings: MaterialsProjectDataset, folder: Path) -> Download:
+    """Fetches a snapshot into `folder`, or uses the one that is there.
+
+    Raises:
+        UserError: The service cannot be asked, or the snapshot was made with other settings.
+    """
+    path, criteria = folder / f"{settings.name}.jsonl.gz", search_criteria(settings)
+    if not path.exists():
+        _fetch(settings, path)
+    header = read_header(path)
+    if (header.target, header.criteria) != (settings.target, criteria):
+        raise UserError(
+            f"{path} was fetched for {header.target} with {json.dumps(header.criteria)}; the configuration "
+            f"asks for {settings.target} with {json.dumps(criteria)}: choose another dataset.name, or refetch"
+        )
+    return Download(path=str(path), sha256=sha256_of(path))
+
+
+def refetch(settings: MaterialsProjectDataset, folder: Path) -> Changes:
+    """Replaces a snapshot by what the database holds now.
+
+    The old snapshot is kept beside it under its database version; the changes are logged and written to
+    `{name}.changes.json`.
+
+    Raises:
+        UserError: There is no snapshot yet, or the service cannot be asked.
+    """
+    path, new_path = folder / f"{settings.name}.jsonl.gz", folder / f"{settings.name}.new.jsonl.gz"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: there is nothing to refetch")
+    _fetch(settings, new_path)
+    changes = _compare(path, new_path)
+    path.rename(folder / f"{settings.name}.{changes.old_version}.jsonl.gz")
+    new_path.rename(path)
+    changes.write(folder / f"{settings.name}.changes.json")
+    log.warning(
+        "%s: database %s -> %s: %d crystals added, %d removed, %d changed",
+        *(settings.name, changes.old_version, changes.new_version),
+        *(len(changes.added), len(changes.removed), len(changes.changed)),
+    )
+    return changes
+
+
+def _compare(old_path: Path, new_path: Path) -> Changes:
+    old, new = read_digests(old_path), read_digests(new_path)
+    return Changes(
+        old_version=read_header(old_path).database_version,
+        new_version=read_header(new_path).database_version,
+        added=tuple(id_ for id_ in new if id_ not in old),
+        removed=tuple(id_ for id_ in old if id_ not in new),
+        changed=tuple(id_ for id_ in new if id_ in old and new[id_] != old[id_]),
+    )
+
+
+def _fetch(settings: MaterialsProjectDataset, path: Path) -> None:
+    service, criteria = MaterialsProject(), search_criteria(settings)
+    header = SnapshotHeader(
+        name=settings.name,
+        endpoint=service.endpoint,
+        database_version=service.version,
+        target=settings.target,
+        criteria=criteria,
+    )
+    snapshot, ids = GrowingSnapshot(path, header), service.ids(criteria)
+    log.info("%s: %d crystals, %d of them fetched before", settings.name, len(ids), len(snapshot.done))
+    missing = [id_ for id_ in ids if id_ not in snapshot.done]
+    documents = service.documents(missing, [settings.target.split(".")[0], "structure"])
+    snapshot.add(_row(document, settings.target) for document in documents)
+    snapshot.finish()
+
+
+def _row(document: dict[str, Any], target: str) -> Row:
+    value: Any = document
+    for name in target.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return {"id": document["material_id"], "target": value, "structure": document.get("structure")}
+
+
+def open_materials_project(download: Download) -> Source:
+    """Opens a snapshot."""
+    path = Path(download.path)
+    header = read_header(path)
+    provenance = Provenance(
+        version=f"Materials Project database {header.database_version}",
+        url=header.endpoint,
+        sha256=download.sha256,
+        licence="CC BY 4.0",
+        citation="Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323",
+        query=json.dumps(header.criteria),
+    )
+    return Source(provenance, _rows(path, header.target))
+
+
+def _rows(path: Path, target: str) -> Iterator[SourceRow]:
+    for row in read_rows(path):
+        yield SourceRow(row["id"], _crystal(row, target), row["target"])
+
+
+def _crystal(row: Row, target: str) -> Crystal | BadCrystal:
+    if row["structure"] is None:
+        return BadCrystal("missing structure: the document has none")
+    if row["target"] is None:
+        return BadCrystal(f"missing target: the document has no {target}")
+    try:
+        return from_dict(row["id"], row["structure"])
+    except BadCrystal as reason:
+        return reason

@@ -1,0 +1,98 @@
+"""The user's own crystals: a folder or zip archive of structure files with a CSV of targets, or one file."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from sitenet.data.containers import Archive, Container, Folder
+from sitenet.data.crystal import BadCrystal
+from sitenet.data.sources.base import Provenance, Source, SourceRow
+from sitenet.data.sources.files import FilesDataset
+from sitenet.data.structure_files import is_structure_file, parse_structure
+from sitenet.data.structure_tables import json_rows, parquet_rows
+from sitenet.data.targets import parse_group, parse_target, read_targets
+from sitenet.errors import UserError
+from sitenet.files import sha256_of
+
+TARGETS = "targets.csv"
+READERS = {".parquet": parquet_rows, ".json": json_rows}
+
+
+def open_files(settings: FilesDataset) -> Source:
+    """Opens the user's own files.
+
+    Raises:
+        UserError: A file or column is missing, or a file is of no known kind.
+    """
+    path = Path(settings.path)
+    if not path.exists():
+        raise UserError(f"dataset.path '{path}' does not exist")
+    if path.is_dir():
+        return _collection(settings, Folder(path))
+    if path.suffix.lower() == ".zip":
+        return _collection(settings, _archive(path))
+    if path.suffix not in READERS:
+        raise UserError(f"dataset.path '{path}' is neither a folder nor a .zip, .parquet or .json file")
+    return Source(_provenance(settings, sha256_of(path)), READERS[path.suffix](path))
+
+
+def _archive(path: Path) -> Archive:
+    try:
+        return Archive(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"dataset.path '{path}' is a damaged zip archive: {error}") from None
+
+
+def _provenance(settings: FilesDataset, sha256: str) -> Provenance:
+    # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
+    name = Path(settings.path).resolve().name
+    return Provenance(settings.version, name, sha256, settings.licence, settings.citation)
+
+
+def _collection(settings: FilesDataset, container: Container) -> Source:
+    try:
+        table = Path(settings.targets).read_bytes() if settings.targets else container.read(TARGETS)
+    except (BadCrystal, OSError) as error:
+        raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
+    rows = [_with_plain_name(row) for row in read_targets(table, settings.targets or TARGETS)]
+    names = [name for name in container.names() if is_structure_file(name)]
+    return Source(_provenance(settings, _checksum(table, container, names)), _rows(container, names, rows))
+
+
+def _with_plain_name(row: dict[str, str]) -> dict[str, str]:
+    """Writes `./sub//a.cif` as `sub/a.cif`; `..` stays, for the container to refuse."""
+    return row | {"file": PurePosixPath(row["file"]).as_posix()} if row.get("file") else row
+
+
+def _checksum(table: bytes, container: Container, names: list[str]) -> str:
+    """SHA-256 over the table of targets and the names and contents of all readable structure files."""
+    digest = hashlib.sha256(table)
+    for name in names:
+        digest.update(name.encode())
+        try:
+            digest.update(container.read(name))
+        except BadCrystal:
+            continue  # listed with its reason when its row is read
+    return digest.hexdigest()
+
+
+def _rows(container: Container, names: list[str], rows: list[dict[str, str]]) -> Iterator[SourceRow]:
+    for row in rows:
+        yield _row(container, row)
+    listed = {row.get("file") for row in rows}
+    for name in names:
+        if name not in listed:
+            yield SourceRow(name, BadCrystal("missing target: the table of targets has no row for this file"), None)
+
+
+def _row(container: Container, row: dict[str, str]) -> SourceRow:
+    name = row.get("file", "")
+    id_ = row.get("id") or name
+    try:
+        if not name:
+            raise BadCrystal("missing file: the field is empty")
+        target = parse_target(row.get("target"))
+        return SourceRow(id_, parse_structure(id_, name, container.read(name)), target, parse_group(row.get("group")))
+    except BadCrystal as reason:
+        return SourceRow(id_, reason, None)

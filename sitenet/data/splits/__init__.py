@@ -1,0 +1,1 @@
+"""Folds: which crystals are trained on, validated on and tested on."""

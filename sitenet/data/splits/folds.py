@@ -1,0 +1,111 @@
+"""Folds as each kind of splits defines them.
+
+Crystals are dealt by the SHA-256 of seed and group, so a split depends neither on the order of the rows nor
+on the version of a random generator.
+"""
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sitenet.data.matbench_task import official_folds
+from sitenet.data.sources import DatasetSettings
+from sitenet.errors import UserError
+from sitenet.settings.splits import GivenSplits, HoldoutSplits, KFoldSplits, SplitSettings
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class FoldIds:
+    """Ids of each part of one fold."""
+
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+
+
+def planned_folds(splits: SplitSettings, dataset: DatasetSettings, groups: Mapping[str, str]) -> list[FoldIds]:
+    """The parts of every fold as the kind of splits defines them.
+
+    Args:
+        splits: The kind of splits.
+        dataset: Names the task whose official folds are meant.
+        groups: Id of each crystal -> group that must stay together.
+    """
+    if isinstance(splits, KFoldSplits):
+        tests = deal(groups, splits.n_folds, splits.seed)
+        return [_complement(groups, test) for test in tests]
+    if isinstance(splits, HoldoutSplits):
+        test = take(groups, round(splits.test_share * len(groups)), f"{splits.seed}/test")
+        return [_complement(groups, test)]
+    if isinstance(splits, GivenSplits):
+        return given_folds(splits)
+    assert dataset.source == "matbench", "the configuration refuses official folds of other sources"
+    return [FoldIds(train, [], test) for train, test in official_folds(dataset.name)]
+
+
+def _complement(ids: Iterable[str], test: set[str]) -> FoldIds:
+    return FoldIds([id_ for id_ in ids if id_ not in test], [], [id_ for id_ in ids if id_ in test])
+
+
+def deal(groups: Mapping[str, str], n_folds: int, seed: int) -> list[set[str]]:
+    """Deals whole groups to folds of about equal size: largest groups first, each to the smallest fold."""
+    folds: list[set[str]] = [set() for _ in range(n_folds)]
+    for members in sorted(_shuffled(groups, str(seed)), key=len, reverse=True):
+        min(folds, key=len).update(members)
+    return folds
+
+
+def take(groups: Mapping[str, str], n: int, salt: str) -> set[str]:
+    """Takes whole groups at random until they hold at least `n` crystals; smaller choices are nested."""
+    taken: set[str] = set()
+    for members in _shuffled(groups, salt):
+        if len(taken) >= n:
+            break
+        taken.update(members)
+    return taken
+
+
+def _shuffled(groups: Mapping[str, str], salt: str) -> list[list[str]]:
+    members = defaultdict(list)
+    for id_, group in groups.items():
+        members[group].append(id_)
+    return [members[group] for group in sorted(members, key=lambda group: _digest(f"{salt}/{group}"))]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def given_folds(splits: GivenSplits) -> list[FoldIds]:
+    """Reads folds from a CSV with the columns id, fold and part.
+
+    Raises:
+        UserError: The file cannot be read, or a column, fold or part is not what it should be.
+    """
+    folds = [FoldIds([], [], []) for _ in range(splits.n_folds)]
+    reader = csv.DictReader(io.StringIO(_read_text(splits.path), newline=""))
+    if not {"id", "fold", "part"} <= set(reader.fieldnames or ()):
+        raise UserError(f"{splits.path} needs the columns id, fold and part; it has {reader.fieldnames}")
+    for row in reader:
+        where = f"{splits.path}, line {reader.line_num}"
+        if row["part"] not in PARTS:
+            raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
+        if row["fold"] not in map(str, range(splits.n_folds)):
+            raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
+        getattr(folds[int(row["fold"])], row["part"]).append(row["id"])
+    return folds
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8-sig")  # with the mark that spreadsheets write, or without
+    except OSError as error:
+        raise UserError(f"cannot read '{path}' (splits.path): {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a CSV file in UTF-8: {error}") from None

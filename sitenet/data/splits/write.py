@@ -1,0 +1,148 @@
+"""Split files: which crystals of a data set are trained on, validated on and tested on."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sitenet.data.manifest import FoldCounts, Manifest, Splits
+from sitenet.data.sources import DatasetSettings
+from sitenet.data.splits.folds import PARTS, FoldIds, planned_folds, take
+from sitenet.errors import UserError
+from sitenet.files import replacing
+from sitenet.settings.splits import KFoldSplits, SplitSettings
+
+log = logging.getLogger(__name__)
+
+
+def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path | str) -> Splits:
+    """Reads `targets.parquet` and writes `folds/` in the same folder.
+
+    Each `folds/fold{k}/` holds `train.parquet` (id, target, part), `test_inputs.parquet` (id) and
+    `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`.
+
+    Raises:
+        UserError: The kind does not suit the data set, or a part of a fold is empty.
+    """
+    folder = Path(data_dir)
+    Manifest.read(folder / "manifest.json", check=["targets.parquet"])
+    table = pq.read_table(folder / "targets.parquet").to_pydict()
+    targets = dict(zip(table["id"], table["target"], strict=True))
+    groups = dict(zip(table["id"], table["group"], strict=True))
+    if not (isinstance(splits, KFoldSplits) and splits.kind == "grouped_kfold"):
+        groups = {id_: id_ for id_ in targets}
+    planned = planned_folds(splits, dataset, groups)
+    folds = [used_fold(fold, number, targets, groups, splits) for number, fold in enumerate(planned)]
+    for number, fold in enumerate(folds):
+        _write_fold(folder / "folds" / f"fold{number}", fold, targets)
+    record = Splits(
+        kind=splits.kind,
+        seed=splits.seed,
+        folds=tuple(_counts(fold, whole, targets) for fold, whole in zip(folds, planned, strict=True)),
+        sha256=_checksum(folds),
+    )
+    names = ("train", "test_inputs", "test_targets")
+    files = [f"folds/fold{number}/{name}.parquet" for number in range(len(folds)) for name in names]
+    record.write(folder / "splits.json", files)
+    return record
+
+
+def used_fold(
+    planned: FoldIds,
+    number: int,
+    targets: Mapping[str, float | None],
+    groups: Mapping[str, str],
+    splits: SplitSettings,
+) -> FoldIds:
+    """What is used of a planned fold: crystals that are there and, outside the test part, labelled.
+
+    Of the training part at most `max_train` crystals. Where none is planned as validation part,
+    `validation_share` of the training part becomes one.
+
+    Raises:
+        UserError: A crystal is in two parts, or a part is empty.
+    """
+    train, validation = (
+        [id_ for id_ in ids if targets.get(id_) is not None] for ids in (planned.train, planned.validation)
+    )
+    if splits.max_train is not None:
+        chosen = take({id_: id_ for id_ in train}, splits.max_train, f"{splits.seed}/train/{number}")
+        train = [id_ for id_ in train if id_ in chosen]
+    if not planned.validation:
+        n_validation = max(1, round(splits.validation_share * len(train)))
+        chosen = take({id_: groups[id_] for id_ in train}, n_validation, f"{splits.seed}/validation/{number}")
+        validation = [id_ for id_ in train if id_ in chosen]
+        train = [id_ for id_ in train if id_ not in chosen]
+    fold = FoldIds(train, validation, [id_ for id_ in planned.test if id_ in targets])
+    absent = _absent(planned, targets)
+    _check(fold, number, absent)
+    unused = _size(planned) - _size(fold)
+    if unused:
+        log.warning(
+            "fold %d: %d of %d crystals are not used: failed, left out or no target%s",
+            *(number, unused, _size(planned), absent),
+        )
+    return fold
+
+
+def _absent(planned: FoldIds, targets: Mapping[str, float | None]) -> str:
+    """Names the first planned ids that the data set lacks, for messages."""
+    ids = [id_ for part in PARTS for id_ in getattr(planned, part) if id_ not in targets]
+    return f" ({len(ids)} ids are not in the data set: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)})" if ids else ""
+
+
+def _size(fold: FoldIds) -> int:
+    return len(fold.train) + len(fold.validation) + len(fold.test)
+
+
+def _check(fold: FoldIds, number: int, absent: str) -> None:
+    seen: set[str] = set()
+    for part in PARTS:
+        ids = getattr(fold, part)
+        if not ids:
+            raise UserError(f"fold {number} has no usable {part} crystals{absent}")
+        repeated = len(ids) - len(set(ids) - seen)
+        if repeated:
+            raise UserError(f"fold {number}: {repeated} of the {part} crystals are in it twice or in another part")
+        seen.update(ids)
+
+
+def _write_fold(folder: Path, fold: FoldIds, targets: Mapping[str, float | None]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    train = fold.train + fold.validation
+    parts = ["train"] * len(fold.train) + ["validation"] * len(fold.validation)
+    tables = {
+        "train": {**_columns(train, targets), "part": pa.array(parts)},
+        "test_inputs": {"id": pa.array(fold.test, pa.string())},
+        "test_targets": _columns(fold.test, targets),
+    }
+    for name, columns in tables.items():
+        with replacing(folder / f"{name}.parquet") as path:
+            pq.write_table(pa.table(columns), path)
+
+
+def _columns(ids: list[str], targets: Mapping[str, float | None]) -> dict[str, pa.Array]:
+    return {"id": pa.array(ids, pa.string()), "target": pa.array([targets[id_] for id_ in ids], pa.float64())}
+
+
+def _counts(fold: FoldIds, planned: FoldIds, targets: Mapping[str, float | None]) -> FoldCounts:
+    return FoldCounts(
+        train=len(fold.train),
+        validation=len(fold.validation),
+        test=len(fold.test),
+        test_unlabelled=sum(targets[id_] is None for id_ in fold.test),
+        full_train=len(planned.train) + len(planned.validation),
+        full_test=len(planned.test),
+    )
+
+
+def _checksum(folds: list[FoldIds]) -> str:
+    digest = hashlib.sha256()
+    for number, fold in enumerate(folds):
+        for part in PARTS:
+            for id_ in getattr(fold, part):
+                digest.update(f"{number}\t{part}\t{id_}\n".encode())
+    return digest.hexdigest()

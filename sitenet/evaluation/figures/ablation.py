@@ -1,0 +1,86 @@
+"""What every change of settings does, for people who would rather look."""
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sitenet.evaluation.ablation import Change, compare_trials, plain, short
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE
+from sitenet.evaluation.results import Results
+
+MAX_ROWS = 60  # for each model kind
+DARK = "#404040"
+VERDICTS = {BLUE: "better", ORANGE: "worse", DARK: "undecided at 95 %"}
+_LABEL_WIDTH = 44  # characters
+
+
+def ablation_figure(results: Results) -> Figure:
+    """Difference in test MAE to the reference with its 95 % interval, one row a trial, best first.
+
+    One panel a model kind. Small points are pairs of runs, one a fold and seed. Of more than `MAX_ROWS` trials
+    of a kind the best are shown, and the panel says so.
+    """
+    changes, unit = compare_trials(results.runs, results.planned), results.unit
+    references = [change for change in changes if change.is_reference]
+    rows = [_with_difference(changes, reference) for reference in references]
+    heights = [max(1, min(len(own), MAX_ROWS)) for own in rows]
+    lines = [line for own in rows for change in own[:MAX_ROWS] for line in _label(change).split("\n")]
+    width = max(6.5, 4.0 + 0.075 * max(map(len, lines), default=0))
+    with mpl.rc_context(FIGURE_STYLE):
+        figure = Figure(figsize=(width, 0.9 + sum(0.5 + 0.34 * height for height in heights)), layout="constrained")
+        panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, reference, own in zip(panels, references, rows, strict=True):
+            _draw_rows(axes, own[:MAX_ROWS])
+            axes.set_title(_title(reference, own, unit), loc="left")
+        panels[-1].set_xlabel(f"difference in test MAE ({unit}), 95 % interval")
+        figure.legend(handles=_legend(), loc="outside upper right", ncols=4)
+    return figure
+
+
+def _with_difference(changes: Sequence[Change], reference: Change) -> list[Change]:
+    own = [change for change in changes if change.kind == reference.kind and not change.is_reference]
+    return [change for change in own if not np.isnan(change.difference.value)]
+
+
+def _title(reference: Change, rows: Sequence[Change], unit: str) -> str:
+    if not rows:
+        return f"{reference.kind}: no test scores to compare with trial {reference.trial}"
+    title = f"{reference.kind} against trial {reference.trial} ({reference.test_mae:.3g} {unit})"
+    return title + (f"\nthe best {MAX_ROWS} of {len(rows)} trials" if len(rows) > MAX_ROWS else "")
+
+
+def _draw_rows(axes: Axes, rows: Sequence[Change]) -> None:
+    for y, change in enumerate(rows):
+        value, low, high = change.difference
+        axes.plot(list(change.by_run.values()), [y + 0.3] * len(change.by_run), ".", color=GREY, markersize=4)
+        if not np.isnan(low):
+            axes.plot([low, high], [y, y], color=_verdict(change), linewidth=1.6, solid_capstyle="butt")
+        axes.plot(value, y, "o", color=_verdict(change), markersize=5)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), [_label(change) for change in rows])
+    axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+    axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
+
+
+def _verdict(change: Change) -> str:
+    """Colour that says on which side of the reference the whole interval lies."""
+    if change.difference.high < 0:
+        return BLUE
+    return ORANGE if change.difference.low > 0 else DARK
+
+
+def _label(change: Change) -> str:
+    """The settings that differ, on at most two lines that break between them."""
+    settings = [f"{short(name)}~=~{plain(value)}" for name, (_, value) in change.settings.items()]
+    lines = textwrap.wrap(", ".join(settings), _LABEL_WIDTH, max_lines=2, placeholder=" ...", break_on_hyphens=False)
+    return "\n".join(lines).replace("~", " ")
+
+
+def _legend() -> list[Line2D]:
+    intervals = [Line2D([], [], color=color, marker="o", markersize=5, label=name) for color, name in VERDICTS.items()]
+    return [*intervals, Line2D([], [], color=GREY, marker=".", linestyle="", label="one fold and seed")]

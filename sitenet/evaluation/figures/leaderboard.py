@@ -1,0 +1,30 @@
+"""The leaderboard as a chart."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY
+from sitenet.evaluation.results import Results
+
+
+def leaderboard_figure(results: Results) -> Figure:
+    """The leaderboard as a chart: score and 95 % interval of each model, and its folds as small points."""
+    standings = results.standings
+    scored = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
+    scores = np.array([standings.score(i) for i, _ in scored]).reshape(-1, 3)
+    value, places = scores[:, 0], np.arange(len(scored))
+    bars = np.stack([value - scores[:, 1], scores[:, 2] - value])
+    folds = [(mae, y + 0.25) for y, (_, row) in enumerate(scored) for mae in row.fold_scores("mae").values()]
+    with mpl.rc_context(FIGURE_STYLE):
+        figure = Figure(figsize=(6.0, 0.9 + 0.4 * len(scored)), layout="constrained")
+        axes = figure.subplots()
+        axes.errorbar(value, places, xerr=bars, fmt="o", color=BLUE, capsize=3, label="mean over folds, 95 % interval")
+        axes.plot(*np.array(folds).reshape(-1, 2).T, ".", color=GREY, label="one fold")
+        axes.set_yticks(
+            places, [row.model + ("" if i < standings.n_ranked else " (folds missing)") for i, row in scored]
+        )
+        axes.set(xlim=(0, None), ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test MAE ({results.unit})")
+        axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
+        figure.legend(loc="outside upper right", ncols=2)
+    return figure

@@ -1,0 +1,51 @@
+"""What all figures share: colours, panels, axes, and files whose bytes depend on the input alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+from sitenet.files import replacing
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # Okabe and Ito's palette, safe for colour-blind readers
+PANEL = 3.0  # inches
+FIGURE_STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+
+def save_figure(figure: Figure, paths: Sequence[Path | str]) -> None:
+    """Writes the figure in the format of each path's suffix, without a date or a version."""
+    for path in paths:
+        suffix = Path(path).suffix.lstrip(".")
+        metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[suffix]
+        with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "sitenet"}):
+            figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata)
+
+
+def panel_grid(n: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels that share their axes, row by row, at most three in a row."""
+    columns = {1: 1, 2: 2, 4: 2}.get(n, 3)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(PANEL * columns + 0.6, height * rows + 0.8), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, list(axes[:n])
+
+
+def log_errors(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers, several in each decade."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())

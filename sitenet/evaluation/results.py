@@ -1,0 +1,88 @@
+"""All that tables, figures and submissions of a benchmark are made of, read once from its files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.runs import PlannedRuns, Run
+from sitenet.evaluation.selection import Selection, select_trials
+from sitenet.evaluation.standings import Standings, compute_standings
+from sitenet.failures import Failure, read_failures
+from sitenet.features.shard import FeatureManifest
+
+Paths = Sequence[Path | str]
+FAILURES = "failures.csv"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a benchmark.
+
+    Attributes:
+        standings: The rows of the leaderboard with their scores.
+        runs: All finished runs.
+        manifest: What the data set is.
+        splits: What its folds are.
+        failures: Crystals that could not be used, of all stages.
+    """
+
+    standings: Standings
+    runs: list[Run]
+    manifest: Manifest
+    splits: Splits
+    failures: list[Failure]
+
+    @property
+    def planned(self) -> PlannedRuns:
+        """The planned runs, of which `runs` may be a part."""
+        return self.standings.planned
+
+    @property
+    def unit(self) -> str:
+        """Unit of the target."""
+        return self.manifest.unit
+
+
+def read_results(
+    config: Mapping[str, Any],
+    records: Paths,
+    data: Path | str,
+    splits: Path | str,
+    features: Paths,
+    selections: Paths | None = None,
+) -> Results:
+    """Reads the records of the runs that are done and works out the standings.
+
+    Args:
+        config: The resolved configuration.
+        records: `result.json` of the finished runs.
+        data: Manifest of the data set.
+        splits: Record of its folds.
+        features: Manifests of the feature sets.
+        selections: `selection.json` of each planned fold, in the order of the configuration; where they are not all
+            there yet, None selects among the runs that are.
+    """
+    planned, runs = PlannedRuns.of(config), [Run.read(path) for path in records]
+    if selections is None:
+        done = {fold: [run.result for run in runs if run.result.key.fold == fold] for fold in planned.folds}
+        chosen = {fold: select_trials(results) for fold, results in done.items()}
+    else:
+        chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
+    standings = compute_standings(runs, chosen, planned, config["resamples"])
+    manifest = Manifest.read(data, check=[FAILURES])
+    return Results(standings, runs, manifest, Splits.read(splits), _failures(Path(data), map(Path, features)))
+
+
+def _failures(data: Path, features: Iterable[Path]) -> list[Failure]:
+    """Failed crystals of the data set and its feature sets; one that fails in two feature sets counts once."""
+    found = read_failures(data.with_name(FAILURES))
+    seen: set[str] = set()
+    for manifest in features:
+        FeatureManifest.read(manifest, check=[FAILURES])
+        for failure in read_failures(manifest.with_name(FAILURES)):
+            if failure.id not in seen:
+                found.append(failure)
+                seen.add(failure.id)
+    return found

@@ -1,0 +1,119 @@
+"""Errors of predictions keyed by crystal id; `METRICS` is the one list that tables and tracking read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sitenet.errors import UserError
+from sitenet.records import Metrics
+
+Floats = NDArray[np.float64]
+_SHOWN_IDS = 5
+
+
+def mean_absolute_error(target: Floats, prediction: Floats) -> float:
+    """Mean of |prediction - target| over (C,) crystals, in their unit; NaN for none."""
+    return float(np.abs(prediction - target).mean()) if len(target) else np.nan
+
+
+def root_mean_squared_error(target: Floats, prediction: Floats) -> float:
+    """Root of the mean squared error over (C,) crystals, in their unit; NaN for none."""
+    return float(np.sqrt(np.square(prediction - target).mean())) if len(target) else np.nan
+
+
+def max_absolute_error(target: Floats, prediction: Floats) -> float:
+    """Largest |prediction - target| of (C,) crystals, in their unit; NaN for none."""
+    return float(np.abs(prediction - target).max()) if len(target) else np.nan
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measure of error.
+
+    Attributes:
+        key: Its name in records and CSV files.
+        label: Its name in tables for people.
+        compute: From (C,) targets and (C,) predictions, none of them NaN; NaN for no crystals.
+        better: Which values are the better ones.
+        has_unit: Whether it is in the unit of the target.
+        over_folds: What stands for several folds: their "mean" or the "largest" value.
+    """
+
+    key: str
+    label: str
+    compute: Callable[[Floats, Floats], float]
+    better: Literal["lower", "higher"] = "lower"
+    has_unit: bool = True
+    over_folds: Literal["mean", "largest"] = "mean"
+
+    def joined(self, values: Sequence[float]) -> float:
+        """The value that stands for several folds."""
+        return float(np.mean(values)) if self.over_folds == "mean" else max(values)
+
+    def header(self, unit: str) -> str:
+        """The label with its unit, for the head of a column."""
+        return f"{self.label} ({unit})" if self.has_unit else self.label
+
+
+# The first one ranks the models.
+METRICS = (
+    Metric("mae", "MAE", mean_absolute_error),
+    Metric("rmse", "RMSE", root_mean_squared_error),
+    Metric("max_error", "largest error", max_absolute_error, over_folds="largest"),
+)
+
+
+def compute_metrics(target: Floats, prediction: Floats) -> Metrics:
+    """All metrics of (C,) predictions; crystals with a NaN target are counted, not scored."""
+    labelled = ~np.isnan(target)
+    truth, guess = target[labelled], prediction[labelled]
+    return Metrics(
+        values={metric.key: metric.compute(truth, guess) for metric in METRICS},
+        n_scored=len(truth),
+        n_unlabelled=len(target) - len(truth),
+    )
+
+
+def score_predictions(predictions: pd.DataFrame, targets: pd.DataFrame) -> tuple[Metrics, pd.DataFrame]:
+    """Scores predictions (id, prediction) against targets (id, target; null where unlabelled).
+
+    Returns:
+        The errors, and a frame (id, target, prediction) in the order of `targets`.
+
+    Raises:
+        UserError: The ids differ, an id occurs twice or a prediction is not a finite number.
+    """
+    _check_ids(predictions["id"], targets["id"])
+    _check_finite(predictions)
+    joined = targets[["id", "target"]].merge(predictions[["id", "prediction"]], on="id", validate="1:1")
+    joined = joined.astype({"target": float, "prediction": float})
+    return compute_metrics(joined["target"].to_numpy(), joined["prediction"].to_numpy()), joined
+
+
+def _check_ids(predicted: pd.Series, expected: pd.Series) -> None:
+    if expected.duplicated().any():
+        raise UserError(f"targets have {_listed('repeated ids', expected[expected.duplicated()])}")
+    problems = {
+        "ids without a prediction": expected[~expected.isin(predicted)],
+        "predicted ids that are not in the test set": predicted[~predicted.isin(expected)],
+        "ids predicted more than once": predicted[predicted.duplicated()],
+    }
+    found = [_listed(problem, ids) for problem, ids in problems.items() if len(ids)]
+    if found:
+        raise UserError(f"predictions do not match the {len(expected)} test crystals: {'; '.join(found)}")
+
+
+def _check_finite(predictions: pd.DataFrame) -> None:
+    bad = predictions.loc[~np.isfinite(predictions["prediction"].to_numpy(dtype=float)), "id"]
+    if len(bad):
+        raise UserError(f"predictions have {_listed('ids with a value that is NaN or infinite', bad)}")
+
+
+def _listed(problem: str, ids: pd.Series) -> str:
+    distinct = ids.unique()
+    shown = ", ".join(map(str, distinct[:_SHOWN_IDS])) + (", ..." if len(distinct) > _SHOWN_IDS else "")
+    return f"{problem}: {len(distinct)} ({shown})"

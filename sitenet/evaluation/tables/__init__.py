@@ -1,0 +1,1 @@
+"""Tables for programs and people: CSV with every digit, Markdown rounded."""

@@ -1,0 +1,191 @@
+"""The columns of the leaderboard: one list, which CSV, Markdown, Weights & Biases and the documentation read."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import LeaderboardRow
+from sitenet.evaluation.statistics.bootstrap import Estimate
+from sitenet.evaluation.statistics.metrics import METRICS, Metric
+from sitenet.evaluation.tables.formats import (
+    Format,
+    difference,
+    fixed,
+    integer,
+    interval,
+    out_of,
+    span,
+    text,
+    training_crystals,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column for people, of one or more columns for programs.
+
+    Attributes:
+        values: Names in the CSV file, each with what it means; "{unit}" stands for the unit of the target.
+        of: The values of a row, in that order, from the results and the row's place in the standings.
+        label: Heading in Markdown; without one the column is for programs alone.
+        form: For a number of decimals, how the values are written for people.
+    """
+
+    values: dict[str, str]
+    of: Callable[[Results, int], tuple[Any, ...]]
+    label: str = ""
+    form: Callable[[int], Format] = lambda digits: text
+
+
+def _row(results: Results, i: int) -> LeaderboardRow:
+    return results.standings.rows[i]
+
+
+def _rank(results: Results, i: int) -> tuple[Any, ...]:
+    return (i + 1 if i < results.standings.n_ranked else pd.NA,)
+
+
+def _spread(results: Results, i: int) -> tuple[Any, ...]:
+    maes = list(_row(results, i).fold_scores("mae").values())
+    return (float(np.std(maes, ddof=1)) if len(maes) > 1 else np.nan,)
+
+
+def _difference(results: Results, i: int) -> tuple[Any, ...]:
+    return results.standings.difference(i, 0) if i else Estimate(np.nan, np.nan, np.nan)
+
+
+def _metric(metric: Metric) -> Column:
+    def of(results: Results, i: int) -> tuple[Any, ...]:
+        scores = list(_row(results, i).fold_scores(metric.key).values())
+        return (metric.joined(scores) if scores else np.nan,)
+
+    meaning = f"{metric.label} of the test crystals, {metric.over_folds} over folds; {metric.better} is better"
+    return Column({metric.key: meaning}, of, metric.header("{unit}"), fixed)
+
+
+def _training_crystals(results: Results, i: int) -> tuple[Any, ...]:
+    row, folds = _row(results, i), results.splits.folds
+    runs = [run.result for run in row.all_runs]
+    fitted = max((result.n_train for result in runs if result.n_train is not None), default=pd.NA)
+    validation = 0 if row.is_refitted else max((result.n_validation for result in runs), default=0)
+    return fitted, validation, max(folds[fold].full_train for fold in results.planned.folds)
+
+
+def _parameters(results: Results, i: int) -> tuple[Any, ...]:
+    """Of every network, or of all networks of each fold's ensemble together, where they are known."""
+    row = _row(results, i)
+    by_fold = [[run.result.n_parameters for run in runs] for runs in row.runs.values()]
+    known = [[n for n in counts if n is not None] for counts in by_fold]
+    counts = [sum(counts) for counts in known] if row.is_ensemble else [n for counts in known for n in counts]
+    return min(counts, default=pd.NA), max(counts, default=pd.NA)
+
+
+def describe_trial(row: LeaderboardRow) -> str:
+    """The trial's id, or which trials validation chose and in how many folds; and the time that a run was given."""
+    training = [run.result.settings.get("training", {}) for run in row.all_runs]
+    minutes = {settings.get("max_minutes") for settings in training}
+    limits = " or ".join(f"{limit:g}" for limit in sorted(limit for limit in minutes if limit is not None))
+    return _chosen_trials(row) + (f", within {limits} minutes a run" if limits else "")
+
+
+def _chosen_trials(row: LeaderboardRow) -> str:
+    if row.candidates == 1:
+        return next(iter(row.chosen.values()), "")
+    chosen = ", ".join(f"{trial} in {n}" for trial, n in Counter(row.chosen.values()).most_common())
+    return f"best of {row.candidates} by validation" + (f": {chosen}" if chosen else "")
+
+
+LEADERBOARD = (
+    Column({"rank": "place, where the model was scored on every fold that any was"}, _rank, "rank", lambda _: integer),
+    Column({"model": "model kind, and what tells its rows apart"}, lambda r, i: (_row(r, i).model,), "model"),
+    Column(
+        {"trial": "id of the trial, or which trials validation chose in how many folds"},
+        lambda r, i: (describe_trial(_row(r, i)),),
+        "trial",
+    ),
+    _metric(METRICS[0]),
+    Column({"mae_std": "sample standard deviation (n - 1) of the MAE over folds"}, _spread, "std over folds", fixed),
+    Column(
+        {"mae_low": "lower end of the 95 % interval of the MAE", "mae_high": "its upper end"},
+        lambda r, i: r.standings.score(i)[1:],
+        "95 % interval",
+        interval,
+    ),
+    Column(
+        {
+            "difference": "MAE minus that of the best model, on the folds that both have",
+            "difference_low": "lower end of the 95 % interval of the difference",
+            "difference_high": "its upper end",
+        },
+        _difference,
+        "difference to best",
+        difference,
+    ),
+    *map(_metric, METRICS[1:]),
+    Column(
+        {"folds_scored": "folds with scored runs", "folds_planned": "folds of the configuration"},
+        lambda r, i: (len(_row(r, i).runs), len(r.planned.folds)),
+        "folds",
+        lambda _: out_of,
+    ),
+    Column(
+        {"runs_scored": "scored runs, one a fold and seed", "runs_planned": "runs of the configuration"},
+        lambda r, i: (len(_row(r, i).all_runs), len(r.planned.folds) * len(r.planned.seeds)),
+        "runs",
+        lambda _: out_of,
+    ),
+    Column(
+        {"n_test": "labelled test crystals, summed over folds"},
+        lambda r, i: (sum(runs[0].test.n_scored for runs in _row(r, i).runs.values()),),
+        "test crystals",
+        lambda _: integer,
+    ),
+    Column(
+        {
+            "n_train": "crystals trained on, in the fold with most",
+            "n_validation": "crystals that chose epoch and trial; 0 where they were fitted too in the end",
+            "n_train_full": "crystals of the whole training part",
+        },
+        _training_crystals,
+        "training + validation crystals",
+        lambda _: training_crystals,
+    ),
+    Column(
+        {
+            "parameters_min": "learnt numbers of the smallest network; of all networks of an ensemble together",
+            "parameters_max": "those of the largest",
+        },
+        _parameters,
+        "parameters",
+        lambda _: span,
+    ),
+    Column({"chosen": "trial of each fold, as JSON"}, lambda r, i: (json.dumps(_row(r, i).chosen),)),
+    Column(
+        {"training_seconds": "training time in seconds, summed over runs"},
+        lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).all_runs),),
+        "training (s)",
+        lambda _: fixed(0),
+    ),
+    Column(
+        {"search_seconds": "the same with all trials that were chosen from"},
+        lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).search),),
+        "with search (s)",
+        lambda _: fixed(0),
+    ),
+    Column(
+        {"peak_memory_mb": "highest resident memory of a run in MB (2^20 bytes)"},
+        lambda r, i: (max((run.result.cost.peak_memory_mb for run in _row(r, i).all_runs), default=np.nan),),
+        "peak memory (MB)",
+        lambda _: fixed(0),
+    ),
+    Column(
+        {"restarts": "times that a training went on from a checkpoint"},
+        lambda r, i: (sum(run.result.cost.restarts for run in _row(r, i).all_runs),),
+    ),
+)

@@ -1,0 +1,43 @@
+"""The leaderboard and the comparison of every two models, as data frames."""
+
+import itertools
+
+import pandas as pd
+
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.standings import Standings
+from sitenet.evaluation.tables.columns import LEADERBOARD
+
+
+def leaderboard_table(results: Results) -> pd.DataFrame:
+    """One row for each model, best first, with the values of every column of `LEADERBOARD`."""
+    rows = range(len(results.standings.rows))
+    return pd.DataFrame([_values(results, i) for i in rows], columns=[name for c in LEADERBOARD for name in c.values])
+
+
+def _values(results: Results, i: int) -> dict[str, object]:
+    return {
+        name: value for column in LEADERBOARD for name, value in zip(column.values, column.of(results, i), strict=True)
+    }
+
+
+def comparison_table(standings: Standings) -> pd.DataFrame:
+    """Every two models on the crystals that both were scored on; negative differences favour `model`."""
+    rows = []
+    for i, j in itertools.combinations(range(len(standings.rows)), 2):
+        first, second = standings.rows[i], standings.rows[j]
+        difference = standings.difference(i, j)
+        shared = sorted(set(first.runs) & set(second.runs))
+        rows.append(
+            {
+                "model": first.model,
+                "other": second.model,
+                "difference": difference.value,
+                "difference_low": difference.low,
+                "difference_high": difference.high,
+                "folds": len(shared),
+                "n_test": sum(first.runs[fold][0].test.n_scored for fold in shared),
+            }
+        )
+    columns = ["model", "other", "difference", "difference_low", "difference_high", "folds", "n_test"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,177 @@
+"""Tables for people: rounded, with units, and a footer that says what stands behind the numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import Run
+from sitenet.evaluation.standings import Standings
+from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.formats import (
+    column,
+    error_digits,
+    fixed,
+    integer,
+    interval,
+    markdown,
+    out_of,
+    signed,
+)
+from sitenet.failures import Failure
+
+
+def leaderboard_markdown(table: pd.DataFrame, unit: str) -> str:
+    """The leaderboard as a Markdown table; errors get the digits that the best model's MAE needs."""
+    digits = error_digits(table["mae"])
+    one_seed = (table["runs_planned"] == table["folds_planned"]).all()
+    shown = {
+        c.label.format(unit=unit): column(table, c.form(digits), *c.values)
+        for c in LEADERBOARD
+        if c.label and not (c.label == "runs" and one_seed)
+    }
+    return markdown(pd.DataFrame(shown), text_columns=3)
+
+
+def trials_markdown(table: pd.DataFrame, unit: str) -> str:
+    """The trials as a Markdown table; settings that a model kind does not have are left blank."""
+    digits = error_digits(table["validation_mae"])
+    constant = [name for name in map(str, table.columns) if "." in name and not _varies(table, name)]
+    table = table.drop(columns=constant)
+    shown = table.astype(object).where(table.notna(), "")
+    for name in map(str, table.columns):
+        if "_mae" in name:
+            shown[name] = column(table, fixed(digits), name)
+    shown["parameters"] = column(table, integer, "parameters")
+    shown["training_seconds"] = column(table, fixed(0), "training_seconds")
+    errors = f"`validation_mae` and `test_mae` (means over folds) and their values by fold are in {unit}."
+    return f"{markdown(shown, text_columns=2)}\n\n{errors}"
+
+
+def _varies(table: pd.DataFrame, setting: str) -> bool:
+    return any(values.nunique() > 1 for _, values in table.groupby("kind")[setting])
+
+
+def ablation_markdown(table: pd.DataFrame, unit: str) -> str:
+    """Each trial against the first of its kind as a Markdown table, with what its numbers mean."""
+    digits = error_digits(table["test_mae"])
+    columns = {
+        "kind": table["kind"],
+        "trial": table["trial"],
+        "change": table["changes"].where(table["trial"] != table["reference"], "reference"),
+        f"test MAE ({unit})": column(table, fixed(digits), "test_mae"),
+        "difference": column(table, signed(digits), "difference"),
+        "95 % interval": column(table, interval(digits, "+"), "difference_low", "difference_high"),
+        "difference in validation MAE": column(table, signed(digits), "validation_difference"),
+        "training time": column(table, lambda ratio: f"x {ratio:.2f}", "time_ratio"),
+        "runs": column(table, out_of, "runs_paired", "runs_planned"),
+        "seeds": column(table, integer, "seeds"),
+    }
+    return f"{markdown(pd.DataFrame(columns), text_columns=3)}\n\n{_ablation_notes(table)}"
+
+
+def _ablation_notes(table: pd.DataFrame) -> str:
+    n_compared = int(table["difference"].notna().sum())
+    lines = [
+        "The reference is the first trial of its kind in the grid. Differences are a trial's MAE minus the "
+        "reference's, over the runs that both have: the same folds, seeds and test crystals. Negative is better; "
+        "a dash stands where test targets are withheld or runs are missing. Training time is a multiple of the "
+        "reference's in the same runs.",
+        "Intervals: Student's t with the degrees of freedom of Welch and Satterthwaite. The variance adds that of "
+        "the mean over seeds (of the difference of each fold and seed, pooled over folds) and that of the mean over "
+        "test crystals (of the difference averaged over seeds, within each fold). They hold for other seeds, which "
+        "also draw other subsets of the training crystals where there is a limit to these, and for other test "
+        "crystals; with few seeds they are wide. Where seeds is 1 the spread over trainings is not known and "
+        "left out.",
+        f"The intervals are not adjusted for the number of comparisons: of {n_compared} trials that change nothing, "
+        f"{0.05 * n_compared:.1f} are expected to have an interval without 0.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
+    """The paired comparisons as a Markdown table, errors with as many decimals as in the leaderboard."""
+    columns = {
+        "model": table["model"],
+        "compared with": table["other"],
+        f"difference in MAE ({unit})": column(table, signed(digits), "difference"),
+        "95 % interval": column(table, interval(digits, "+"), "difference_low", "difference_high"),
+        "folds": column(table, integer, "folds"),
+        "test crystals": column(table, integer, "n_test"),
+    }
+    return markdown(pd.DataFrame(columns), text_columns=2)
+
+
+def footer(results: Results) -> str:
+    """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
+    manifest, standings = results.manifest, results.standings
+    lines = [_data(manifest), *_splits(results.splits, results.planned.folds), _failures(manifest, results.failures)]
+    if manifest.filters:
+        limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
+        lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
+    lines += [*_unlabelled(standings), _statistics(standings), *_selection(standings), _hardware(results.runs)]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _data(manifest: Manifest) -> str:
+    return (
+        f"Data: {manifest.name}, {manifest.counts.kept:,} crystals, target {manifest.target} "
+        f"({manifest.unit}); source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256}; "
+        f"licence: {manifest.licence}. Cite: {manifest.citation}."
+    )
+
+
+def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:
+    shown = f"folds {', '.join(map(str, folds))} of {len(splits.folds)}"
+    identity = f"Splits: {splits.kind}, seed {splits.seed}, {shown}, SHA-256 {splits.sha256}."
+    return [identity, *splits.subset_notes(folds)]
+
+
+def _failures(manifest: Manifest, failures: Sequence[Failure]) -> str:
+    if not failures:
+        return f"Failed crystals: none of {manifest.counts.rows:,}."
+    reasons = Counter(failure.kind for failure in failures)
+    listed = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
+    featureless = any(failure.stage == "features" for failure in failures)
+    note = " Networks predict their training mean for crystals without features." if featureless else ""
+    return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
+
+
+def _unlabelled(standings: Standings) -> list[str]:
+    counts = {fold: runs[0].test.n_unlabelled for row in standings.rows for fold, runs in row.runs.items()}
+    total = sum(counts.values())
+    return [f"Unlabelled test crystals: {total:,} in the folds shown, predicted but not scored."] if total else []
+
+
+def _statistics(standings: Standings) -> str:
+    n_resamples = len(standings.bootstrap.replicates) if standings.bootstrap else 0
+    return (
+        "MAE and RMSE are means over folds, std is the sample standard deviation (n - 1) over folds. "
+        f"Intervals: 95 % percentile bootstrap, {n_resamples:,} resamples of the test crystals within each "
+        "fold, errors averaged over seeds first (an ensemble's are those of its averaged predictions), the same "
+        "resamples for all models, so that differences are "
+        "paired. They hold for these trained models and leave out the spread that training again would add. "
+        "A model that lacks a fold others have has no rank. Training times are sums over all runs of a row."
+    )
+
+
+def _selection(standings: Standings) -> list[str]:
+    if all(row.candidates == 1 for row in standings.rows):
+        return []
+    return [
+        "Selection: on each fold the trial with the lowest validation MAE (mean over seeds), on crystals of "
+        "the fold's training part; no test score is read. Baselines are not selected, each of their trials "
+        "is a row, fitted to the validation crystals too. Time with search is that of all trials chosen from."
+    ]
+
+
+def _hardware(runs: list[Run]) -> str:
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.result.hardware.items():
+            values.setdefault(name, set()).add(str(value))
+    machines = "; ".join(f"{name}: {', '.join(sorted(seen))}" for name, seen in values.items())
+    restarts = sum(run.result.cost.restarts for run in runs)
+    return f"Hardware: {machines or 'no runs'}. Times include {restarts} restarts."

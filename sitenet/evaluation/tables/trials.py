@@ -1,0 +1,57 @@
+"""The trials behind the leaderboard: what they were and what they reached."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import PlannedRuns, Run
+from sitenet.models.registry import is_network
+
+
+def trials_table(results: Results) -> pd.DataFrame:
+    """One row for each planned trial: its settings and its MAE on each fold, averaged over seeds.
+
+    Trials of one kind are in the order of their mean validation MAE. `folds_selected` counts the folds on
+    which the trial stands for its kind in the leaderboard; it is empty for baselines, which are not selected.
+    """
+    planned = results.planned
+    chosen = [trial for row in results.standings.rows if not row.is_ensemble for trial in row.chosen.values()]
+    rows = []
+    for kind, trials in planned.trials_by_kind().items():
+        for trial, settings in trials.items():
+            own = [run for run in results.runs if run.result.key.trial == trial]
+            plain = {name: _plain(value) for name, value in settings.items() if name != "model.kind"}
+            selected = pd.NA if not is_network(kind) else chosen.count(trial)
+            rows.append({"kind": kind, "trial": trial} | plain | _scores(own, planned) | {"folds_selected": selected})
+    frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside empty cells
+    last = ["folds_selected", *_scores([], planned)]
+    frame = frame[[name for name in frame if name not in last] + last]
+    return frame.sort_values(["kind", "validation_mae", "trial"], ignore_index=True)
+
+
+def _plain(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def _scores(runs: Sequence[Run], planned: PlannedRuns) -> dict[str, object]:
+    by_fold = {fold: [run for run in runs if run.result.key.fold == fold] for fold in planned.folds}
+    validation = {fold: _mean([run.result.validation_mae for run in own]) for fold, own in by_fold.items()}
+    test = {fold: _mean([run.test.mae for run in own if run.is_scored]) for fold, own in by_fold.items()}
+    return {
+        "validation_mae": _mean(list(validation.values())),
+        "test_mae": _mean(list(test.values())),
+        "folds_done": sum(bool(own) for own in by_fold.values()),
+        **{f"validation_mae_fold{fold}": value for fold, value in validation.items()},
+        **{f"test_mae_fold{fold}": value for fold, value in test.items()},
+        "parameters": max((run.result.n_parameters or 0 for run in runs), default=0) or pd.NA,
+        "training_seconds": sum(run.result.cost.seconds for run in runs),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the values that are there; NaN where none is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan

@@ -1,0 +1,58 @@
+"""Writes the tables of a benchmark: CSV with every digit for programs, Markdown for people."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sitenet.data.manifest import Manifest
+from sitenet.evaluation.ablation import ablation_table, compare_trials
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.tables.formats import error_digits
+from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
+from sitenet.evaluation.tables.markdown import (
+    ablation_markdown,
+    comparison_markdown,
+    footer,
+    leaderboard_markdown,
+    trials_markdown,
+)
+from sitenet.evaluation.tables.trials import trials_table
+from sitenet.failures import write_failures
+from sitenet.files import write_text
+
+
+def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
+    """Writes leaderboard, trials, comparisons and failures to `folder`, as CSV and where people read them as Markdown.
+
+    Args:
+        results: Of the runs that are done.
+        folder: An existing folder.
+        ablation: Compare the trials of each network with the first one too.
+    """
+    folder, manifest = Path(folder), results.manifest
+    table, comparisons = leaderboard_table(results), comparison_table(results.standings)
+    _write_csv(_identified(table, manifest), folder / "leaderboard.csv")
+    _write_csv(_identified(comparisons, manifest), folder / "comparisons.csv")
+    title = f"# {manifest.name}: {manifest.target} ({manifest.unit})"
+    paired = comparison_markdown(comparisons, manifest.unit, error_digits(table["mae"]))
+    parts = [title, leaderboard_markdown(table, manifest.unit), footer(results), "## Paired comparisons", paired]
+    write_text(folder / "leaderboard.md", "\n\n".join(parts) + "\n")
+    trials = trials_table(results)
+    _write_csv(_identified(trials, manifest), folder / "trials.csv")
+    write_text(folder / "trials.md", f"# Trials\n\n{trials_markdown(trials, manifest.unit)}\n")
+    if ablation:
+        changes = ablation_table(compare_trials(results.runs, results.planned), results.planned)
+        _write_csv(_identified(changes, manifest), folder / "ablation.csv")
+        text = f"# One trial against another\n\n{ablation_markdown(changes, manifest.unit)}\n"
+        write_text(folder / "ablation.md", text)
+    write_failures(folder / "failures.csv", results.failures)
+
+
+def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
+    """The table with what it is about in front, so that those of several benchmarks can be joined."""
+    identity = {"dataset": manifest.name, "target": manifest.target, "unit": manifest.unit}
+    return pd.concat([pd.DataFrame(identity, index=table.index), table], axis=1)
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,1 @@
+"""What all networks share: batches, operations over segments, compiled kernels, the interface."""

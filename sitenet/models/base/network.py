@@ -1,0 +1,91 @@
+"""What training and prediction need of a network: its base classes and its last layer."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sitenet.models.base.batch import Batch
+
+
+def clamp_straight_through(values: Tensor) -> Tensor:
+    """max(values, 0) whose gradient is that of the identity.
+
+    A band gap is never negative, but a crystal predicted below 0 must still be able to learn.
+    """
+    return values + (values.clamp(min=0) - values).detach()
+
+
+class TargetScale(nn.Module):
+    """prediction = target_mean + target_std * raw, clamped at 0 for targets that cannot be negative.
+
+    The training loop sets the buffers `target_mean` and `target_std`; they are saved with the weights.
+
+    Args:
+        non_negative: The target cannot be negative, e.g. a band gap; comes from the data set.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(self, non_negative: bool):
+        super().__init__()
+        self.non_negative = non_negative
+        self.register_buffer("target_mean", torch.tensor(0.0))
+        self.register_buffer("target_std", torch.tensor(1.0))
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """(C,) predictions of (C,) raw numbers, in the precision of the buffers."""
+        scaled = self.target_mean + self.target_std * raw.to(self.target_std.dtype)
+        return clamp_straight_through(scaled) if self.non_negative else scaled
+
+
+class Network(nn.Module):
+    """Base of all networks.
+
+    Attributes:
+        scale: The last layer, whose buffers training sets.
+    """
+
+    scale: TargetScale
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(C,) predictions in the unit of the target."""
+        raise NotImplementedError
+
+    def attention(self, batch: Batch) -> list[Tensor]:
+        """Attention of each block, (E, H) each; empty for a network without attention."""
+        return []
+
+
+class AttentionNetwork(Network):
+    """Base of networks that attend to all sites, or to those within a cut-off.
+
+    Attributes:
+        settings: Hyperparameters, `cutoff` (angstrom or None) among them.
+    """
+
+    settings: Any
+
+    def run_blocks(self, batch: Batch) -> tuple[Any, list[Tensor]]:
+        """What the blocks make of the sites, and the attention of each, (E, H), over the pairs of `batch`."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def attention(self, batch: Batch) -> list[Tensor]:
+        """Attention of each block, (E, H) each; all `pair_counts` sites of a pair together.
+
+        The weights of one site class sum to 1; pairs beyond the cut-off have 0.
+        """
+        seen_E = self._seen(batch)
+        _, weights = self.run_blocks(self.within_cutoff(batch))
+        zeros_EH = weights[0].new_zeros(len(seen_E), weights[0].shape[1])
+        return [zeros_EH.masked_scatter(seen_E[:, None], alpha_EH) for alpha_EH in weights]
+
+    def within_cutoff(self, batch: Batch) -> Batch:
+        """The batch without the pairs beyond the cut-off."""
+        return batch if self.settings.cutoff is None else batch.select_pairs(self._seen(batch))
+
+    def _seen(self, batch: Batch) -> Tensor:
+        cutoff = torch.inf if self.settings.cutoff is None else self.settings.cutoff
+        return batch.distances <= cutoff

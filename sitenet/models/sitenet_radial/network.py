@@ -1,0 +1,171 @@
+r"""Site-Net with radial attention: the same point sets and global attention, with far less work on pairs.
+
+The paper's block sends every pair through multilayer maps (sitenet.py). Here learnt maps act on sites, and a
+pair contributes learnt functions of its distance d_ij alone: a bias of its attention logit, as in Graphormer (Ying et
+al., NeurIPS 2021, arXiv:2106.05234), and two filters in the manner of SchNet (Schuett et al., NeurIPS 2017,
+arXiv:1706.08566), one of the features that attention sums and one of the keys that it compares. What a site is and
+how far it is away thus decide together how much it matters. Site-Net's reductions apply unchanged: site classes, and
+pairs with a multiplicity m_ij.
+
+Shape suffixes, one letter an axis:
+    C crystals in the batch         D width of a site
+    N site classes in the batch     H attention heads; W = D / H channels a head
+    E reduced pairs                 K knots of the radial functions
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sitenet.features.elements import N_ELEMENTS, standardised_properties
+from sitenet.models.base.batch import Batch
+from sitenet.models.base.network import AttentionNetwork, TargetScale
+from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
+from sitenet.models.sitenet_radial import kernels as radial_kernels
+from sitenet.models.sitenet_radial.kernels import Places
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+
+KNOTS = 257
+
+
+class RadialFunctions(nn.Module):
+    r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
+
+    u runs from 1 at d = 0 to 0 at infinity, which spends most of the resolution on bonds. The functions are
+    tabulated at K equidistant knots in u and linear in between: a pair costs two rows of the table rather than
+    a product with all Gaussians, whatever their number.
+
+    Args:
+        settings: Number of Gaussians; their width is their spacing.
+        n_functions: Number of functions.
+    """
+
+    gaussians: Tensor
+
+    def __init__(self, settings: RadialSiteNetSettings, n_functions: int):
+        super().__init__()
+        n = settings.radial_functions
+        knots_K1, centres = torch.linspace(0, 1, KNOTS)[:, None], torch.linspace(0, 1, n)
+        self.register_buffer("gaussians", torch.exp(-(((knots_K1 - centres) * (n - 1)) ** 2) / 2), persistent=False)
+        self.mix = nn.Linear(n, n_functions)
+
+    def forward(self) -> Tensor:
+        """(K, n_functions) values at the knots, in full precision under autocast: it is one small product a block."""
+        with torch.autocast(self.gaussians.device.type, enabled=False):
+            return self.mix(self.gaussians)
+
+
+class RadialAttention(nn.Module):
+    r"""Multi-head attention of each site class to its supercell.
+
+    $$ \alpha_{ij} = m_{ij} e^{a_{ij}} / \sum_k m_{ik} e^{a_{ik}}, \quad
+       a_{ij} = q_i \cdot (1 + g(d_{ij})) k_j / \sqrt{W} + b(d_{ij}) $$
+    $$ x'_i = \sum_j \alpha_{ij} (1 + f(d_{ij})) v_j $$
+
+    with q, k, v linear maps of the site, b one radial function a head, f and g one a channel.
+    """
+
+    def __init__(self, settings: RadialSiteNetSettings):
+        super().__init__()
+        D, self.heads = settings.width, settings.heads
+        self.project = nn.Linear(D, 3 * D)
+        # Of each channel the filters of values and keys, of each head the bias.
+        self.functions = [D, D if settings.filter_keys else 0, self.heads]
+        self.radial = RadialFunctions(settings, sum(self.functions))
+        self.out = nn.Linear(D, D)
+
+    def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
+        """New features (N, D) and weights alpha (E, H)."""
+        q_ND, k_ND, v_ND = self.project(x_ND).chunk(3, dim=1)
+        q_ND = q_ND / math.sqrt(q_ND.shape[1] / self.heads)
+        f_KD, g_KD, b_KH = self.radial().split(self.functions, dim=1)
+        if not self.functions[1]:
+            g_KD = torch.zeros_like(f_KD)
+        mix = radial_kernels.attend if radial_kernels.usable(self.heads, q_ND) else attend
+        mixed_ND, alpha_EH = mix(q_ND, k_ND, v_ND, 1 + f_KD, 1 + g_KD, b_KH, places, batch)
+        return self.out(mixed_ND), alpha_EH
+
+
+def attend(
+    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """Sums over each site's pairs (N, D) and weights (E, H); `radial_kernels.attend` is faster on CPUs.
+
+    f and g are whole filters, the 1 included. Heads vary fastest in D: channel c belongs to head c mod H.
+    """
+    by_head = (-1, b_KH.shape[1])
+    f_KD, g_KD, b_KH = (table.to(q_ND.dtype) for table in (f_KD, g_KD, b_KH))
+    products_EWH = (q_ND[batch.pair_i] * k_ND[batch.pair_j] * places.of(g_KD)).unflatten(1, by_head)
+    alpha_EH = segment_softmax(
+        products_EWH.sum(1) + places.of(b_KH), batch.pair_counts[:, None], batch.pair_i, batch.n_sites
+    )
+    filtered_EWH = (v_ND[batch.pair_j] * places.of(f_KD)).unflatten(1, by_head)
+    mixed_NWH = segment_sum(filtered_EWH * alpha_EH[:, None, :], batch.pair_i, batch.n_sites)
+    return mixed_NWH.flatten(1), alpha_EH
+
+
+class Block(nn.Module):
+    """A residual block: attention between sites, then a feed-forward layer on each, both behind a layer norm."""
+
+    def __init__(self, settings: RadialSiteNetSettings):
+        super().__init__()
+        D, hidden = settings.width, settings.hidden_width
+        self.norm, self.attention = nn.LayerNorm(D), RadialAttention(settings)
+        self.feed_forward = nn.Sequential(nn.LayerNorm(D), nn.Linear(D, hidden), nn.SiLU(), nn.Linear(hidden, D))
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
+        """New sites (N, D) and weights alpha (E, H)."""
+        mixed_ND, alpha_EH = self.attention(self.norm(x_ND), places, batch)
+        x_ND = x_ND + self.dropout(mixed_ND)
+        return x_ND + self.dropout(self.feed_forward(x_ND)), alpha_EH
+
+
+class RadialSiteNet(AttentionNetwork):
+    """The whole network.
+
+    Args:
+        settings: Hyperparameters.
+        non_negative: The target cannot be negative, so predictions are clamped at 0.
+    """
+
+    properties: Tensor
+
+    def __init__(self, settings: RadialSiteNetSettings, non_negative: bool = False):
+        super().__init__()
+        self.settings = settings
+        D = settings.width
+        properties = torch.tensor(standardised_properties(settings.elemental_properties))
+        self.register_buffer("properties", properties, persistent=False)
+        self.element = nn.Embedding(N_ELEMENTS + 1, D)
+        self.describe = nn.Linear(self.properties.shape[1], D)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
+        self.norm = nn.LayerNorm(D)
+        self.read_out = nn.Sequential(nn.Linear(3 * D, D), nn.SiLU(), nn.Linear(D, 1))
+        self.scale = TargetScale(non_negative)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(C,) predictions in the unit of the target."""
+        x_ND, _ = self.run_blocks(self.within_cutoff(batch))
+        pooled_CF = pool(self.norm(x_ND), batch.site_counts, batch.site_crystal, batch.n_crystals)
+        return self.scale(self.read_out(pooled_CF).squeeze(1))
+
+    def run_blocks(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Sites (N, D) after the last block, and the attention (E, H) of each."""
+        properties_NF = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
+        x_ND = self.element(batch.atomic_numbers) + self.describe(properties_NF)
+        places = Places.between(KNOTS, torch.exp(-batch.distances / self.settings.radial_length))
+        weights = []
+        for block in self.blocks:
+            x_ND, alpha_EH = block(x_ND, places, batch)
+            weights.append(alpha_EH)
+        return x_ND, weights
+
+
+def pool(x_ND: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:
+    """(C, 3D) mean, maximum and minimum over the sites of each crystal."""
+    mean_CD = segment_mean(x_ND, site_counts, site_crystal, n_crystals)
+    highest_CD = segment_max(x_ND, site_crystal, n_crystals)
+    lowest_CD = -segment_max(-x_ND, site_crystal, n_crystals)
+    return torch.cat([mean_CD, highest_CD, lowest_CD], dim=1)

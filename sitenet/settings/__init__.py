@@ -1,0 +1,1 @@
+"""Closed, typed sections of the configuration; imports neither torch nor pymatgen."""

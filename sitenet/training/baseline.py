@@ -1,0 +1,79 @@
+"""Fitting a baseline: a regressor on composition features, validated and then fitted to the whole training part."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sitenet.config.trial import Trial
+from sitenet.evaluation.statistics.metrics import mean_absolute_error
+
+logger = logging.getLogger("sitenet")
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """What a baseline reached on one fold.
+
+    Attributes:
+        predictions: (id, prediction) of the test crystals.
+        validation_mae: MAE of the fit on the part "train" alone, in the unit of the target.
+        n_train: Labelled crystals behind `predictions`, those of the part "validation" included.
+        n_validation: Labelled crystals of the part "validation".
+    """
+
+    predictions: pd.DataFrame
+    validation_mae: float
+    n_train: int
+    n_validation: int
+
+
+def fit_baseline(
+    trial: Trial,
+    training: pd.DataFrame,
+    test_ids: Sequence[str],
+    features: pd.DataFrame,
+    seed: int,
+    threads: int,
+) -> BaselineRun:
+    """Validates a baseline, fits it again on the whole training part and predicts the test crystals.
+
+    A baseline stops nothing early and so needs no held-out crystals: the second fit makes it as strong as the
+    fold allows. Crystals without a target are left out.
+
+    Args:
+        trial: A trial of a baseline.
+        training: (id, target, part) with part "train" or "validation".
+        test_ids: Ids of the test crystals.
+        features: Composition features as `write_composition_features` stored them.
+        seed: Seed of the forest.
+        threads: Threads that grow trees; the numbers do not depend on it.
+    """
+    features = features.set_index("id")
+    labelled = training[training["target"].notna()]
+    fitting = labelled[labelled["part"] == "train"]
+    validation = labelled[labelled["part"] == "validation"]
+    validated = _fit_predict(trial.build(seed, threads), fitting, validation["id"], features)
+    validation_mae = mean_absolute_error(validation["target"].to_numpy(dtype=float), validated)
+    logger.info("%s: validation MAE %.3f, now fits %d crystals", trial.kind, validation_mae, len(labelled))
+    predicted = _fit_predict(trial.build(seed, threads), labelled, test_ids, features)
+    return BaselineRun(
+        predictions=pd.DataFrame({"id": test_ids, "prediction": predicted}),
+        validation_mae=validation_mae,
+        n_train=len(labelled),
+        n_validation=len(validation),
+    )
+
+
+def _fit_predict(
+    regressor: Any, training: pd.DataFrame, ids: Sequence[str] | pd.Series, features: pd.DataFrame
+) -> NDArray[np.float64]:
+    """(C,) predictions for `ids` of a regressor fitted to `training`; no ids, no predictions."""
+    if not len(ids):
+        return np.empty(0)
+    regressor.fit(features.loc[training["id"]].to_numpy(), training["target"].to_numpy(dtype=float))
+    return regressor.predict(features.loc[list(ids)].to_numpy()).astype(np.float64)
