@@ -6,9 +6,6 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-needs_reference = pytest.mark.skipif(
-    not (SHARED / "reference").is_dir(), reason="reference values (../shared/reference) are not on this machine"
-)
 needs_matbench = pytest.mark.skipif(
     not (SHARED / "data").is_dir(), reason="matbench_mp_gap (../shared/data) is not on this machine"
 )

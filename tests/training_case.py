@@ -41,11 +41,12 @@ class Inputs:
     shard: Path
     fold_table: Path
     ids: Sequence[str]
+    features: FeatureSettings
 
     def job(self, folder: Path, network: Section = NETWORK, **recipe: Any) -> TrainJob:
         """A run with the values of `RECIPE`, changed by those given."""
         training = TrainingSettings(**RECIPE | recipe)
-        trial = Trial({"model": network, "features": FEATURES, "training": training})
+        trial = Trial({"model": network, "features": self.features, "training": training})
         return TrainJob(
             key=RunKey(benchmark="mp_dielectric_gap", trial=trial.id, fold=0, seed=0),
             trial=trial,
@@ -60,14 +61,14 @@ class Inputs:
         )
 
 
-def write_inputs(folder: Path, count: int = 40) -> Inputs:
+def write_inputs(folder: Path, count: int = 40, features: FeatureSettings = FEATURES) -> Inputs:
     """Writes features and a fold of real crystals with their band gaps; each fifth crystal validates."""
     table = bundled_path("mp_dielectric_gap")
     crystals = list(CrystalTable.open(table).crystals(0, count))
     shard, fold_table = folder / "features.arrow", folder / "train.parquet"
-    write_shard(shard, [featurize(crystal, FEATURES) for crystal in crystals])
+    write_shard(shard, [featurize(crystal, features) for crystal in crystals])
     frame = pd.read_parquet(table, columns=["id", "band_gap"]).head(count)
     frame = frame.rename(columns={"band_gap": "target"})
     frame["part"] = ["validation" if i % 5 == 0 else "train" for i in range(count)]
     frame.to_parquet(fold_table)
-    return Inputs(shard, fold_table, frame["id"].tolist())
+    return Inputs(shard, fold_table, frame["id"].tolist(), features)

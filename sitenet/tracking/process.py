@@ -3,17 +3,20 @@
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 from sitenet.tracking.tasks import Follow, Publish, Task
 
 logger = logging.getLogger("sitenet")
 
+SCRATCH = "tmp"  # in W&B's folder of the benchmark
 PATIENCE_SECONDS = 45.0  # for the tracker to end after its training
 PUBLISH_SECONDS = 60.0  # a run, on average
 
@@ -25,12 +28,16 @@ def following(task: Follow) -> Iterator[None]:
     The tracker reads the files that the training writes, so that the training neither waits for it nor shares
     a process, its memory or its exceptions with it. It ends by itself where this process is killed.
     """
-    worker = _start(task) if task.settings.mode != "disabled" else None
-    try:
+    if task.settings.mode == "disabled":
         yield
-    finally:
-        if worker:
-            _finish(worker, PATIENCE_SECONDS)
+        return
+    with _scratch(task.folder) as scratch:
+        worker = _start(task, scratch)
+        try:
+            yield
+        finally:
+            if worker:
+                _finish(worker, PATIENCE_SECONDS)
 
 
 def publish(task: Publish) -> bool:
@@ -39,8 +46,29 @@ def publish(task: Publish) -> bool:
     Returns:
         Whether all went well.
     """
-    worker = _start(task)
-    return worker is not None and _finish(worker, PUBLISH_SECONDS * (1 + len(task.results)))
+    # No training runs any more: what is left here is of jobs that were killed together with their trackers.
+    shutil.rmtree(task.folder / SCRATCH, ignore_errors=True)
+    with _scratch(task.folder) as scratch:
+        worker = _start(task, scratch)
+        return worker is not None and _finish(worker, PUBLISH_SECONDS * (1 + len(task.results)))
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path | None]:
+    """A folder for one tracker's temporary files, which a killed one leaves; None where there can be none."""
+    try:
+        (folder / SCRATCH).mkdir(parents=True, exist_ok=True)
+        own = Path(mkdtemp(dir=folder / SCRATCH))
+    except OSError as error:
+        _warn(f"cannot start: {error}")
+        yield None
+        return
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another tracker has its own in there
+            own.parent.rmdir()
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -55,16 +83,17 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _start(task: Follow | Publish) -> subprocess.Popen[str] | None:
+def _start(task: Follow | Publish, scratch: Path | None) -> subprocess.Popen[str] | None:
+    if scratch is None:
+        return None
     try:
-        task.folder.mkdir(parents=True, exist_ok=True)
         worker = subprocess.Popen(
             [sys.executable, "-m", "sitenet.tracking.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=environment(task.folder),
+            env=environment(task.folder) | {"TMPDIR": str(scratch.resolve())},
             start_new_session=True,  # Ctrl-C is for the training; the tracker then sees its input end
         )
         assert worker.stdin

@@ -27,6 +27,7 @@ def sync(directory: Path, benchmarks: Sequence[str] = ()) -> None:
     logs = [(folder, log) for folder in folders for log in pending(folder)]
     if not logs:
         print("every run is uploaded")
+        return
     for done, (folder, log) in enumerate(logs):
         print(f"{done} of {len(logs)} runs done", flush=True)
         _upload(directory, folder, log)

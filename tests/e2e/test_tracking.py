@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -218,6 +219,26 @@ def test_killed_training_leaves_no_process_and_a_readable_run(replay: Replay, se
     sync(replay.directory)
     assert [row["epoch"] for row in only_run(server).history] == [1, 2]
     assert only_run(server).exit_code == 1
+
+
+@pytest.mark.parametrize("training_dies", [False, True])
+def test_a_killed_tracker_leaves_no_temporary_files(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch, training_dies: bool
+) -> None:
+    command = [sys.executable, "-c", VICTIM.replace("time.sleep(600)", "input()"), replay.task().model_dump_json()]
+    victim = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    scratch = replay.tracked / process.SCRATCH
+    wait_until(lambda: list(replay.tracked.glob("wandb/offline-run-*/*.wandb")))
+    assert len(list(scratch.iterdir())) == 1
+    if training_dies:
+        victim.kill()
+    for tracker in processes("sitenet.tracking.worker", replay):
+        os.kill(tracker, signal.SIGKILL)
+    victim.communicate(b"\n")
+    assert scratch.exists() == training_dies  # nobody was left to remove it
+    monkeypatch.setattr(process, "_start", lambda *_: None)
+    process.publish(SimpleNamespace(folder=replay.tracked, results=[]))  # type: ignore[arg-type]
+    assert not scratch.exists()
 
 
 def test_many_starts_at_once(

@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.running import ROOT, job_counts, snakemake
+from sitenet.data.table import bundled_path
+from tests.workflow.running import job_counts, snakemake
 
 NAME = "small"
 SITENET_MODEL = {"kind": "sitenet", "blocks": 1, "attention_hidden": [[32]], "head_hidden": [[32]]}
@@ -45,25 +47,30 @@ def table(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(folder / "results" / "tables" / NAME / name)
 
 
-def test_leaderboard_ranks_every_model(finished: Path) -> None:
-    leaderboard = table(finished, "leaderboard.csv")
-    assert set(leaderboard["model"]) == {"sitenet", "dummy (mean)", "random_forest"}
+def errors_of_runs(folder: Path) -> dict[tuple[str, int], pd.Series]:
+    """Absolute errors by kind and fold, computed anew from a run's predictions and the bundled targets."""
+    targets = pd.read_parquet(bundled_path("mp_dielectric_gap")).set_index("id")["band_gap"]
+    errors = {}
+    for path in sorted(folder.glob("results/runs/*/*/*/*/result.json")):
+        predictions = pd.read_parquet(path.parent / "predictions.parquet").set_index("id")["prediction"]
+        record = json.loads(path.read_text())
+        errors[record["kind"], record["key"]["fold"]] = (predictions - targets.loc[predictions.index]).abs()
+        assert record["test"]["mae"] == pytest.approx(errors[record["kind"], record["key"]["fold"]].mean(), abs=1e-12)
+    return errors
+
+
+def test_scores_and_ranks_are_those_of_the_predictions(finished: Path) -> None:
+    errors = errors_of_runs(finished)
+    names = {"sitenet": "sitenet", "dummy": "dummy (mean)", "random_forest": "random_forest"}
+    assert errors.keys() == {(kind, fold) for kind in names for fold in (0, 1)}
+    expected = {name: (errors[kind, 0].mean() + errors[kind, 1].mean()) / 2 for kind, name in names.items()}
+    leaderboard = table(finished, "leaderboard.csv").set_index("model")
+    assert leaderboard.index.tolist() == sorted(expected, key=lambda name: expected[name])
     assert leaderboard["rank"].tolist() == [1, 2, 3]
-    assert leaderboard["mae"].is_monotonic_increasing
+    assert leaderboard["mae"].to_dict() == pytest.approx(expected, abs=1e-12)
     assert (leaderboard["mae_low"] < leaderboard["mae"]).all()
     assert (leaderboard["mae"] < leaderboard["mae_high"]).all()
     assert (leaderboard["n_test"] == 60).all()
-
-
-def test_scores_are_those_of_the_predictions(finished: Path) -> None:
-    """The MAE of every run, computed anew from its predictions and the bundled targets."""
-    targets = pd.read_parquet(ROOT / "sitenet/data/bundled/mp_dielectric_gap.parquet").set_index("id")["band_gap"]
-    records = sorted(finished.glob("results/runs/*/*/*/*/result.json"))
-    assert len(records) == 6
-    for record in records:
-        predictions = pd.read_parquet(record.parent / "predictions.parquet").set_index("id")["prediction"]
-        errors = (predictions - targets.loc[predictions.index]).abs()
-        assert json.loads(record.read_text())["test"]["mae"] == pytest.approx(errors.mean(), abs=1e-12)
 
 
 def test_test_targets_do_not_reach_training(finished: Path) -> None:
@@ -75,6 +82,27 @@ def test_test_targets_do_not_reach_training(finished: Path) -> None:
         assert not set(inputs["id"]) & set(pd.read_parquet(fold / "train.parquet")["id"])
         tested += inputs["id"].tolist()
     assert len(tested) == len(set(tested)) == 60
+
+
+def test_other_test_targets_change_scores_alone(finished: Path, tmp_path: Path) -> None:
+    """Trained, predicted and selected again where every test target is another."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    for path in folder.glob("results/data/*/folds/*/test_targets.parquet"):
+        frame = pd.read_parquet(path)
+        frame.assign(target=frame["target"] + 100).to_parquet(path, index=False)
+    for path in folder.glob("results/runs/*/*/*/*/last.pt"):
+        path.unlink()
+    forced = ("--forcerun", "train", "baseline", "select_trials", "--")
+    snakemake("--configfile", folder / "config.yaml", *forced, directory=folder)
+    for pattern, count in {"runs/*/*/*/*/predictions.parquet": 6, "selected/*/*/selection.json": 2}.items():
+        paths = sorted(finished.glob(f"results/{pattern}"))
+        assert len(paths) == count
+        for path in paths:
+            again = folder / path.relative_to(finished)
+            assert again.stat().st_mtime > path.stat().st_mtime
+            assert again.read_bytes() == path.read_bytes(), path
+    assert (table(folder, "leaderboard.csv")["mae"] > 90).all()
 
 
 def test_second_call_does_nothing(finished: Path) -> None:
@@ -93,13 +121,16 @@ def test_one_more_grid_value_runs_only_its_jobs(finished: Path, tmp_path: Path) 
     assert not {"load_data", "split", "featurize", "baseline"} & set(counts)
 
 
-def test_hyperparameter_at_its_default_runs_nothing(finished: Path, tmp_path: Path) -> None:
+TABLES_ALONE = {"leaderboard": 1, "figures": 1, "all": 1, "total": 3}
+
+
+def test_hyperparameter_at_its_default_trains_nothing(finished: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((finished / "config.yaml").read_text())
     config["grid"][0]["model"]["pooling"] = "mean"
     config["grid"][0]["training"]["loss"] = "l1"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     counts = job_counts(snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished))
-    assert not {"train", "predict", "score"} & set(counts)
+    assert counts == TABLES_ALONE
 
 
 def test_same_seed_gives_the_same_numbers(finished: Path, tmp_path: Path) -> None:
@@ -115,7 +146,15 @@ def test_figures_and_report_are_there(finished: Path) -> None:
     names = {path.name for path in figures.iterdir()}
     assert {"parity.svg", "parity.png", "epoch_curves.svg", "epoch_curves.png"} <= names
     snakemake("--report", finished / "report.html", "--configfile", finished / "config.yaml", directory=finished)
-    assert (finished / "report.html").stat().st_size > 100_000
+    shown = [*figures.glob("*.svg"), *(finished / "results" / "tables" / NAME).glob("*.csv")]
+    assert len(shown) == 7
+    assert_shown(finished / "report.html", shown)
+
+
+def assert_shown(report: Path, files: list[Path]) -> None:
+    """The report holds the content of these files."""
+    text = report.read_text()
+    assert not [path.name for path in files if b64encode(path.read_bytes()).decode() not in text]
 
 
 def test_scan_of_training_sizes_is_compared_and_drawn(finished: Path, tmp_path: Path) -> None:
@@ -132,8 +171,9 @@ def test_scan_of_training_sizes_is_compared_and_drawn(finished: Path, tmp_path: 
     names = {path.name for path in (folder / "results" / "figures" / NAME).iterdir()}
     assert {"ablation.svg", "ablation.png", "training_size.svg", "training_size.png"} <= names
     snakemake("--report", folder / "report.html", "--configfile", tmp_path / "config.yaml", directory=folder)
-    report = (folder / "report.html").read_text()
-    assert all(name in report for name in ("ablation.svg", "training_size.svg", "ablation.csv"))
+    figures, tables = (folder / "results" / kind / NAME for kind in ("figures", "tables"))
+    shown = [figures / "ablation.svg", figures / "training_size.svg", tables / "ablation.csv"]
+    assert_shown(folder / "report.html", shown)
     (folder / "results/runs" / NAME / smaller["trial"] / "fold1/seed0/result.json").unlink()
     snakemake("tables_so_far", "--configfile", tmp_path / "config.yaml", directory=folder)
     assert table(folder, "so_far/ablation.csv")["runs_paired"].fillna(-1).tolist() == [-1, 1]  # the reference has none
@@ -151,12 +191,12 @@ def test_tables_so_far_say_what_is_missing(finished: Path, tmp_path: Path) -> No
     assert leaderboard["rank"].isna().to_dict() == {"sitenet": True, "dummy (mean)": False, "random_forest": False}
 
 
-def test_accepting_more_failures_reruns_nothing(finished: Path, tmp_path: Path) -> None:
+def test_accepting_more_failures_reruns_the_tables_alone(finished: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((finished / "config.yaml").read_text())
     config["dataset"]["max_failed_share"] = 0.5
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     counts = job_counts(snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished))
-    assert set(counts) <= {"leaderboard", "figures", "all", "total"}
+    assert counts == TABLES_ALONE
 
 
 def test_damaged_shard_is_named_and_results_stay(finished: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pandas as pd
@@ -9,8 +10,10 @@ import torch
 
 from sitenet import versions
 from sitenet.config.trial import flatten
+from sitenet.environment import peak_memory_mb
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
+from sitenet.models.sitenet.network import SiteNet
 from sitenet.prediction.predictor import predict
 from sitenet.records import RunResult
 from sitenet.settings.section import Section
@@ -71,9 +74,9 @@ def tensors(path: Path) -> dict[str, Any]:
     [NETWORK, RADIAL_NETWORK, RADIAL_NETWORK.model_copy(update={"dropout": 0.2})],
     ids=["sitenet", "sitenet_radial", "dropout"],
 )
-@pytest.mark.parametrize("checkpoints", [1, 3, 4])
+@pytest.mark.parametrize(("checkpoints", "restarts"), [(1, 14), (3, 4), (4, 3)])
 def test_a_run_in_pieces_ends_with_the_same_bits(
-    inputs: Inputs, network: Section, tmp_path: Path, checkpoints: int, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, network: Section, tmp_path: Path, checkpoints: int, restarts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once, piecewise = tmp_path / "at_once", tmp_path / "piecewise"
     train(inputs.job(at_once, network))
@@ -83,7 +86,7 @@ def test_a_run_in_pieces_ends_with_the_same_bits(
         assert whole.keys() == pieces.keys()
         assert all(torch.equal(whole[name], pieces[name]) for name in whole)
     assert without_timing(piecewise) == without_timing(at_once)
-    assert RunResult.read(piecewise / "run.json").cost.restarts > 0
+    assert RunResult.read(piecewise / "run.json").cost.restarts == restarts
 
 
 def test_a_finished_run_restores_its_outputs_without_training(finished: TrainJob) -> None:
@@ -112,11 +115,23 @@ def test_record_says_what_was_done(finished: TrainJob) -> None:
     record = RunResult.read(finished.folder / "run.json")
     assert (record.n_train, record.n_train_available, record.n_validation) == (32, 32, 8)
     assert record.epochs == 3
+    weights = load_best(finished.folder / "best.pt")[2]
+    assert record.n_parameters == sum(weights[name].numel() for name, _ in SiteNet(NETWORK).named_parameters())
     assert record.settings["model"]["heads"] == 2
-    assert record.cost.seconds > 0
-    assert record.cost.peak_memory_mb > 10
     rows = without_timing(finished.folder)
     assert record.validation_mae == min(min(row["validation_mae"], row["validation_mae_ema"]) for row in rows)
+
+
+def test_cost_is_the_time_and_memory_that_the_process_took(inputs: Inputs, tmp_path: Path) -> None:
+    memory, start = peak_memory_mb(), monotonic()
+    cost = train(inputs.job(tmp_path)).cost
+    elapsed = monotonic() - start
+    # The kernel counts pages for each core and adds them up now and then.
+    assert memory - 1 <= cost.peak_memory_mb <= peak_memory_mb() + 1
+    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    seconds = [row["seconds"] for row in rows]
+    assert 0 < seconds[0] < seconds[1] < seconds[2] == cost.seconds < elapsed
+    assert cost.restarts == 0
 
 
 def test_best_checkpoint_is_self_describing(finished: TrainJob) -> None:

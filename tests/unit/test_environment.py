@@ -15,11 +15,22 @@ def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch: pytest.
     assert environment.package_versions()["sitenet"] == sitenet.__version__
 
 
-def test_memory_of_this_process() -> None:
-    before = environment.peak_memory_mb()
-    held = bytearray(b"x" * 2**26)
-    assert environment.peak_memory_mb() >= before > 1
-    assert environment.peak_memory_mb() >= len(held) / 2**20
+def test_peak_memory_counts_megabytes_of_this_process_and_stays_when_they_are_freed() -> None:
+    code = """
+from sitenet.environment import peak_memory_mb
+before = peak_memory_mb()
+held = b"x" * 2**28
+during = peak_memory_mb()
+del held
+print(before, during, peak_memory_mb())
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, timeout=300, capture_output=True, text=True, check=True
+    )
+    before, during, after = map(float, run.stdout.split())
+    assert 4 < before < 200
+    assert during - before == pytest.approx(256, abs=2)
+    assert after == pytest.approx(during, abs=2)
 
 
 def test_baselines_do_not_import_torch() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sitenet.errors import UserError
-from sitenet.evaluation.results import Results, read_results
+from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
@@ -15,7 +15,6 @@ from sitenet.evaluation.tables.markdown import trials_markdown
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.failures import Failure
-from sitenet.features.shard import FeatureManifest
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
     DUMMY_MEDIAN,
@@ -23,7 +22,6 @@ from tests.unit.benchmark_runs import (
     MANIFEST,
     SITENET,
     SPLITS,
-    TRIALS,
     planned,
     results_of,
     select,
@@ -263,17 +261,13 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
     """Rows of a repeated id each count; a crystal that two feature sets refuse counts once."""
     header, twice = "id,stage,reason\n", "mp-2,data,duplicate id: 2 rows have it\n" * 2
     first, second = (f"mp-1,features,overlapping atoms: {distance}\n" for distance in (0.1, 0.2))
-    for folder, text in (("data", header + twice), ("a", header + first), ("b", header + second)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "failures.csv").write_text(text)
-    data, features = tmp_path / "data" / "manifest.json", [tmp_path / name / "manifest.json" for name in "ab"]
-    MANIFEST.write(data, files=["failures.csv"])
-    for path in features:
-        FeatureManifest(crystals=9, failures={}, pairs=0, bytes=0, sha256={}).write(path, files=["failures.csv"])
-    SPLITS.write(tmp_path / "splits.json")
-    config = {"trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
-    found = read_results(config, [], data, tmp_path / "splits.json", features)
-    assert [failure.id for failure in found.failures] == ["mp-2", "mp-2", "mp-1"]
-    (tmp_path / "b" / "failures.csv").write_text(header)
-    with pytest.raises(UserError, match=r"b/failures.csv is damaged or was changed since manifest.json was written"):
-        read_results(config, [], data, tmp_path / "splits.json", features)
+    for name, text in (("data.csv", header + twice), ("a.csv", header + first), ("b.csv", header + second)):
+        (tmp_path / name).write_text(text)
+    failures = read_failures([tmp_path / name for name in ("data.csv", "a.csv", "b.csv")])
+    assert failures["id"].tolist() == ["mp-2", "mp-2", "mp-1"]
+    runs = write_benchmark(tmp_path)
+    for failed, counted, noted in ((failures, 3, True), (failures[:2], 2, False)):
+        write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failed, tmp_path / "l.csv", tmp_path / "l.md")
+        text = (tmp_path / "l.md").read_text()
+        assert f"Failed crystals: {counted} of 1,056" in text
+        assert ("predict their training mean for crystals without features" in text) == noted

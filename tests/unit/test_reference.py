@@ -3,9 +3,7 @@
 `pytest -s tests/unit/test_reference.py` prints every deviation.
 """
 
-import json
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,31 +16,11 @@ from sitenet.features.point_set import PointSet
 from sitenet.models.base.batch import collate
 from sitenet.models.base.kernels import library
 from sitenet.models.sitenet.network import SiteNet, pair_features
-from sitenet.models.sitenet.reference import load_reference_weights, reference_name
 from sitenet.models.sitenet.settings import SiteNetSettings
 from tests.real_crystals import point_set
-from tests.shared_data import SHARED, needs_reference
+from tests.reference.values import arrays, cases, load_reference_weights, reference_name, reference_network
 
-REFERENCE = SHARED / "reference"
-pytestmark = needs_reference
 Array = NDArray[np.float64]
-
-
-@cache
-def arrays(name: str) -> dict[str, np.ndarray]:
-    with np.load(REFERENCE / f"{name}.npz") as file:
-        return dict(file)
-
-
-@cache
-def cases() -> list[dict[str, Any]]:
-    return json.loads((REFERENCE / "cases.json").read_text())
-
-
-def reference_model(dtype: torch.dtype) -> SiteNet:
-    model = SiteNet(SiteNetSettings()).to(dtype)
-    load_reference_weights(model, arrays("weights"))
-    return model
 
 
 def features(case: dict[str, Any], reduced: bool) -> PointSet:
@@ -71,7 +49,7 @@ def test_predictions(
         monkeypatch.setattr("sitenet.models.base.kernels.library", lambda name: None)
     elif library("fused") is None:
         pytest.skip("no C compiler that builds fused.c")
-    model = reference_model(dtype)
+    model = reference_network(dtype)
     with torch.no_grad():
         predictions = [model(collate([features(case, reduced)], dtype)).item() for case in cases()]
     deviations = {
@@ -84,7 +62,7 @@ def test_predictions(
 
 
 def test_clamped_prediction_is_the_positive_part() -> None:
-    model = reference_model(torch.float64)
+    model = reference_network(torch.float64)
     batch = collate([features(case, True) for case in cases()], torch.float64)
     unclamped = model(batch)
     model.output.bias.data -= 3.5
@@ -110,7 +88,7 @@ def test_pair_and_site_features() -> None:
 
 @pytest.mark.parametrize(("dtype", "reduced"), [(torch.float64, False), (torch.float64, True), (torch.float32, True)])
 def test_attention_maps(dtype: torch.dtype, reduced: bool) -> None:
-    model = reference_model(dtype)
+    model = reference_network(dtype)
     with_maps = [case for case in cases() if "attention_block0" in arrays(case["case"])]
     assert len(with_maps) >= 2
     for case in with_maps:
@@ -143,7 +121,7 @@ def merged(expected: Array, sites: PointSet) -> Array:
 
 @pytest.mark.parametrize(("dtype", "reduced"), [(torch.float64, False), (torch.float64, True), (torch.float32, True)])
 def test_gradient_of_the_mean_absolute_error(dtype: torch.dtype, reduced: bool) -> None:
-    model = reference_model(dtype)
+    model = reference_network(dtype)
     of_100_sites = [case for case in cases() if case["max_sites"] == 100]
     batch = collate([features(case, reduced) for case in of_100_sites], dtype)
     targets = torch.tensor([case["target"] for case in of_100_sites], dtype=dtype)

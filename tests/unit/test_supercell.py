@@ -1,6 +1,5 @@
 """The supercell, its distances and the primitive cell, against pymatgen and plain searches."""
 
-import json
 from dataclasses import replace
 from itertools import product
 
@@ -17,23 +16,23 @@ from sitenet.features.primitive import may_have_smaller_cell, primitive_cell
 from sitenet.features.supercell import supercell_matrix, translations
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals as real_crystals
-from tests.shared_data import SHARED, needs_reference
+from tests.reference.values import arrays as reference_arrays
+from tests.reference.values import cases
 from tests.unit.cells import crystals, lattices, to_crystal, to_structure
 
 EVERY_40TH = list(real_crystals().values())[::40]
 
 
-@needs_reference
 def test_distances_and_order_of_the_reference() -> None:
-    for case in json.loads((SHARED / "reference" / "cases.json").read_text()):
+    for case in cases():
+        expected = reference_arrays(case["case"])
         all_pairs = FeatureSettings(max_sites=case["max_sites"], distance_tolerance=0)
         point_set = featurize(real_crystals()[case["material_id"]], all_pairs)
-        with np.load(SHARED / "reference" / f"{case['case']}.npz") as expected:
-            distances = point_set.distances.reshape(case["n_primitive"], -1)
-            assert point_set.n_images == case["n_images"]
-            np.testing.assert_array_equal(point_set.atomic_numbers, expected["atomic_numbers"])
-            # The reference is rounded to float32.
-            np.testing.assert_allclose(distances, expected["pair_features"][:, :, 0], rtol=6e-8, atol=0)
+        distances = point_set.distances.reshape(case["n_primitive"], -1)
+        assert point_set.n_images == case["n_images"]
+        np.testing.assert_array_equal(point_set.atomic_numbers, expected["atomic_numbers"])
+        # The reference is rounded to float32.
+        np.testing.assert_allclose(distances, expected["pair_features"][:, :, 0], rtol=6e-8, atol=0)
 
 
 @pytest.mark.parametrize("max_sites", [20, 100])

@@ -107,8 +107,14 @@ def test_a_log_is_pending_until_all_of_it_is_uploaded(tmp_path: Path) -> None:
     assert pending(tmp_path) == [first, second]
 
 
-def test_sync_names_the_benchmarks_there_are(tmp_path: Path) -> None:
-    (tmp_path / "results/wandb/quick").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"no benchmark 'quik'.*tracked: quick"):
+def test_sync_takes_the_benchmarks_that_are_named_and_names_those_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracked = tmp_path / "results/wandb"
+    uploaded, left = write_log(tracked / "quick", "a"), write_log(tracked / "slow", "b")
+    uploaded.with_suffix(".wandb.synced").touch()
+    with pytest.raises(UserError, match=r"no benchmark 'quik'.*tracked: quick, slow"):
         sync(tmp_path, ["quik"])
-    sync(tmp_path)
+    sync(tmp_path, ["quick"])
+    assert capsys.readouterr().out == "every run is uploaded\n"
+    assert pending(tracked / "slow") == [left]

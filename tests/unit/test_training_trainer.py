@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,15 @@ def test_every_recipe_steps(data: tuple[FeatureStore, TrainingData], schedule: s
     assert trainer.state.skipped == 0
 
 
+@pytest.mark.parametrize("amsgrad", [True, False])
+def test_the_optimiser_follows_the_recipe(data: tuple[FeatureStore, TrainingData], amsgrad: bool) -> None:
+    """A few steps do not show these: gradients must fall far before AMSGrad differs."""
+    trainer = fitted(data, max_epochs=1, amsgrad=amsgrad, epsilon=1e-3, weight_decay=0.3, learning_rate=STILL)
+    (group,) = trainer.tensors()["optimiser"]["param_groups"]
+    assert (group["amsgrad"], group["eps"], group["weight_decay"]) == (amsgrad, 1e-3, 0.3)
+    assert (group["lr"], group["betas"]) == (STILL, (0.9, 0.999))
+
+
 def test_standardised_targets_start_at_their_mean(data: tuple[FeatureStore, TrainingData]) -> None:
     targets = data[1].train.targets
     scale = fitted(data, max_epochs=1, standardise_target=True).model.scale
@@ -160,7 +170,9 @@ def test_time_limit_counts_what_earlier_processes_spent(
     spent = fitted(data, max_epochs=10**6, max_minutes=0.5)
     resumed = new_trainer(data, max_epochs=10**6, max_minutes=1)
     resumed.restore(TrainingState.from_dict(spent.state.to_dict()), spent.tensors())
+    start = next(seconds)
     resumed.fit(skip, skip)
+    assert next(seconds) - start == pytest.approx(30, abs=3)
     assert resumed.state.seconds == pytest.approx(60, abs=2)
     assert resumed.state.epochs > spent.state.epochs > 1
 
@@ -177,16 +189,28 @@ def test_seed_decides_every_bit(data: tuple[FeatureStore, TrainingData]) -> None
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_batch_without_finite_loss_is_skipped_and_named(
-    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def batches_that_fail(monkeypatch: pytest.MonkeyPatch, numbers: Collection[int], where: str = "loss") -> None:
+    """These batches from now on, counted from 0, have a loss or a gradient that is not finite."""
     calls = itertools.count()
 
-    def fails_once(predictions: Tensor, targets: Tensor) -> Tensor:
-        factor = torch.nan if next(calls) == 1 else 1.0
+    def loss(predictions: Tensor, targets: Tensor) -> Tensor:
+        fails = next(calls) in numbers
+        if fails and where == "gradient":
+            predictions.register_hook(lambda gradient: gradient * torch.nan)
+        factor = torch.nan if fails and where == "loss" else 1.0
         return factor * torch.nn.functional.l1_loss(predictions, targets)
 
-    monkeypatch.setitem(trainer_module.LOSSES, "l1", fails_once)
+    monkeypatch.setitem(trainer_module.LOSSES, "l1", loss)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_batch_that_is_not_finite_is_skipped_and_named(
+    data: tuple[FeatureStore, TrainingData],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    where: str,
+) -> None:
+    batches_that_fail(monkeypatch, {1}, where)
     trainer = fitted(data, max_epochs=1)
     (record,) = caplog.records
     named = set(record.getMessage().split("batch of ")[1].split(";")[0].split(", "))
@@ -197,12 +221,47 @@ def test_a_batch_without_finite_loss_is_skipped_and_named(
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, TrainingData], precision: str) -> None:
-    trainer = new_trainer(data, max_epochs=50, precision=precision)
+    """At the limit, before the epoch is over: a validation with such a network would stop it too."""
+    trainer = new_trainer(data, max_epochs=50, precision=precision, batch_pairs=1)
+    assert len(data[1].train) > SKIP_LIMIT
     with torch.no_grad():
         trainer.model.get_parameter("output.bias").fill_(torch.nan)
-    with pytest.raises(UserError, match=r"not finite"):
+    with pytest.raises(UserError, match=rf"it was so in {SKIP_LIMIT} batches, so training stops"):
         trainer.fit(after_step=skip, after_epoch=skip)
-    assert trainer.state.skipped <= SKIP_LIMIT
+    assert trainer.state.skipped == SKIP_LIMIT
+    assert (trainer.state.epochs, trainer.state.epoch.batches) == (0, SKIP_LIMIT - 1)
+
+
+def test_fewer_skipped_batches_than_the_limit_stop_nothing(
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches_that_fail(monkeypatch, range(SKIP_LIMIT - 1))
+    trainer = fitted(data, max_epochs=2, batch_pairs=1)
+    assert (trainer.state.epochs, trainer.state.skipped) == (2, SKIP_LIMIT - 1)
+
+
+def test_the_skip_limit_counts_what_earlier_processes_skipped(
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches_that_fail(monkeypatch, range(SKIP_LIMIT - 1))
+    before = fitted(data, max_epochs=1, batch_pairs=1)
+    resumed = new_trainer(data, max_epochs=2, batch_pairs=1)
+    resumed.restore(TrainingState.from_dict(before.state.to_dict()), before.tensors())
+    batches_that_fail(monkeypatch, {0})
+    with pytest.raises(UserError, match="so training stops"):
+        resumed.fit(skip, skip)
+
+
+def test_half_precision_goes_on_with_the_scale_that_an_overflow_left(
+    data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = new_trainer(data, precision="float16").tensors()["scaler"]["scale"]
+    batches_that_fail(monkeypatch, {0}, "gradient")
+    before = fitted(data, max_epochs=1, precision="float16")
+    resumed = new_trainer(data, max_epochs=2, precision="float16")
+    resumed.restore(TrainingState.from_dict(before.state.to_dict()), before.tensors())
+    assert resumed.tensors()["scaler"] == before.tensors()["scaler"]
+    assert resumed.tensors()["scaler"]["scale"] == fresh / 2
 
 
 def test_progress_line_tells_errors_speed_and_time_left(data: tuple[FeatureStore, TrainingData]) -> None:

@@ -71,6 +71,17 @@ def test_every_trial_of_the_ablation_changes_one_setting() -> None:
     assert {"features.radius", "model.blocks", "training.precision"} <= {name for c in changes for name in c.settings}
 
 
+def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path: Path) -> None:
+    run = snakemake("-n", directory=tmp_path)
+    names: dict[str, set[str]] = {}
+    for rule, paths in re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)$", run.stdout, flags=re.MULTILINE):
+        names.setdefault(rule, set()).update(path.rsplit("/", 1)[-1] for path in paths.split(", "))
+    assert {rule for rule in names if "test_targets.parquet" in names[rule]} == {"score"}
+    assert names["select_trials"] == {"run.json"}
+    assert names["train"] == {"manifest.json", "train.parquet"}
+    assert names["predict"] == {"manifest.json", "best.pt", "test_inputs.parquet"}
+
+
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
     counts = job_counts(snakemake("-n", "--config", "seeds=[0,1,2]", "folds=[1]", directory=tmp_path))
     assert counts["train"] == 15

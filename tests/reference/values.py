@@ -1,12 +1,26 @@
-"""Loads weights of the independent reference implementation of Site-Net, strictly and by name."""
+"""What the independent reference implementation of Site-Net gives; its weights are loaded strictly and by name."""
 
+import json
 import re
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from sitenet.models.sitenet.network import SiteNet
+from sitenet.models.sitenet.settings import SiteNetSettings
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def cases() -> list[dict[str, Any]]:
+    """The 28 cases of `cases.json`."""
+    return json.loads((FOLDER / "cases.json").read_text())
+
 
 # Our module path -> name of the reference. A dense layer `m` here is the pair `m` (linear), `m_norm` there,
 # for example blocks.0.value.norm.bias -> blocks.0.value_norm.bias.
@@ -19,6 +33,20 @@ _PATHS = (
     (r"^post_pool\.(\d+)\.norm\.", r"post_pool_norm.\1."),
     (r"\.norm\.", "_norm."),
 )
+
+
+@cache
+def arrays(name: str) -> dict[str, np.ndarray]:
+    """The arrays of one of the reference's files."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        return dict(file)
+
+
+def reference_network(dtype: torch.dtype) -> SiteNet:
+    """Site-Net with the paper's hyperparameters and the reference's weights."""
+    model = SiteNet(SiteNetSettings()).to(dtype)
+    load_reference_weights(model, arrays("weights"))
+    return model
 
 
 def reference_name(parameter: str) -> str:

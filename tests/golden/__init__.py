@@ -1,0 +1,1 @@
+"""Numbers of each stage that must not move by accident."""

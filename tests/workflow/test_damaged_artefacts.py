@@ -1,0 +1,305 @@
+"""A file that was damaged or swapped after it was written is refused by the job that reads it, in one line."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from sitenet.config.benchmark import Benchmark
+from sitenet.errors import UserError
+from sitenet.prediction.predictor import Predictor
+from sitenet.training.checkpoint import load_best
+from tests.workflow.running import snakemake
+
+CONFIG = {
+    "name": "small",
+    "dataset": {"source": "bundled", "name": "mp_dielectric_gap", "max_crystals": 60},
+    "splits": {"kind": "kfold", "n_folds": 2},
+    "shards": 2,
+    "resamples": 100,
+    "grid": [
+        {
+            "model": {"kind": "sitenet_radial", "width": 16, "blocks": 1},
+            "features": {"radius": 3.0},
+            "training": {"max_epochs": 1},
+        },
+        {"model": {"kind": "random_forest", "n_trees": 5}},
+    ],
+}
+
+
+class Workspace:
+    """A finished benchmark, and the jobs of its fold 0 as Snakemake would hand them to their scripts."""
+
+    def __init__(self, root: Path):
+        self.benchmark = Benchmark(CONFIG)
+        (self.network,), (self.forest,) = self.benchmark.networks.values(), self.benchmark.baselines.values()
+        results = root / "results"
+        self.data, self.runs = results / "data/small", results / "runs/small"
+        self.features = results / "features/small" / self.network.feature_id
+        self.composition = results / "features/small/composition.parquet"
+        self.fold = self.data / "folds/fold0"
+
+    def run(self, trial: str, fold: int = 0) -> Path:
+        return self.runs / trial / f"fold{fold}" / "seed0"
+
+    def job(self, rule: str) -> None:
+        """Runs a job's script on the files as they are."""
+        trial = self.forest if rule == "baseline" else self.network
+        out = self.run(trial.id)
+        shards = sorted(map(str, self.features.glob("*.arrow")))
+        data, splits = self.data / "manifest.json", self.data / "splits.json"
+        common = {"benchmark": "small", "settings": trial.settings, "shards": shards}
+        inputs: dict[str, dict[str, Any]] = {
+            "composition_features": {"structures": self.data / "structures.parquet"},
+            "featurize": {"structures": self.data / "structures.parquet"},
+            "split": {"targets": self.data / "targets.parquet"},
+            "collect_features": {"shards": shards},
+            "train": {"features": self.features / "manifest.json", "train": self.fold / "train.parquet"},
+            "predict": {
+                "features": self.features / "manifest.json",
+                "best": out / "best.pt",
+                "run": out / "run.json",
+                "ids": self.fold / "test_inputs.parquet",
+            },
+            "baseline": {
+                "features": self.composition,
+                "features_record": self.composition.with_suffix(".json"),
+                "train": self.fold / "train.parquet",
+                "ids": self.fold / "test_inputs.parquet",
+            },
+            "score": {
+                "run": out / "run.json",
+                "predictions": out / "predictions.parquet",
+                "record": out / "predictions.json",
+                "targets": self.fold / "test_targets.parquet",
+            },
+            "tables_so_far": {"features": [self.features / "manifest.json"]},
+        }
+        params: dict[str, dict[str, Any]] = {
+            "featurize": {"features": self.network.features.model_dump(mode="json"), "shards": 2},
+            "split": {"splits": self.benchmark.settings.splits.model_dump(mode="json")},
+            "tables_so_far": {
+                "config": self.benchmark.resolved(),
+                "results": sorted(map(str, self.runs.glob("*/*/*/result.json"))),
+            },
+        }
+        elsewhere = self.runs.parents[1] / "redone"
+        elsewhere.mkdir(exist_ok=True)
+        import_module(f"workflow_scripts.{rule}").main(
+            SimpleNamespace(
+                input=SimpleNamespace(data=data, splits=splits, **inputs[rule]),
+                params=SimpleNamespace(**common | params.get(rule, {})),
+                config={
+                    "dataset": self.benchmark.settings.dataset.model_dump(mode="json"),
+                    "tracking": {"mode": "disabled"},
+                },
+                wildcards=Wildcards(trial=trial.id, fold="0", seed="0", shard="0")
+                if rule == "featurize"
+                else Wildcards(trial=trial.id, fold="0", seed="0"),
+                output=Outputs(out if rule == "train" else elsewhere, rule),
+                resources=SimpleNamespace(get=lambda *_: None, checkpoint_seconds=20),
+                threads=1,
+            )
+        )
+
+
+class Wildcards(dict):
+    """Values by name, as attributes too."""
+
+    def __getattr__(self, name: str) -> str:
+        return self[name]
+
+
+OUTPUTS = {
+    "table": "composition.parquet",
+    "predictions": "predictions.parquet",
+    "record": "predictions.json",
+    "run": "run.json",
+    "failures": "failures.csv",
+    "manifest": "manifest.json",
+    "shard": "shard0of2.arrow",
+    "result": "result.json",
+}
+
+
+class Outputs:
+    """Every output is a file in one folder."""
+
+    def __init__(self, folder: Path, rule: str):
+        self._folder = folder
+        self._names = OUTPUTS | ({"predictions": "test_predictions.parquet"} if rule == "score" else {})
+
+    def __getattr__(self, name: str) -> str:
+        return str(self._folder / self._names[name])
+
+    def __getitem__(self, _: int) -> str:
+        return str(self._folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    snakemake("--configfile", folder / "config.yaml", directory=folder)
+    return folder
+
+
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path) -> Workspace:
+    shutil.copytree(finished / "results", tmp_path / "results")
+    return Workspace(tmp_path)
+
+
+def flip(path: Path, seed: int = 0) -> None:
+    """Flips one bit in the middle half of a file."""
+    content = bytearray(path.read_bytes())
+    place = random.Random(seed).randrange(len(content) // 4, 3 * len(content) // 4)
+    content[place] ^= 1 << random.Random(seed + 1).randrange(8)
+    path.write_bytes(bytes(content))
+
+
+def truncate(path: Path) -> None:
+    """Keeps the first half."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    """Keeps nothing."""
+    path.write_bytes(b"")
+
+
+READ = [
+    ("featurize", "data/small/structures.parquet"),
+    ("composition_features", "data/small/structures.parquet"),
+    ("split", "data/small/targets.parquet"),
+    ("split", "data/small/manifest.json"),
+    ("collect_features", "features/small/{features}/shard0of2.arrow"),
+    ("collect_features", "features/small/{features}/shard0of2.json"),
+    ("collect_features", "features/small/{features}/shard0of2.failures.csv"),
+    ("train", "data/small/folds/fold0/train.parquet"),
+    ("train", "data/small/splits.json"),
+    ("train", "features/small/{features}/shard1of2.arrow"),
+    ("train", "features/small/{features}/manifest.json"),
+    ("train", "runs/small/{network}/fold0/seed0/last.pt"),
+    ("predict", "runs/small/{network}/fold0/seed0/best.pt"),
+    ("predict", "runs/small/{network}/fold0/seed0/run.json"),
+    ("predict", "features/small/{features}/shard0of2.arrow"),
+    ("predict", "data/small/folds/fold0/test_inputs.parquet"),
+    ("baseline", "features/small/composition.parquet"),
+    ("baseline", "features/small/composition.json"),
+    ("baseline", "data/small/folds/fold0/train.parquet"),
+    ("score", "runs/small/{network}/fold0/seed0/predictions.parquet"),
+    ("score", "runs/small/{network}/fold0/seed0/predictions.json"),
+    ("score", "data/small/folds/fold0/test_targets.parquet"),
+    ("tables_so_far", "runs/small/{network}/fold0/seed0/result.json"),
+    ("tables_so_far", "runs/small/{network}/fold0/seed0/test_predictions.parquet"),
+    ("tables_so_far", "runs/small/{network}/fold0/seed0/history.jsonl"),
+    ("tables_so_far", "features/small/{features}/failures.csv"),
+    ("tables_so_far", "data/small/failures.csv"),
+]
+
+
+def test_intact_files_pass(workspace: Workspace) -> None:
+    for rule in dict.fromkeys(rule for rule, _ in READ):
+        if rule != "train":  # which would go on in the run's own folder; the others below refuse before they write
+            workspace.job(rule)
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, empty])
+@pytest.mark.parametrize(("rule", "artefact"), READ, ids=lambda value: value.rsplit("/", 1)[-1])
+def test_damage_is_refused(workspace: Workspace, rule: str, artefact: str, damage: Callable[[Path], None]) -> None:
+    names = {"features": workspace.network.feature_id, "network": workspace.network.id}
+    path = workspace.data.parents[1] / artefact.format(**names)
+    damage(path)
+    with pytest.raises(UserError) as refused:
+        workspace.job(rule)
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value) or path.name in str(refused.value)
+
+
+def test_lattices_of_another_table_are_not_featurized(workspace: Workspace) -> None:
+    path = workspace.data / "structures.parquet"
+    table = pd.read_parquet(path)
+    table["lattice"] = table["lattice"] * 1.1
+    table.to_parquet(path)
+    with pytest.raises(
+        UserError, match=r"structures.parquet is damaged or was changed since manifest.json was written"
+    ):
+        workspace.job("featurize")
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"), [("predict", ("best.pt", "run.json")), ("score", ("predictions.parquet", "predictions.json"))]
+)
+def test_files_of_another_fold_are_refused(workspace: Workspace, rule: str, names: tuple[str, ...]) -> None:
+    """They were trained on the test crystals of this one."""
+    here, there = workspace.run(workspace.network.id, 0), workspace.run(workspace.network.id, 1)
+    for name in names:
+        shutil.copy(there / name, here / name)
+    with pytest.raises(UserError, match=r"is of another run \(benchmark small, trial \w+, fold 1, seed 0\)"):
+        workspace.job(rule)
+    shutil.copy(workspace.run(workspace.network.id, 1) / names[0], here / names[0])
+
+
+def test_a_better_result_written_by_hand_is_refused(workspace: Workspace) -> None:
+    path = workspace.run(workspace.network.id) / "result.json"
+    values = json.loads(path.read_text())
+    values["test"]["values"]["mae"] = 0.01
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"result.json is damaged or was changed"):
+        workspace.job("tables_so_far")
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_seen_or_harmless(workspace: Workspace, tmp_path: Path) -> None:
+    best = workspace.run(workspace.network.id) / "best.pt"
+    _, _, weights = load_best(best)
+    copy, refused = tmp_path / "copy.pt", 0
+    for seed in range(150):
+        content = bytearray(best.read_bytes())
+        place = random.Random(seed)
+        content[place.randrange(len(content))] ^= 1 << place.randrange(8)
+        copy.write_bytes(bytes(content))
+        try:
+            _, _, found = load_best(copy)
+        except UserError:
+            refused += 1
+            continue
+        assert all(torch.equal(found[name], weights[name]) for name in weights)
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("weights"),
+        lambda content: content.update(weights=[1, 2]),
+        lambda content: content.update(weights={"a": 1.0}),
+        lambda content: content.update(metadata="[1]"),
+        lambda content: content.update(metadata=json.dumps({"format": 1, "best": {}, "description": {}})),
+        lambda content: content.update(metadata=3),
+    ],
+)
+def test_malformed_checkpoints_end_in_one_line(workspace: Workspace, change: Callable[[dict], Any]) -> None:
+    best = workspace.run(workspace.network.id) / "best.pt"
+    content = torch.load(best, weights_only=True)
+    change(content)
+    torch.save(content, best)
+    with pytest.raises(UserError, match=r"best.pt is not a readable checkpoint"):
+        Predictor.load(best)
+
+
+def test_published_checkpoints_without_records_are_read(workspace: Workspace, tmp_path: Path) -> None:
+    best = workspace.run(workspace.network.id) / "best.pt"
+    lonely = Path(shutil.copy(best, tmp_path / "network.pt"))
+    assert np.isfinite(Predictor.load(lonely).description.mean_target)
