@@ -6,7 +6,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 LOCK := envs/requirements.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: all setup test test-slow check slurm-check format lock clean
+.PHONY: all setup test test-slow check docs slurm-check format lock clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES)
@@ -36,6 +36,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
+
+# The documentation as a site in build/site; a broken link is an error. (With --quiet mkdocs would not count them.)
+docs: setup
+	$(BIN)/mkdocs build --strict
 
 # Whether the SLURM cluster at hand suits a profile, before anything is submitted.
 PROFILE ?= profiles/slurm

@@ -1,4 +1,4 @@
-"""Writes the rule graph of the default benchmark into README.md: `python tools/rule_graph.py`.
+"""Writes the rule graph of the default benchmark into docs/design.md: `python tools/rule_graph.py`.
 
 Arrows that follow from others are left out.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import networkx as nx
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "design.md"
 BLOCK = re.compile(r"```mermaid\n.*?```", flags=re.DOTALL)
 
 
@@ -28,4 +28,4 @@ def rule_graph(directory: Path) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(BLOCK.sub(rule_graph(ROOT), README.read_text()))
+    PAGE.write_text(BLOCK.sub(rule_graph(ROOT), PAGE.read_text()))

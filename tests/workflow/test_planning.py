@@ -117,5 +117,5 @@ def test_planning_imports_no_heavy_package(tmp_path: Path) -> None:
     assert not imported & {"torch", "pymatgen", "matminer", "sklearn", "wandb"}
 
 
-def test_readme_shows_the_current_rule_graph(tmp_path: Path) -> None:
-    assert rule_graph(tmp_path) in (ROOT / "README.md").read_text()
+def test_the_page_of_the_design_shows_the_current_rule_graph(tmp_path: Path) -> None:
+    assert rule_graph(tmp_path) in (ROOT / "docs" / "design.md").read_text()
