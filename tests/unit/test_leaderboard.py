@@ -30,6 +30,7 @@ from tests.unit.benchmark_runs import (
     write_benchmark,
     write_run,
 )
+from tools.table_columns import PAGE, page
 
 
 def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
@@ -283,3 +284,7 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
     (tmp_path / "b" / "failures.csv").write_text(header)
     with pytest.raises(UserError, match=r"b/failures.csv is damaged or was changed since manifest.json was written"):
         read_results(config, [], data, tmp_path / "splits.json", features)
+
+
+def test_the_page_of_columns_is_up_to_date() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run `python -m tools.table_columns`"
