@@ -1,7 +1,7 @@
-"""What a run leaves behind: typed JSON records from which alone every table is built.
+"""Typed JSON records of finished runs, from which all tables are built.
 
-Records of earlier formats are still read. Format 1 had no number, named the benchmark `dataset`, and had flat settings
-with dotted names.
+Records of earlier formats can still be read. Format 1 had no format number, called the benchmark `dataset`, and had
+flat settings with dotted names.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from sitenet.files import write_text
 
 
 class Record(BaseModel):
-    """Values that are stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
+    """Values stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class FileRecord(Record):
-    """A record that is a file.
+    """A record in a file of its own.
 
     Attributes:
-        format: Number of the layout; a file without one is of format 1.
+        format: Number of the file format; a file without one has format 1.
     """
 
     newest_format: ClassVar[int] = 1
@@ -34,17 +34,17 @@ class FileRecord(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """Values of today's format; those of a newer one are refused."""
+        """Converts values to the current format; refuses those of a newer one."""
         if not isinstance(values, dict):
             return values
         found = values.get("format", 1)
         if found not in range(1, cls.newest_format + 1):
-            raise ValueError(f"format {found} is not one of 1 to {cls.newest_format}, which this version reads")
+            raise ValueError(f"format {found} is unknown, this version reads formats 1 to {cls.newest_format}")
         return cls.upgrade(values) | {"format": cls.newest_format}
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Values of an earlier format as today's has them."""
+        """Converts values of an earlier format to the current one."""
         return values
 
     @classmethod
@@ -52,7 +52,7 @@ class FileRecord(Record):
         """Reads and validates the record at `path`.
 
         Raises:
-            UserError: It is not there, damaged, or of a format that this version does not know.
+            UserError: The file is missing, damaged, or of a format that this version does not know.
         """
         try:
             return cls.model_validate_json(Path(path).read_text("utf-8"))
@@ -61,19 +61,18 @@ class FileRecord(Record):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise UserError(
-                f"{path} is damaged or not a {cls.__name__}: {where + ': ' * bool(where)}{first['msg']}"
-            ) from None
+            problem = f"{where}: {first['msg']}" if where else first["msg"]
+            raise UserError(f"{path} is damaged or not a {cls.__name__}: {problem}") from None
         except ValueError as error:
             raise UserError(f"{path} is damaged: {error}") from None
 
     def write(self, path: Path | str) -> None:
-        """Replaces the file at `path` in one step."""
+        """Writes the record to `path`, replacing an old file in one step."""
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
 
 class Cost(Record):
-    """What a run took, restarts included."""
+    """Time and memory of a run, restarts included."""
 
     seconds: float
     peak_memory_mb: float
@@ -95,7 +94,7 @@ class Metrics(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """In format 1 the metrics stood beside the counts."""
+        """Converts format 1, in which the metrics stood beside the counts."""
         if not isinstance(values, dict) or "values" in values:
             return values
         counts = {name: values[name] for name in ("n_scored", "n_unlabelled") if name in values}
@@ -113,14 +112,14 @@ class RunKey(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """The key of format 1 called the benchmark `dataset`."""
+        """Converts format 1, which called the benchmark `dataset`."""
         if isinstance(values, dict) and "dataset" in values:
             return {"benchmark" if name == "dataset" else name: value for name, value in values.items()}
         return values
 
 
 def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by section and name, also where they come with dotted names as in records of format 1."""
+    """Settings by section and name; accepts the dotted names of format 1, too."""
     nested: dict[str, Any] = {}
     for name, value in settings.items():
         section, dot, key = name.partition(".")
@@ -132,11 +131,12 @@ def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RunResult(FileRecord):
-    """One trained model on one fold: what it was, what it reached and what it cost.
+    """Settings, scores and costs of one model trained on one fold with one seed.
 
     `settings` are those of the trial, by section and name. `test` is None until the scoring rule, the only reader of
-    test targets, fills it in. Numbers of training crystals are None where others trained and did not tell.
-    Per-crystal test predictions lie beside it in `test_predictions.parquet` (id, target, prediction).
+    test targets, fills it in. Numbers of training crystals are None for published predictions, which do not state
+    them. `test_predictions.parquet` in the same folder has the prediction of every test crystal (id, target,
+    prediction).
     """
 
     newest_format = 2
