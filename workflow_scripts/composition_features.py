@@ -1,4 +1,4 @@
-"""Crystal table -> Magpie composition features."""
+"""Computes Magpie composition features of a crystal table."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Targets -> training, validation and test parts of every fold."""
+"""Splits the crystals into training, validation and test parts of every fold."""
 
 from pathlib import Path
 from typing import Any
