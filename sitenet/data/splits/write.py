@@ -62,9 +62,8 @@ def used_fold(
     Raises:
         UserError: A crystal is in two parts, or a part is empty.
     """
-    train, validation = (
-        [id_ for id_ in ids if targets.get(id_) is not None] for ids in (planned.train, planned.validation)
-    )
+    train = [id_ for id_ in planned.train if targets.get(id_) is not None]
+    validation = [id_ for id_ in planned.validation if targets.get(id_) is not None]
     if splits.max_train is not None:
         chosen = take({id_: id_ for id_ in train}, splits.max_train, f"{splits.seed}/train/{number}")
         train = [id_ for id_ in train if id_ in chosen]
@@ -78,17 +77,18 @@ def used_fold(
     _check(fold, number, absent)
     unused = _size(planned) - _size(fold)
     if unused:
-        log.warning(
-            "fold %d: %d of %d crystals are not used: failed, left out or no target%s",
-            *(number, unused, _size(planned), absent),
-        )
+        text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s"
+        log.warning(text, number, unused, _size(planned), absent)
     return fold
 
 
 def _absent(planned: FoldIds, targets: Mapping[str, float | None]) -> str:
     """Names the first planned ids that the data set lacks, for messages."""
     ids = [id_ for part in PARTS for id_ in getattr(planned, part) if id_ not in targets]
-    return f" ({len(ids)} ids are not in the data set: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)})" if ids else ""
+    if not ids:
+        return ""
+    shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+    return f" ({len(ids)} ids are not in the data set: {shown})"
 
 
 def _size(fold: FoldIds) -> int:
