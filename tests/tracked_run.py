@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sitenet.config.trial import flatten
 from sitenet.files import write_text
 from sitenet.records import RunResult
 from sitenet.settings.tracking import TrackingSettings
@@ -90,7 +91,7 @@ class Replay:
             {name: value for name, value in row.items() if value is not None} for row in rows
         ]
         assert [row["_step"] for row in run.history] == [row["epoch"] for row in rows]
-        assert run.config | {n.replace(".", "_"): v for n, v in result.settings.items()} == run.config
+        assert run.config | {n.replace(".", "_"): v for n, v in flatten(result.settings).items()} == run.config
         for name in ("versions", "hardware", "n_train", "n_validation", "unit"):
             assert run.config[name] == result.model_dump(mode="json")[name]
         assert run.summary["validation_mae"] == result.validation_mae
