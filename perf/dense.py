@@ -16,7 +16,7 @@ from sitenet.features.point_set import PointSet
 from sitenet.models.base.segments import segment_mean
 from sitenet.models.sitenet.network import BOHR_PER_ANGSTROM, AttentionBlock, Dense, SiteNet
 from sitenet.models.sitenet_radial.kernels import Places
-from sitenet.models.sitenet_radial.network import KNOTS, Block, RadialSiteNet, pool
+from sitenet.models.sitenet_radial.network import KNOTS, RadialBlock, RadialSiteNet, pool
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def predict_radial(model: RadialSiteNet, batch: DenseBatch) -> Tensor:
     x = model.element(batch.atomic_numbers) + model.describe(model.properties[batch.atomic_numbers].float())
     u = torch.exp(-batch.pair_features[:, :, 0] / model.settings.radial_length)
     places = Places.between(KNOTS, u.flatten())
-    for block in cast(list[Block], list(model.blocks)):
+    for block in cast(list[RadialBlock], list(model.blocks)):
         x = x + block.attention.out(_attend(block, x, places, batch))
         x = x + block.feed_forward(x)
     pooled = pool(model.norm(x), batch.site_counts, batch.site_crystal, batch.n_crystals)
     return model.scale(model.read_out(pooled).squeeze(1))
 
 
-def _attend(block: Block, x: Tensor, places: Places, batch: DenseBatch) -> Tensor:
+def _attend(block: RadialBlock, x: Tensor, places: Places, batch: DenseBatch) -> Tensor:
     width, heads = x.shape[1], block.attention.heads
     functions = places.of(block.attention.radial()).unflatten(0, batch.real.shape)
     q, k, v = (part.unflatten(1, (-1, heads)) for part in block.attention.project(block.norm(x)).chunk(3, dim=1))

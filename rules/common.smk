@@ -1,4 +1,4 @@
-# The validated benchmark and the paths that rules share; no rules here.
+# The validated benchmark, and the paths and functions that all rules share; defines no rules.
 import inspect
 import os
 import sys
@@ -22,17 +22,17 @@ except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(1)
 
-# Jobs read these sections from their `config` rather than from `params`, whose changes would rerun them.
+# Jobs read these sections from `config`, because changed `params` would rerun them.
 config["tracking"] = tracked.model_dump(mode="json")
 config["dataset"] = benchmark.settings.dataset.model_dump(mode="json")
-# What the numbers depend on: neither where a file comes from nor how many failures are accepted.
+# Settings that results depend on: not the download location, nor the number of accepted failures.
 DATASET = benchmark.settings.dataset.model_dump(
     mode="json", exclude={"mirror", "max_failed_share"}
 )
 
 share_package(Path(str(workflow.basedir)))
 
-# SLURM's plugin hands the members of a group to its job step, which runs them in turn unless it knows the group.
+# Without this, a SLURM job that contains a group of jobs would run them one after the other.
 slurm.pass_group_args = True
 
 DATA = f"results/data/{benchmark.name}"
@@ -46,7 +46,7 @@ LOGS = f"results/logs/{benchmark.name}"
 COSTS = f"results/costs/{benchmark.name}"
 WANDB = f"{tracking.FOLDER}/{benchmark.name}"
 
-# Others are few and networks may be thousands, which a pattern that names each would make slow to plan.
+# Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
 PUBLISHED = "|".join(benchmark.published) or "none"
 NETWORK = f"(?!{BASELINE}|{PUBLISHED})[0-9a-f]{{8}}"
@@ -68,7 +68,7 @@ def shards(features):
 
 
 def features_of(wildcards):
-    """Manifest of the feature set of a network, written when all shards are complete."""
+    """Manifest of a network's feature set; it is written when all shards are complete."""
     return f"{FEATURES}/manifest.json".format(
         features=benchmark.networks[wildcards.trial].feature_id
     )
@@ -80,7 +80,7 @@ def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):
 
 
 def figure(kind):
-    """A figure as SVG, which the report shows with its caption, and as PNG."""
+    """Paths of a figure: SVG, for the report, and PNG; also writes its caption for the report."""
     caption = Path(f".snakemake/captions/{kind.name}.rst")
     text = inspect.cleandoc(kind.caption) + "\n"
     if not caption.exists() or caption.read_text("utf-8") != text:
@@ -95,14 +95,14 @@ def figure(kind):
 
 
 def table(name):
-    """A table as CSV, which the report shows, and as Markdown."""
+    """Paths of a table: CSV, for the report, and Markdown."""
     caption = f"../captions/{name}.rst"
     values = report(f"{TABLES}/{name}.csv", caption=caption, category="Tables")
     return [values, f"{TABLES}/{name}.md"]
 
 
 def begin_run():
-    """Takes the working directory before the first job; refused while another driver works in it."""
+    """Locks the working directory before the first job; stops if another snakemake works in it."""
     global folder_lock  # held until this process ends
     try:
         folder_lock = take_folder(Path.cwd())
@@ -112,5 +112,5 @@ def begin_run():
 
 
 def growing(amount):
-    """A resource that grows with each attempt: what was killed at a limit is repeated with more."""
+    """A resource that grows with each attempt, so that a job killed at its limit is repeated with more."""
     return lambda wildcards, attempt: amount * attempt

@@ -1,10 +1,10 @@
-# Source -> crystal table, targets and failures -> folds.
+# Downloads a data set, reads it into tables of crystals, targets and failures, and splits it into folds.
 
 
 if benchmark.settings.dataset.needs_download:
 
-    # What it fetches lies in downloads/, outside results/: no rerun fetches it again, and a file that was put
-    # there by hand is used.
+    # Downloaded files are kept in downloads/, outside results/: no rerun downloads them again, and a file that
+    # was put there by hand is used.
     localrules:
         download,
         refetch,
@@ -28,7 +28,7 @@ if benchmark.settings.dataset.needs_download:
         script:
             "../workflow_scripts/download.py"
 
-    # Has no output: it runs when asked for, `snakemake refetch`, and never by itself.
+    # Without outputs, it runs only when requested: `snakemake refetch`.
     rule refetch:
         log:
             f"{LOGS}/refetch.log",

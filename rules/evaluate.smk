@@ -1,4 +1,4 @@
-# Predictions -> scores, and the choice of trials by validation scores alone.
+# Scores predictions, and selects trials by validation scores alone.
 
 
 rule score:

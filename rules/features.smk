@@ -1,4 +1,4 @@
-# Crystal table -> point sets, in parallel shards, and composition features for the forest.
+# Computes the features: point sets in parallel shards, and composition features for the random forest.
 
 
 rule featurize:

@@ -1,5 +1,5 @@
-# Results of all runs -> tables and figures.
-# Long lists of files are functions: as plain lists, Snakemake's planning time grows with their length squared.
+# Makes tables and figures from the results of all runs.
+# Long lists of files are functions, because Snakemake's planning time grows with the square of a list's length.
 
 RESULTS = {
     "data": rules.load_data.output.manifest,
@@ -9,7 +9,7 @@ RESULTS = {
     ),
     "results": lambda wildcards: runs(
         rules.score.output.result
-    ),  # predictions lie beside
+    ),  # with predictions beside them
     "selections": expand(rules.select_trials.output, fold=benchmark.folds),
 }
 
@@ -57,7 +57,7 @@ rule leaderboard:
         "../workflow_scripts/leaderboard.py"
 
 
-# Made when asked for, `snakemake tables_so_far`, while runs are missing: from the records that are there.
+# Only when requested, `snakemake tables_so_far`: tables of the finished runs, while others are missing.
 rule tables_so_far:
     input:
         data=rules.load_data.output.manifest,
@@ -121,7 +121,7 @@ rule track_benchmark:
         f"{LOGS}/track_benchmark.log",
     benchmark:
         f"{COSTS}/track_benchmark.tsv"
-    localrule: True  # where the network is, if anywhere
+    localrule: True  # cluster nodes may have no internet
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -136,7 +136,7 @@ rule track_benchmark:
         "../workflow_scripts/track_benchmark.py"
 
 
-# Made when asked for: `snakemake matbench_submission`, after all official folds have run.
+# Only when requested: `snakemake matbench_submission`, after all official folds have run.
 if benchmark.settings.splits.kind == "official":
 
     rule matbench_submission:

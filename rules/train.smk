@@ -1,6 +1,5 @@
-# One job for each trial, fold and seed: train a network or fit a baseline, then predict the test part; or take
-# the predictions that others published.
-# Training parts come with targets, test inputs without; only `score` reads test targets.
+# For each trial, fold and seed: trains a network or fits a baseline, and predicts the test part; or reads published
+# predictions. Training parts contain targets, test inputs do not; only `score` reads test targets.
 
 
 rule train:

@@ -1,4 +1,4 @@
-"""The command `sitenet`."""
+"""The command `sitenet`: predict with a trained network, upload tracked runs."""
 
 import argparse
 import sys
@@ -9,8 +9,10 @@ from sitenet.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a subcommand; what the user can put right ends as one line and status 1."""
-    parser = argparse.ArgumentParser(prog="sitenet", description=__doc__)
+    """Runs a subcommand; an error that the user can fix is printed as one line, with exit status 1."""
+    parser = argparse.ArgumentParser(
+        prog="sitenet", description="Predict with a trained network, or upload tracked runs."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_predict(commands)
     _add_sync(commands)
@@ -23,19 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("predict", help="predict the crystals in structure files with a trained network")
-    parser.add_argument("checkpoint", type=Path, help="best.pt of a finished run")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="path", help="structure file, or a folder of them")
+    parser = commands.add_parser("predict", help="predict properties of crystals in structure files")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of a trained network: best.pt of a finished run")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="path", help="structure file, or folder to search for structure files"
+    )
     parser.add_argument(
         "--ensemble",
         action="append",
         type=Path,
         default=[],
         metavar="CHECKPOINT",
-        help="average with the predictions of this checkpoint too, and tell how far all spread; may be repeated",
+        help="checkpoint to average with, with the standard deviation in the column 'spread'; may be repeated",
     )
-    parser.add_argument("--attention", type=Path, metavar="OUT.npz", help="write the attention maps too")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file of the predictions; printed when left out")
+    parser.add_argument(
+        "--attention", type=Path, metavar="FILE.npz", help="also write the attention weights to this file"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file for the predictions (default: print them)")
     parser.set_defaults(run=_predict)
 
 
@@ -46,9 +52,11 @@ def _predict(args: argparse.Namespace) -> None:
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("sync", help="upload runs tracked offline to Weights & Biases")
-    parser.add_argument("benchmarks", nargs="*", help="names of benchmarks; all when left out")
-    parser.add_argument("--directory", type=Path, default=Path(), help="the workflow's; the current one when left out")
+    parser = commands.add_parser("sync", help="upload runs that were tracked offline to Weights & Biases")
+    parser.add_argument("benchmarks", nargs="*", metavar="benchmark", help="name of a benchmark (default: all)")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), help="working directory of the workflow (default: the current one)"
+    )
     parser.set_defaults(run=_sync)
 
 

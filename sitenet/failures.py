@@ -39,7 +39,7 @@ def read_failures(path: Path | str) -> list[Failure]:
         UserError: The file is damaged.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
-        header, *rows = [*csv.reader(file)] or [[]]
-    if tuple(header) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        rows = list(csv.reader(file))
+    if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise UserError(f"{path} is damaged: its columns must be {', '.join(COLUMNS)}")
-    return [Failure(*row) for row in rows]
+    return [Failure(*row) for row in rows[1:]]

@@ -1,4 +1,4 @@
-"""The history of a training: one epoch a row, one row a line of `history.jsonl`."""
+"""The history of a training run in `history.jsonl`: one line of JSON per epoch."""
 
 import json
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class HistoryRow:
     Attributes:
         epoch: Number of the epoch, from 1.
         seconds: Time since the run began, restarts included.
-        learning_rate: Rate of the epoch's last step.
-        train_loss: Mean loss over the crystals, while the weights changed.
-        train_mae: Mean absolute error over the same crystals, in the unit of the target.
-        validation_mae: Mean absolute error over all validation crystals.
-        validation_mae_ema: The same with the averaged weights; None where no average is kept.
-        crystals_per_second: Training crystals a second, validation left out.
+        learning_rate: Learning rate of the last step of the epoch.
+        train_loss: Mean loss over the training crystals, computed while the weights change.
+        train_mae: Mean absolute error over the same crystals at the same time, in the unit of the target.
+        validation_mae: Mean absolute error over the validation crystals after the epoch.
+        validation_mae_ema: The same with averaged weights; None without averaging.
+        crystals_per_second: Training crystals per second, without validation.
     """
 
     epoch: int
@@ -37,12 +37,12 @@ class HistoryRow:
 
 
 def write_history(folder: Path, rows: Sequence[HistoryRow]) -> None:
-    """Writes all finished epochs of the run in `folder`; always the whole file, so none is missing or double."""
+    """Writes all finished epochs of the run in `folder`: the whole file, so no epoch is missing or repeated."""
     write_text(folder / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
 
 def read_history(folder: Path) -> list[HistoryRow]:
-    """Epochs of the run in `folder`; none where it has no history yet.
+    """Finished epochs of the run in `folder`; an empty list if it has no history yet.
 
     Raises:
         UserError: The file is damaged.

@@ -1,7 +1,7 @@
-"""What a run leaves behind: typed JSON records from which alone every table is built.
+"""Typed JSON records of finished runs, from which all tables are built.
 
-Records of earlier formats are still read. Format 1 had no number, named the benchmark `dataset`, and had flat settings
-with dotted names.
+Records of earlier formats can still be read. Format 1 had no format number, called the benchmark `dataset`, and had
+flat settings with dotted names.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ REMEDY = "remove it and run again, which repeats the job that writes it"
 
 
 class Record(BaseModel):
-    """Values that are stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
+    """Values stored as JSON; NaN and infinity, which JSON lacks, are stored as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
@@ -41,17 +41,17 @@ class FileRecord(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """Values of today's format; those of a newer one are refused."""
+        """Converts values to the current format; refuses those of a newer one."""
         if not isinstance(values, dict):
             return values
         found = values.get("format", 1)
         if found not in range(1, cls.newest_format + 1):
-            raise ValueError(f"format {found} is not one of 1 to {cls.newest_format}, which this version reads")
+            raise ValueError(f"format {found} is unknown, this version reads formats 1 to {cls.newest_format}")
         return cls.upgrade(values) | {"format": cls.newest_format}
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Values of an earlier format as today's has them."""
+        """Converts values of an earlier format to the current one."""
         return values
 
     @classmethod
@@ -96,16 +96,21 @@ class FileRecord(Record):
             if name in self.files and sha256_of(file) != self.files[name]:
                 raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {REMEDY}")
 
-    def write(self, path: Path | str, files: Iterable[str] = ()) -> None:
+    def write(self, path: Path | str, files: Iterable[str] = ()) -> Self:
         """Replaces the file at `path` in one step.
 
         Args:
             path: The file.
             files: Files that belong to the record, by their path seen from its folder; they are written before it.
+
+        Returns:
+            The record with their checksums.
         """
         sums = {name: sha256_of(Path(path).parent / name) for name in files}
-        values = json.loads(self.model_copy(update={"files": self.files | sums}).model_dump_json())
+        record = self.model_copy(update={"files": self.files | sums})
+        values = json.loads(record.model_dump_json())
         write_text(path, json.dumps(values | {CHECKSUM: _checksum(values)}, indent=2) + "\n")
+        return record
 
 
 def _checksum(values: dict[str, Any]) -> str:
@@ -114,7 +119,7 @@ def _checksum(values: dict[str, Any]) -> str:
 
 
 class Cost(Record):
-    """What a run took, restarts included."""
+    """Time and memory of a run, restarts included."""
 
     seconds: float
     peak_memory_mb: float
@@ -136,7 +141,7 @@ class Metrics(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """In format 1 the metrics stood beside the counts."""
+        """Converts format 1, in which the metrics stood beside the counts."""
         if not isinstance(values, dict) or "values" in values:
             return values
         counts = {name: values[name] for name in ("n_scored", "n_unlabelled") if name in values}
@@ -158,14 +163,14 @@ class RunKey(Record):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """The key of format 1 called the benchmark `dataset`."""
+        """Converts format 1, which called the benchmark `dataset`."""
         if isinstance(values, dict) and "dataset" in values:
             return {"benchmark" if name == "dataset" else name: value for name, value in values.items()}
         return values
 
 
 def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by section and name, also where they come with dotted names as in records of format 1."""
+    """Settings by section and name; accepts the dotted names of format 1, too."""
     nested: dict[str, Any] = {}
     for name, value in settings.items():
         section, dot, key = name.partition(".")
@@ -204,13 +209,13 @@ def require_run(path: Path | str, found: RunKey, wanted: RunKey) -> None:
 
 
 class RunResult(FileRecord):
-    """One trained model on one fold: what it was, what it reached and what it cost.
+    """Settings, scores and costs of one model trained on one fold with one seed.
 
     `settings` are those of the trial, by section and name. `test` is None until the scoring rule, the only reader of
-    test targets, fills it in. Numbers of training crystals are None where others trained and did not tell.
-    `computed_by` says what computed a network's work on pairs in training: "torch", or compiler and instruction set of
-    the kernels; several where the run went on elsewhere, none where that was not recorded.
-    Per-crystal test predictions lie beside it in `test_predictions.parquet` (id, target, prediction).
+    test targets, fills it in. Numbers of training crystals are None for published predictions, which do not state
+    them. `computed_by` says what computed a network's work on pairs in training: "torch", or compiler and instruction
+    set of the kernels; several where the run went on elsewhere, none where that was not recorded.
+    `test_predictions.parquet` in the same folder has the prediction of every test crystal (id, target, prediction).
     """
 
     newest_format = 2

@@ -1,1 +1,1 @@
-"""One thin script a rule, with the rule's name; only here is the object `snakemake` known."""
+"""One thin script per rule, with the name of the rule; only these scripts use the object `snakemake`."""

@@ -1,4 +1,4 @@
-"""Shards of a feature set -> one manifest, once all are complete and intact."""
+"""Checks that all shards of a feature set are complete and intact, and writes their manifest."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Crystal table -> Magpie composition features."""
+"""Computes Magpie composition features of a crystal table."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Official file or database snapshot -> downloads/, unless it is there already."""
+"""Downloads an official file or database snapshot to downloads/, unless it is already there."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""One shard of crystals -> point sets and the table of those that failed."""
+"""Featurizes one shard of the crystals: point sets, and a table of failures."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Predictions published on the Matbench leaderboard -> downloads/, unless they are there already."""
+"""Downloads published predictions of the Matbench leaderboard to downloads/, unless they are already there."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Results of all runs -> every figure of the benchmark."""
+"""Draws all figures of a benchmark from the results of its runs."""
 
 from typing import Any
 

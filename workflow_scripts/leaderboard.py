@@ -1,4 +1,4 @@
-"""Results of all runs -> leaderboard, trials, comparisons and failed crystals."""
+"""Writes the tables of a benchmark from the results of its runs: leaderboard, trials, comparisons, failures."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Source -> crystal table, targets, failures and manifest."""
+"""Reads a data source into a crystal table, targets, failures and a manifest."""
 
 from pathlib import Path
 from typing import Any

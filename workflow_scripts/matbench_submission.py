@@ -1,4 +1,4 @@
-"""Results of all runs -> a Matbench submission for each model."""
+"""Writes a Matbench submission for each model from the results of all runs."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def main(snakemake: Any) -> None:
     )
     rows = submitted(results.standings.rows)
     if not rows:
-        raise UserError("the grid has no model of your own to submit, only published ones")
+        raise UserError("the grid has only published models: a submission needs one of your own")
     for row in rows:
         name = re.sub(r"[^a-z0-9]+", "_", row.model).strip("_")
         submit(row, results.splits, task, Path(snakemake.output[0]) / f"matbench_v0.1_{name}")

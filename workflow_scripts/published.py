@@ -1,4 +1,4 @@
-"""Takes the predictions of a published submission for one fold."""
+"""Reads the predictions of a published submission for one fold."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Fetches a Materials Project snapshot anew and shows what changed."""
+"""Downloads a Materials Project snapshot again and logs what changed."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ def main(snakemake: Any) -> None:
     settings: DatasetSettings = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     if not isinstance(settings, MaterialsProjectDataset):
         raise UserError(
-            f"only snapshots of the Materials Project change; '{settings.name}' is of source '{settings.source}'"
+            f"refetch needs source 'materials_project', but '{settings.name}' is of source '{settings.source}'"
         )
     folder = Path(snakemake.params.folder)
     refetch(settings, folder)
-    download_materials_project(settings, folder).write(snakemake.params.record)  # newer, so everything is redone
+    download_materials_project(settings, folder).write(
+        snakemake.params.record
+    )  # a newer record reruns everything that depends on it
 
 
 if __name__ == "__main__":

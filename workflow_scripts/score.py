@@ -1,4 +1,4 @@
-"""Predictions and test targets -> errors; the only reader of test targets."""
+"""Scores predictions against test targets; no other rule reads test targets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Validation scores of one fold -> the chosen trial of each model kind."""
+"""Selects the trial of each model kind on one fold by validation scores."""
 
 from typing import Any
 

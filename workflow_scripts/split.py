@@ -1,10 +1,11 @@
-"""Targets -> training, validation and test parts of every fold."""
+"""Splits the crystals into training, validation and test parts of every fold."""
 
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from sitenet.data.manifest import Manifest
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.write import write_splits
 from sitenet.logs import run_job
@@ -12,6 +13,7 @@ from sitenet.settings.splits import SplitSettings
 
 
 def main(snakemake: Any) -> None:
+    Manifest.read(snakemake.input.data, check=["targets.parquet"])
     splits = TypeAdapter(SplitSettings).validate_python(snakemake.params.splits)
     dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
     write_splits(splits, dataset, Path(snakemake.input.targets).parent)

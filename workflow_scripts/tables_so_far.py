@@ -1,4 +1,4 @@
-"""Records of the runs that are done -> the same tables, with the number of runs missing."""
+"""Writes the tables of a benchmark from the finished runs; they state how many runs are missing."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Finished benchmark -> Weights & Biases."""
+"""Publishes a finished benchmark to Weights & Biases."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Closed, typed configuration of a benchmark; imports neither torch nor pymatgen."""
+"""Typed configuration of a benchmark, in which unknown keys are errors; imports neither torch nor pymatgen."""

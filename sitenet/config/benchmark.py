@@ -38,7 +38,7 @@ class BenchmarkSettings(Section):
     @classmethod
     def _not_empty_nor_repeated(cls, values: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if values is not None and (not values or len(set(values)) < len(values)):
-            raise ValueError("at least one value is needed, each once")
+            raise ValueError("at least one value is needed, and none may be repeated")
         return values
 
 
@@ -67,7 +67,7 @@ class Benchmark:
         if kind != "official" and self.published:
             raise UserError(
                 f"configuration key 'splits.kind' has the value '{kind}', but the grid has a published submission: "
-                "those hold predictions for the official folds alone (valid: official)"
+                "its predictions are for the official folds (valid: official)"
             )
 
     def _planned_folds(self) -> tuple[int, ...]:
@@ -80,12 +80,12 @@ class Benchmark:
 
     @property
     def name(self) -> str:
-        """Folder of the benchmark's results; the data set's name unless the configuration names one."""
+        """Name of the benchmark and of its folders; the name of the data set unless the configuration has one."""
         return self.settings.name or self.settings.dataset.name
 
     @property
     def available_folds(self) -> tuple[int, ...]:
-        """All folds that the splits have, planned or not."""
+        """Numbers of all folds of the splits, planned or not."""
         return tuple(range(self.settings.splits.n_folds))
 
     @cached_property
@@ -95,7 +95,7 @@ class Benchmark:
 
     @cached_property
     def published(self) -> dict[str, Trial]:
-        """Trials that stand for a submission to the Matbench leaderboard, by id."""
+        """Trials with the predictions of a submission to the Matbench leaderboard, by id."""
         return self._of_role("published")
 
     @cached_property
@@ -114,7 +114,7 @@ class Benchmark:
 
     @property
     def compares_trials(self) -> bool:
-        """Whether a network kind has several trials, which are then compared with its first."""
+        """Whether a kind of network has several trials; they are then compared with the first one."""
         kinds = [trial.kind for trial in self.networks.values()]
         return len(set(kinds)) < len(kinds)
 
@@ -133,7 +133,7 @@ class Benchmark:
 
 
 def _from_command_line(value: Any) -> Any:
-    """`--config key=[...]` hands lists and mappings over as text."""
+    """Parses lists and mappings, which `--config key=[...]` passes as text."""
     if isinstance(value, str) and value[:1] in "[{":
         try:
             return yaml.safe_load(value)

@@ -33,7 +33,7 @@ def _expand_entry(entry: Any, where: str) -> Iterator[Trial]:
         if name not in sections:
             raise UserError(unknown("configuration key", f"{where}.{name}", [f"{where}.{s}" for s in sections]))
         if not isinstance(entry[name], Mapping):
-            raise UserError(f"configuration key '{where}.{name}' has the value {entry[name]!r}: write keys below it")
+            raise UserError(f"configuration key '{where}.{name}' has the value {entry[name]!r}: it needs keys below it")
     for point in _points(entry, where):
         yield Trial(
             {name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()}

@@ -11,7 +11,7 @@ from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 
-Settings = Mapping[str, Mapping[str, Any]]  # of a trial, by section and name
+Settings = Mapping[str, Mapping[str, Any]]  # settings of a trial by section and name
 
 
 def sections_of(kind: str) -> dict[str, type[Section]]:
@@ -39,7 +39,7 @@ class Trial:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Trial":
-        """The trial whose `settings` these are."""
+        """The trial with these settings."""
         sections = sections_of(settings["model"]["kind"])
         return cls({name: section.model_validate(settings[name]) for name, section in sections.items()})
 
@@ -49,7 +49,7 @@ class Trial:
         return is_network(self.kind)
 
     def build(self, *arguments: Any) -> Any:
-        """The model, new; see `ModelKind.implementation` for the arguments that follow its settings."""
+        """A new model; see `ModelKind.implementation` for the arguments that follow its settings."""
         return model_kinds()[self.kind].build(self.sections["model"], *arguments)
 
     @property
@@ -68,12 +68,12 @@ class Trial:
 
     @cached_property
     def feature_id(self) -> str:
-        """Folder name of the trial's feature set: readable size, then a hash of what is not default."""
+        """Folder name of the trial's feature set: its size and a hash of the settings that are not defaults."""
         return f"{self.features.size}-{short_hash(self.features.model_dump(mode='json', exclude_defaults=True))}"
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
-    """Settings by dotted names, "model.blocks" for example, as columns of tables have them."""
+    """Settings with dotted names such as "model.blocks", like the columns of tables."""
     return {f"{section}.{name}": value for section, values in settings.items() for name, value in values.items()}
 
 

@@ -28,12 +28,34 @@ Targets = dict[str, float | None]
 
 @dataclass
 class _Rows:
-    """What became of the rows read so far; usable structures are already in the table on disk."""
+    """What became of the rows that were read so far.
+
+    Attributes:
+        ids: How often each id occurred.
+        targets: Targets of the valid crystals by id.
+        groups: Groups of the valid crystals by id.
+        failures: Rows that cannot be used.
+    """
 
     ids: Counter[str] = field(default_factory=Counter)
     targets: Targets = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    def read(self, source: Source, settings: DatasetSettings) -> Iterator[Crystal]:
+        """Yields the valid crystals of a source and records every row here, so that no structure stays in memory."""
+        for row in source.rows:
+            self.ids[row.id] += 1
+            try:
+                crystal = _checked(row, settings)
+            except BadCrystal as reason:
+                self.failures.append(Failure(row.id, "data", " ".join(str(reason).split())))
+                continue
+            self.targets[row.id] = row.target
+            self.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
+            if len(self.targets) % PROGRESS_EVERY == 0:
+                log.info("%s: %d crystals read", settings.name, len(self.targets))
+            yield crystal
 
 
 def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Download | None = None) -> Manifest:
@@ -52,14 +74,14 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
         download: What `download_dataset` fetched, for sources that need it.
 
     Raises:
-        UserError: No crystal is usable, or a larger share than `max_failed_share` is not; the list of
-            failures is then called `unusable.csv`.
+        UserError: No crystal is valid, or a larger fraction than `max_failed_share` is not; the failures are then
+            listed in `unusable.csv`.
     """
     out, rows = Path(out_dir), _Rows()
     out.mkdir(parents=True, exist_ok=True)
     source = settings.open(download)
     with replacing(out / "structures.parquet") as structures:
-        write_crystals(structures, _usable_crystals(source, settings, rows))
+        write_crystals(structures, rows.read(source, settings))
         n_written = len(rows.targets)
         _reject_duplicates(rows)
         _stop_above_share(settings, rows, out / "unusable.csv")
@@ -71,27 +93,11 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     _write_targets(out / "targets.parquet", kept, rows)
     write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
-    manifest.write(out / "manifest.json", files=("structures.parquet", "targets.parquet", "failures.csv"))
-    return manifest
+    return manifest.write(out / "manifest.json", files=("structures.parquet", "targets.parquet", "failures.csv"))
 
 
-def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> Iterator[Crystal]:
-    """Yields the usable crystals and notes in `rows` what became of every row."""
-    for row in source.rows:
-        rows.ids[row.id] += 1
-        try:
-            crystal = _usable(row, settings)
-        except BadCrystal as reason:
-            rows.failures.append(Failure(row.id, "data", " ".join(str(reason).split())))
-            continue
-        rows.targets[row.id] = row.target
-        rows.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
-        if len(rows.targets) % PROGRESS_EVERY == 0:
-            log.info("%s: %d crystals read", settings.name, len(rows.targets))
-        yield crystal
-
-
-def _usable(row: SourceRow, settings: DatasetSettings) -> Crystal:
+def _checked(row: SourceRow, settings: DatasetSettings) -> Crystal:
+    """The crystal of a row; raises BadCrystal with the reason if it is not valid."""
     if isinstance(row.crystal, BadCrystal):
         raise row.crystal
     check_crystal(row.crystal, settings.max_sites)
@@ -104,7 +110,7 @@ def _usable(row: SourceRow, settings: DatasetSettings) -> Crystal:
 
 
 def _reject_duplicates(rows: _Rows) -> None:
-    """Turns the usable rows of every repeated id into failures, one for each row."""
+    """Turns the valid rows of every repeated id into failures, one for each row."""
     failed = Counter(failure.id for failure in rows.failures)
     for id_, n in rows.ids.items():
         if n > 1:

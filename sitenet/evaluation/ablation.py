@@ -1,4 +1,4 @@
-"""Every trial of a network against the first one of its kind in the grid: what a change of settings does."""
+"""Ablation: compares every trial of a network with the first trial of its kind in the grid."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ NOTHING = Estimate(np.nan, np.nan, np.nan)
 
 @dataclass(frozen=True)
 class Change:
-    """A trial, what it changes of its reference (the first trial of its kind) and what comes of it.
+    """A trial compared with its reference, the first trial of its kind; the reference itself has one, too.
 
-    Errors are in the unit of the target and NaN where there is no run. Differences are the trial's minus the
-    reference's, over runs of both on the same fold with the same seed.
+    Errors are in the unit of the target, and NaN without a run. Differences are the trial's value minus the
+    reference's, over pairs of runs on the same fold with the same seed.
 
     Attributes:
         kind: Model kind.
-        trial: The trial's id; for the reference itself that of the reference, and nothing is changed.
+        trial: Id of the trial.
         reference: Id of the reference.
-        settings: For each setting that differs its value in the reference and in the trial.
+        settings: The settings that differ, each with its value in the reference and in the trial.
         test_mae: Mean over folds of the test MAE averaged over seeds, of all scored runs.
         difference: Difference in test MAE, with its interval over seeds and test crystals.
-        by_run: The same for every pair of runs.
-        n_test: Test crystals of all folds that the difference is over.
+        by_run: Difference in test MAE of every pair of runs.
+        n_test: Number of test crystals in `difference`, summed over folds.
         validation_difference: Difference in validation MAE.
-        time_ratio: Training time as a multiple of the reference's.
+        time_ratio: Training time divided by that of the reference.
     """
 
     kind: str
@@ -57,10 +57,10 @@ class Change:
 
 
 def compare_trials(runs: Sequence[Run], planned: PlannedRuns) -> list[Change]:
-    """For every network kind with several trials the reference, then the others by their difference.
+    """For every network kind with several trials: the reference, then the other trials sorted by difference.
 
-    Baselines are left out, since every trial of theirs is a row of the leaderboard. Any part of the planned runs
-    will do; trials without a difference come last.
+    Baselines are left out, because each of their trials has a row in the leaderboard. Planned runs may be missing;
+    trials without a difference come last.
 
     Raises:
         UserError: Two runs of one fold were scored on different crystals.
@@ -103,14 +103,14 @@ def _compare(kind: str, trials: Mapping[str, Mapping[str, Any]], runs: Mapping[s
 
 
 def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings that differ; a radius replaces the supercell, so that the size of the latter says nothing."""
+    """Settings that differ; with a radius there is no supercell, so the settings of the supercell are ignored."""
     unused = SUPERCELL if settings["features.radius"] is not None else ()
     different = [name for name, value in settings.items() if value != reference[name] and name not in unused]
     return {name: (reference[name], settings[name]) for name in different}
 
 
 def _differences(runs: Mapping[Place, Run], reference: Mapping[Place, pd.Series]) -> dict[Place, pd.Series]:
-    """Differences of the absolute errors by crystal, for each fold and seed that both were scored with."""
+    """Differences of the absolute errors by crystal, for each fold and seed with scored runs of both."""
     both = [place for place in sorted(reference) if place in runs and runs[place].is_scored]
     return {place: runs[place].absolute_errors() - reference[place] for place in both}
 
@@ -120,7 +120,8 @@ def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, Floats]:
     folds = {}
     for fold in {fold for fold, _ in differences}:
         frame = pd.concat([own for (k, _), own in differences.items() if k == fold], axis=1)
-        if unpaired := int(frame.isna().any(axis=1).sum()):
+        unpaired = int(frame.isna().any(axis=1).sum())
+        if unpaired:
             raise UserError(
                 f"fold {fold}: {unpaired} of {len(frame)} crystals were not scored in every run; all runs of a fold "
                 "need the same test crystals"
@@ -134,27 +135,30 @@ def _test_mae(runs: Mapping[Place, Run]) -> float:
 
 
 def _validation_difference(runs: Mapping[Place, Run], reference: Mapping[Place, Run]) -> float:
-    maes = [{place: run.result.validation_mae for place, run in own.items()} for own in (runs, reference)]
-    return _mean_over_folds({place: maes[0][place] - maes[1][place] for place in maes[0].keys() & maes[1]})
+    both = sorted(runs.keys() & reference.keys())
+    return _mean_over_folds(
+        {place: runs[place].result.validation_mae - reference[place].result.validation_mae for place in both}
+    )
 
 
 def _time_ratio(runs: Mapping[Place, Run], reference: Mapping[Place, Run]) -> float:
     both = sorted(runs.keys() & reference.keys())
-    own, other = (sum(some[place].result.cost.seconds for place in both) for some in (runs, reference))
-    return own / other if other else np.nan
+    seconds = sum(runs[place].result.cost.seconds for place in both)
+    reference_seconds = sum(reference[place].result.cost.seconds for place in both)
+    return seconds / reference_seconds if reference_seconds else np.nan
 
 
 def _mean_over_folds(values: Mapping[Place, float]) -> float:
-    """Mean over folds of the mean over seeds; NaN for none."""
+    """Mean over folds of the mean over seeds; NaN without values."""
     return float(pd.Series(values, dtype=float).groupby(level=0).mean().mean())
 
 
 def ablation_table(changes: Sequence[Change], planned: PlannedRuns) -> pd.DataFrame:
-    """One row a trial in the order given; errors in the unit of the target.
+    """One row per trial, in the order given; errors in the unit of the target.
 
-    `changes` names each setting that differs with its value in the reference and in the trial. `difference` is
-    over the `runs_paired` runs that trial and reference both have; `seeds` is the largest number of them on one
-    fold. Where it is 1, the interval leaves out the spread over trainings. The reference has none of these.
+    `changes` lists the settings that differ, with their values in the reference and in the trial. `difference` is
+    over `runs_paired` pairs of runs with the same fold and seed; `seeds` is the largest number of pairs on one fold.
+    With 1, the interval does not include the variation between trainings. These cells are empty for the reference.
     """
     rows = [_row(change) | {"runs_planned": len(planned.folds) * len(planned.seeds)} for change in changes]
     return pd.DataFrame(rows)
@@ -189,5 +193,5 @@ def short(setting: str) -> str:
 
 
 def plain(value: object) -> str:
-    """A setting's value as a configuration has it."""
+    """A setting's value as written in a configuration."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,6 +1,6 @@
-"""Predictions as a Matbench submission: `results.json.gz` and `info.json`, recorded by `matbench` itself.
+"""Writes predictions as a Matbench submission, `results.json.gz` and `info.json`.
 
-It scores and validates what it records, so what is written is what its leaderboard accepts.
+The package `matbench` itself records, scores and validates them, so its leaderboard accepts the files.
 """
 
 import gzip
@@ -24,7 +24,7 @@ INFO_KEYS = ("authors", "algorithm", "algorithm_long", "bibtex_refs", "notes", "
 
 
 def submitted(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
-    """The rows of a leaderboard that make a submission: none of others' models, and ensembles for their networks."""
+    """Rows of the leaderboard to submit: no published models, and only the ensemble of a network that has one."""
     left_out = {*kinds_of_role("published"), *(row.kind for row in rows if row.is_ensemble)}
     return [row for row in rows if row.is_ensemble or row.kind not in left_out]
 
@@ -32,14 +32,13 @@ def submitted(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
 def submit(row: LeaderboardRow, splits: Splits, task: str, folder: Path | str) -> dict[int, dict[str, float]]:
     """Writes the submission of one row of the leaderboard; predictions are averaged over seeds.
 
-    `info.json` is filled in as far as it is known, cut-down training parts included; authors and references
-    are left to the authors.
+    `info.json` is filled in except for authors and references; its notes mention folds that are not used whole.
 
     Returns:
         The scores that `matbench` gives each fold.
 
     Raises:
-        UserError: The row lacks an official fold, or a fold lacks predictions or targets.
+        UserError: An official fold is missing, or a fold lacks predictions or targets.
     """
     versions = row.all_runs[0].result.versions if row.runs else {}
     info = {
@@ -70,13 +69,13 @@ def write_submission(
         folds: Test predictions of each fold, with the columns id, target and prediction.
         parameters: Hyperparameters of each fold's model.
         info: Authors, algorithm and so on; the keys are `INFO_KEYS`.
-        folder: Where `results.json.gz` and `info.json` are written.
+        folder: Folder for `results.json.gz` and `info.json`.
 
     Returns:
         The scores that `matbench` gives each fold: mae, rmse, mape and max_error.
 
     Raises:
-        UserError: A fold, prediction or target is missing, so that nothing can be recorded.
+        UserError: A fold, prediction or target is missing; nothing is written.
     """
     expected = {number: test for number, (_, test) in enumerate(official_folds(task))}
     _check(folds, expected)
@@ -103,7 +102,7 @@ def _check(folds: Mapping[int, pd.DataFrame], expected: Mapping[int, list[str]])
         if absent or extra or len(frame) != len(test) or unlabelled:
             raise UserError(
                 f"fold {number} cannot be submitted: of {len(test)} test crystals {absent} have "
-                f"no prediction, {extra} predictions are for others, "
+                f"no prediction, {extra} predictions are for other crystals, "
                 f"and {unlabelled} crystals have no target to score"
             )
 

@@ -1,4 +1,4 @@
-"""All that tables, figures and submissions of a benchmark are made of, read once from its files."""
+"""Results of a benchmark, read once from its files for tables, figures and submissions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Results:
     Attributes:
         standings: The rows of the leaderboard with their scores.
         runs: All finished runs.
-        manifest: What the data set is.
-        splits: What its folds are.
-        failures: Crystals that could not be used, of all stages.
+        manifest: Description of the data set.
+        splits: Description of its folds.
+        failures: Crystals that could not be used, from all stages.
     """
 
     standings: Standings
@@ -36,7 +36,7 @@ class Results:
 
     @property
     def planned(self) -> PlannedRuns:
-        """The planned runs, of which `runs` may be a part."""
+        """The planned runs; some of them may be missing in `runs`."""
         return self.standings.planned
 
     @property
@@ -53,16 +53,16 @@ def read_results(
     features: Paths,
     selections: Paths | None = None,
 ) -> Results:
-    """Reads the records of the runs that are done and works out the standings.
+    """Reads the records of the finished runs and computes the standings.
 
     Args:
         config: The resolved configuration.
         records: `result.json` of the finished runs.
         data: Manifest of the data set.
-        splits: Record of its folds.
+        splits: Description of its folds.
         features: Manifests of the feature sets.
-        selections: `selection.json` of each planned fold, in the order of the configuration; where they are not all
-            there yet, None selects among the runs that are.
+        selections: `selection.json` of each planned fold, in the order of the configuration. None selects among
+            the finished runs, while selections are missing.
     """
     planned, runs = PlannedRuns.of(config), [Run.read(path) for path in records]
     if selections is None:

@@ -1,4 +1,4 @@
-"""The finished runs of a benchmark, the planned runs they belong to and the rows they make up."""
+"""Finished runs and planned runs of a benchmark, and the rows of the leaderboard."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,17 +36,17 @@ class Run:
 
     @property
     def test(self) -> Metrics:
-        """Test errors of a scored run."""
+        """Metrics over the test crystals of a scored run."""
         assert self.result.test is not None
         return self.result.test
 
     @property
     def is_scored(self) -> bool:
-        """Whether there are errors over at least one labelled test crystal."""
+        """Whether at least one labelled test crystal was scored."""
         return self.result.test is not None and self.result.test.n_scored > 0
 
     def predictions(self) -> pd.DataFrame:
-        """(target, prediction) of all test crystals, indexed by id; the target is NaN where it is not known."""
+        """(target, prediction) of all test crystals, indexed by id; an unknown target is NaN."""
         return pd.read_parquet(self.folder / PREDICTIONS).set_index("id")
 
     def scored_predictions(self) -> pd.DataFrame:
@@ -54,7 +54,7 @@ class Run:
         return self.predictions().dropna(subset="target")
 
     def metrics(self) -> dict[str, float]:
-        """Every metric by key; of a run scored before one of them existed, all are computed again."""
+        """All metrics by key; they are computed again if one did not exist yet when the run was scored."""
         known = self.test.values
         if all(metric.key in known for metric in METRICS):
             return known
@@ -66,7 +66,7 @@ class Run:
         return absolute_errors(self.scored_predictions())
 
     def history(self) -> pd.DataFrame:
-        """Rows of `history.jsonl`, one an epoch."""
+        """Rows of `history.jsonl`, one per epoch."""
         return pd.DataFrame(read_history(self.folder))
 
 
@@ -78,7 +78,7 @@ def absolute_errors(predictions: pd.DataFrame) -> pd.Series:
 def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
     """(target, prediction) of all test crystals of one fold, indexed by id; predictions averaged over runs.
 
-    A crystal that a run lacks has no mean.
+    The prediction is NaN for a crystal that is missing in a run.
     """
     frames = [run.predictions() for run in runs]
     mean = pd.concat([frame["prediction"] for frame in frames], axis=1).mean(axis=1, skipna=False)
@@ -87,7 +87,7 @@ def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class PlannedRuns:
-    """What a benchmark sets out to run: every trial on every fold with every seed.
+    """The planned runs of a benchmark: every trial on every fold with every seed.
 
     Attributes:
         trials: All settings of each trial by id.
@@ -101,7 +101,7 @@ class PlannedRuns:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "PlannedRuns":
-        """Those of a resolved configuration."""
+        """The planned runs of a resolved configuration."""
         return cls(config["trials"], config["folds"], config["seeds"])
 
     def trials_by_kind(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -114,16 +114,16 @@ class PlannedRuns:
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One row of the leaderboard: what stands for a model on each fold.
+    """One row of the leaderboard: a model with its selected trial on each fold.
 
     Attributes:
-        model: Name shown.
+        model: Name of the model in tables and figures.
         kind: Model kind.
-        candidates: Number of trials that were chosen from.
-        chosen: Trial of each fold.
-        runs: Scored runs of the chosen trial for each fold, one for each seed.
-        search: All finished runs of the trials chosen from.
-        is_ensemble: Predictions are averaged over seeds before they are scored; otherwise the scores are.
+        candidates: Number of trials from which the selection was made.
+        chosen: Id of the selected trial of each fold.
+        runs: Scored runs of the selected trial for each fold, one for each seed.
+        search: All finished runs of the candidates.
+        is_ensemble: Average the predictions over seeds before scoring, instead of the scores.
     """
 
     model: str
@@ -135,7 +135,7 @@ class LeaderboardRow:
     is_ensemble: bool = False
 
     def fold_scores(self, metric: str) -> dict[int, float]:
-        """A metric, by its key, of each fold: of the averaged predictions, or averaged over seeds."""
+        """One metric of each fold: of an ensemble's averaged predictions, otherwise averaged over seeds."""
         return {
             fold: float(np.mean([scores[metric] for scores in self._metrics(runs)])) for fold, runs in self.runs.items()
         }
@@ -147,7 +147,7 @@ class LeaderboardRow:
         return [compute_metrics(mean["target"].to_numpy(), mean["prediction"].to_numpy()).values]
 
     def fold_errors(self, fold: int) -> pd.Series:
-        """Absolute errors of a fold's labelled test crystals: of the averaged predictions, or averaged over seeds."""
+        """Absolute errors of a fold's labelled test crystals, of an ensemble or averaged over seeds."""
         runs = self.runs[fold]
         if self.is_ensemble:
             return absolute_errors(mean_predictions(runs).dropna(subset="target"))
@@ -155,7 +155,7 @@ class LeaderboardRow:
 
     @property
     def is_refitted(self) -> bool:
-        """Whether the validation crystals were fitted too in the end, as baselines do."""
+        """Whether the model was fitted again with the validation crystals, as baselines are."""
         return model_kinds()[self.kind].role == "baseline"
 
     @property
@@ -167,13 +167,13 @@ class LeaderboardRow:
 def leaderboard_rows(
     runs: Sequence[Run], selections: Mapping[int, Selection], planned: PlannedRuns
 ) -> list[LeaderboardRow]:
-    """Rows of the leaderboard: one a network kind, made of its selected trials, and one a baseline trial.
+    """Rows of the leaderboard: one per network kind, with its selected trials, and one per baseline trial.
 
-    Baselines are not tuned, so nothing is selected among them. A network kind that was trained with several seeds
+    There is no selection among baselines, which are not tuned. A network kind that was trained with several seeds
     has a second row, the ensemble of these networks.
 
     Args:
-        runs: Finished runs; those that are not planned are left out.
+        runs: Finished runs; unplanned ones are ignored.
         selections: Selection of each fold.
         planned: The planned runs.
     """
@@ -209,7 +209,7 @@ def _row(name: str, kind: str, candidates: set[str], chosen: dict[int, str], run
 
 
 def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of the settings that tell the trials of one kind apart, in their order."""
+    """Names of the settings that vary between the trials of one kind, in their order."""
     values: dict[str, set[str]] = {}
     for settings in trials.values():
         for name, value in settings.items():
@@ -218,7 +218,7 @@ def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _baseline_name(settings: Mapping[str, Any], varying: Sequence[str]) -> str:
-    """The kind with its choices, as in "dummy (median)", and whatever else tells its trials apart."""
+    """The kind with its text settings and the settings that vary, for example "dummy (median)"."""
     own = {name: value for name, value in settings.items() if name != "model.kind"}
     choices = [value for value in own.values() if isinstance(value, str)]
     numbers = [f"{n.split('.')[-1]}={own[n]}" for n in varying if not isinstance(own[n], str)]

@@ -1,4 +1,4 @@
-"""Choice of one trial for each model kind on one fold, from validation scores alone."""
+"""Selection of one trial for each model kind on one fold, by validation scores alone."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ from sitenet.records import FileRecord, Record, RunResult
 
 
 class SelectedTrial(Record):
-    """The chosen trial and its validation MAE, averaged over seeds, in the unit of the target."""
+    """The selected trial and its validation MAE, averaged over seeds, in the unit of the target."""
 
     trial: str
     validation_mae: float
 
 
 class Selection(FileRecord):
-    """The chosen trial of each model kind on one fold."""
+    """The selected trial of each model kind on one fold."""
 
     newest_format = 2
     format: int = 2
@@ -26,12 +26,12 @@ class Selection(FileRecord):
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Format 1 had the trials alone."""
+        """Converts format 1, which had only the trials."""
         return values if "trials" in values else {"trials": values}
 
 
 def select_trials(results: Iterable[RunResult]) -> Selection:
-    """Chooses for each model kind the trial with the lowest mean validation MAE; ties go to the smaller id.
+    """Selects for each model kind the trial with the lowest mean validation MAE; of equal ones, the smaller id.
 
     Raises:
         UserError: The results are of several folds, or no trial of a kind has a finite validation MAE.
@@ -42,7 +42,7 @@ def select_trials(results: Iterable[RunResult]) -> Selection:
         folds.add(result.key.fold)
         scores.setdefault(result.kind, {}).setdefault(result.key.trial, []).append(result.validation_mae)
     if len(folds) > 1:
-        raise UserError(f"selection is made fold by fold, got runs of the folds {sorted(folds)}")
+        raise UserError(f"trials are selected fold by fold, but the runs are of the folds {sorted(folds)}")
     return Selection(trials={kind: _best(kind, trials) for kind, trials in sorted(scores.items())})
 
 
@@ -56,5 +56,5 @@ def _best(kind: str, trials: dict[str, list[float]]) -> SelectedTrial:
 
 
 def write_selection(run_records: Sequence[Path | str], path: Path | str) -> None:
-    """Writes the selection of one fold from its `run.json` records, which hold no test score."""
+    """Writes the selection of one fold from its `run.json` records, which have no test scores."""
     select_trials(map(RunResult.read, run_records)).write(path)

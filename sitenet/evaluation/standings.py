@@ -1,4 +1,4 @@
-"""Order of the models and the uncertainty of their scores."""
+"""Ranking of the models, with the uncertainty of their scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from sitenet.evaluation.statistics.bootstrap import Bootstrap, Estimate, bootstr
 
 @dataclass(frozen=True)
 class Standings:
-    """The rows of the leaderboard in their order, with their joint bootstrap.
+    """The rows of the leaderboard in order, with their joint bootstrap.
 
     Attributes:
         rows: Ranked rows by score, then rows without a rank.
         n_ranked: Number of ranked rows: those scored on every fold that any row was scored on.
-        bootstrap: Joint bootstrap, models in the order of `rows`; None where nothing was scored.
+        bootstrap: Joint bootstrap, models in the order of `rows`; None if nothing was scored.
         planned: The planned runs.
     """
 
@@ -45,7 +45,7 @@ def compute_standings(
     n_resamples: int = 10_000,
     seed: int = 0,
 ) -> Standings:
-    """Orders the models by the mean over folds of their fold MAE; any part of the planned runs will do.
+    """Orders the models by the mean over folds of their fold MAE; planned runs may be missing.
 
     Raises:
         UserError: Two models were scored on different crystals of one fold.

@@ -24,8 +24,8 @@ class FeatureTable(FileRecord):
 def write_composition_features(structures: Path | str, path: Path | str) -> None:
     """Writes the Magpie features of every crystal of a table (id, then 132 columns) as Parquet.
 
-    Statistics over elemental properties (Ward et al., npj Comput. Mater. 2, 16028 (2016)) by matminer; a
-    property that is unknown for an element takes the mean over the elements.
+    The features are statistics over elemental properties (Ward et al., npj Comput. Mater. 2, 16028 (2016)), computed
+    by matminer. A property that is unknown for an element is replaced by its mean over the elements.
     """
     table = CrystalTable.open(structures)
     featurizer = ElementProperty.from_preset("magpie", impute_nan=True)

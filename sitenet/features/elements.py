@@ -36,7 +36,7 @@ def elemental_properties(names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def standardised_properties(names: Sequence[str]) -> NDArray[np.float64]:
-    """(119, F) `elemental_properties` with mean 0 and deviation 1 over the elements; row 0 is zero."""
+    """(119, F) `elemental_properties` with mean 0 and standard deviation 1 over the elements; row 0 is zero."""
     table = elemental_properties(names)[1:]
     scaled = (table - table.mean(axis=0)) / table.std(axis=0, ddof=1)
     return np.concatenate([np.zeros((1, len(names))), scaled])

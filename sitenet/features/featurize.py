@@ -11,28 +11,26 @@ from sitenet.features.reduction import reduce_pairs
 from sitenet.features.supercell import supercell_matrix, translations
 from sitenet.settings.features import FeatureSettings
 
-# The shortest bond there is, H-H in a hydrogen molecule, measures 0.74 angstrom; pymatgen's
-# `Structure.is_valid` draws the same line.
+# Shortest allowed distance in angstrom. The shortest bond, H-H in a hydrogen molecule, has 0.74 angstrom; pymatgen's
+# `Structure.is_valid` has the same limit.
 MIN_DISTANCE = 0.5
-# The P x P distances of one crystal must fit in memory, and counts in 16 bits.
+# The P x P distances of one crystal must fit in memory, and its counts in 16 bits.
 MAX_PRIMITIVE_SITES = 2000
-# More than rounding errors, less than two shells differ: what a radius adds so that it divides none.
+# Added to a radius, in angstrom, so that it splits no shell: more than rounding errors, less than shells differ.
 SHELL_MARGIN = 1e-6
 
 
 def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
     """Featurizes one crystal; distances are float64.
 
-    Without reduction (`distance_tolerance` 0) every primitive site is its own class and the pairs of row i
-    are all S supercell sites in pymatgen's order, or all within the radius: copies of one primitive site
-    stand next to each other.
+    Without reduction (`distance_tolerance` 0) every primitive site is its own class. The pairs of row i are then all
+    S supercell sites in pymatgen's order, or all sites within the radius; copies of a primitive site are adjacent.
 
-    Sites of partial occupancy never come here: a `Crystal` cannot express them, so that the data sources
-    list such structures as failures.
+    A `Crystal` has no partial occupancies: data sources list disordered structures as failures.
 
     Raises:
-        BadCrystal: Empty, not finite, without volume, an unknown element, overlapping atoms or too large;
-            the message is the reason.
+        BadCrystal: The crystal is empty, not finite, without volume or too large, or has an unknown element or
+            overlapping atoms; the message is the reason.
     """
     cell, distances = neighbour_distances(crystal, settings)
     if settings.distance_tolerance == 0:
@@ -43,16 +41,16 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
 def expand_attention(
     crystal: Crystal, settings: FeatureSettings, attention: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Spreads the attention of reduced pairs over the supercell sites that share them.
+    """Distributes the attention of reduced pairs over the supercell sites that share them.
 
     Args:
-        crystal: The crystal as it was featurized.
-        settings: The settings it was featurized with.
+        crystal: The featurized crystal.
+        settings: Its feature settings.
         attention: (E, H) weights of the pairs of `featurize(crystal, settings)`; they sum to 1 over each row.
 
     Returns:
-        (P, S, H) weights of all pairs in the order of `neighbour_distances`, which is pymatgen's for a supercell;
-        they sum to 1 over S, and padding has 0.
+        (P, S, H) weights of all pairs in the order of `neighbour_distances`, which is pymatgen's for a supercell.
+        They sum to 1 over S, and padding has weight 0.
     """
     cell, distances = neighbour_distances(crystal, settings)
     shape, limit = (len(distances), -1, attention.shape[1]), _limit(settings)
@@ -67,15 +65,15 @@ def expand_attention(
 
 
 def _limit(settings: FeatureSettings) -> float:
-    """Distance beyond which there are no pairs, only padding and sites of an incomplete shell."""
+    """Longest distance of a pair in angstrom; beyond it are only padding and sites of an incomplete shell."""
     return np.inf if settings.radius is None else settings.radius + SHELL_MARGIN
 
 
 def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
-    """The primitive cell and its (P, P, n_images) distances to the sites that it sees, in angstrom.
+    """The primitive cell, and the (P, P, n_images) distances from its sites to their neighbours, in angstrom.
 
-    They are minimum-image distances in the supercell, or those within the radius and a little more, so that no
-    rounding error divides a shell, padded with what is farther.
+    With a supercell they are minimum-image distances to all its sites. With a radius they are the distances up to a
+    little more than the radius, so that no rounding error splits a shell, padded with larger values.
 
     Raises:
         BadCrystal: The crystal cannot be used; the message is the reason.
@@ -99,10 +97,13 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
 
 
 def _check_lattice(cell: Crystal) -> None:
-    # A site may also meet its own copy in the next cell, which is no pair of a supercell of one cell.
+    # A site can overlap with its own copy in the next cell, even where the supercell is a single cell.
     shortest_shift = np.linalg.norm(relevant_vectors(cell.lattice), axis=1).min()
     if shortest_shift < MIN_DISTANCE:
-        raise BadCrystal(f"overlapping atoms: the lattice repeats after {shortest_shift:.3f} angstrom")
+        raise BadCrystal(
+            f"overlapping atoms: {shortest_shift:.3f} angstrom between a site and its periodic image, "
+            f"the limit is {MIN_DISTANCE}"
+        )
 
 
 def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
@@ -117,7 +118,8 @@ def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
 
 def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float) -> PointSet:
     n_sites, _, n_images = distances.shape
-    rows, pair_sites, _ = np.nonzero(seen := distances <= limit)
+    seen = distances <= limit
+    rows, pair_sites, _ = np.nonzero(seen)
     return PointSet(
         id=cell.id,
         n_images=n_images,

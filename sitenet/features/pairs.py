@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 from sitenet.data.crystal import BadCrystal
 
-# Relative margin within which a vector counts as no longer than its neighbour; it makes the loops below end
-# and shifts distances by less than 1e-11 of the cell.
+# Relative tolerance in comparisons of lengths. It makes the loops below terminate and changes distances by less than
+# 1e-11 of the cell.
 _MARGIN = 1e-12
-PADDING = 1e6  # angstrom, more than any radius: where a row of distances has fewer entries than the longest
-# With a radius: counts in 16 bits, and distances that fit in memory several times over.
+PADDING = 1e6  # angstrom, larger than any radius; fills rows of distances up to the length of the longest
+# Limits with a radius: counts must fit in 16 bits, and distances several times in memory.
 MAX_SEEN, MAX_PAIRS = 2**16 - 1, 20_000_000
 
 
 def relevant_vectors(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
     """The lattice vectors that bound the Voronoi cell of a lattice point.
 
-    A vector is the shortest of its class modulo the lattice exactly if none of them, added or subtracted,
-    shortens it. They are the partial sums of a superbase without acute angles, which Selling's algorithm
-    finds (Conway and Sloane, Proc. R. Soc. Lond. A 436, 55 (1992), doi 10.1098/rspa.1992.0004).
+    A vector is the shortest of its class modulo the lattice exactly if adding or subtracting any of them does not
+    shorten it. They are the partial sums of an obtuse superbase, which Selling's algorithm finds (Conway and Sloane,
+    Proc. R. Soc. Lond. A 436, 55 (1992), doi 10.1098/rspa.1992.0004).
 
     Args:
         lattice: (3, 3) lattice vectors as rows, in angstrom.
@@ -67,7 +67,7 @@ def pair_distances(
 ) -> NDArray[np.float64]:
     """Minimum-image distances from primitive sites i to supercell sites (j, t), exact for any cell shape.
 
-    All copies of a primitive site have the same surroundings, hence rows of one copy suffice.
+    All copies of a primitive site have the same surroundings, so the rows of one copy suffice.
 
     Args:
         lattice: (3, 3) primitive lattice vectors as rows, in angstrom.
@@ -137,18 +137,19 @@ def sphere_distances(
         radius: Longest distance, in angstrom.
 
     Returns:
-        (P, P, n_images) distances in angstrom; where j has fewer than n_images images within the radius, the
-        rest is `PADDING`.
+        (P, P, n_images) distances in angstrom; if j has fewer than n_images images within the radius, the rest is
+        `PADDING`.
 
     Raises:
-        BadCrystal: More pairs than memory or the feature store can hold.
+        BadCrystal: There are more pairs than memory or the feature store can hold.
     """
     basis = relevant_vectors(lattice)[:3]
     sites = frac_coords @ lattice @ np.linalg.inv(basis)
     reach = radius * np.linalg.norm(np.linalg.inv(basis), axis=0)
     n_images = int(_list_images(sites, basis, reach, radius, np.empty((0, 0, 0))).max())
     if n_images * len(sites) > MAX_SEEN or n_images * len(sites) ** 2 > MAX_PAIRS:
-        raise BadCrystal(f"too large: up to {n_images * len(sites):,} sites within {radius:g} angstrom of a site")
+        seen = f"{n_images * len(sites):,} sites within {radius:g} angstrom of a site"
+        raise BadCrystal(f"too large: up to {seen}; choose a smaller features.radius")
     distances = np.full((len(sites), len(sites), n_images), PADDING)
     _list_images(sites, basis, reach, radius, distances)
     return distances
@@ -162,9 +163,9 @@ def _list_images(
     radius: float,
     distances: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(P, P) images of j within the radius of i; their distances go to `distances`, unless that is empty.
+    """(P, P) numbers of images of j within the radius of i; also fills in `distances`, unless that is empty.
 
-    No image is farther along a basis vector than `reach`, in units of the vector.
+    `reach` is the largest component of an image's distance along each basis vector, in units of the vector.
     """
     counts = np.zeros((len(sites), len(sites)), dtype=np.int64)
     for i in range(len(sites)):

@@ -4,7 +4,7 @@ A supercell holds S = P * n_images sites, where P is the number of primitive sit
 are unique, so only their P rows of pairs are formed. Sites with indistinguishable surroundings share one
 row (a *site class*), and within a row all supercell sites of one class at one distance share one pair.
 
-With a radius instead of a supercell, a row has all periodic images within it, and no row need be complete.
+With a radius instead of a supercell, a row has all periodic images within the radius.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class PointSet:
 
     Attributes:
         id: Identifier of the crystal, unique within its data set.
-        n_images: Copies of the primitive cell in the supercell, S = P * n_images; with a radius, the most
-            images of one site that another one sees.
+        n_images: Copies of the primitive cell in the supercell, S = P * n_images. With a radius, the largest number
+            of images of one site within the radius of another.
         site_class: (P,) index of each primitive site's class, in 0..R-1.
         atomic_numbers: (R,) atomic number Z of each class.
         site_counts: (R,) primitive sites in each class; sums to P.
         row_counts: (R,) reduced pairs of each class; sums to E. Pairs are stored row after row.
         pair_sites: (E,) class at the far end of each pair.
         pair_counts: (E,) supercell sites that share the pair; sums to S in each row of a supercell.
-        distances: (E,) minimum-image distance in angstrom, or that within the radius; 0 only where a site meets itself.
+        distances: (E,) minimum-image distance in angstrom, or that within the radius; 0 only from a site to itself.
     """
 
     id: str

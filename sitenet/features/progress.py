@@ -1,4 +1,4 @@
-"""Rate and time left of a long loop, through logging."""
+"""Logs the speed and the remaining time of a long loop."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ INTERVAL = 5.0
 
 
 def with_progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Yields `items` and logs about every five seconds how many of `total` are done, how fast, time left.
+    """Yields `items`; about every five seconds logs how many of `total` are done, the speed and the remaining time.
 
     Args:
         items: What to loop over.

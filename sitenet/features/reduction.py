@@ -72,7 +72,7 @@ def _pair_keys(
 def cluster_distances(
     distances: NDArray[np.float64], tolerance: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Groups equal distances: neighbours merge, smallest gap first, while none spreads beyond `tolerance`.
+    """Groups equal distances: merges neighbours, smallest gap first, as long as no group is wider than `tolerance`.
 
     Returns:
         The cluster of each distance, in the shape of `distances`, and the (C,) mean distances, ascending.
@@ -93,7 +93,7 @@ def cluster_distances(
 def _cluster_starts(values: NDArray[np.float64], gaps: NDArray[np.int64], tolerance: float) -> NDArray[np.bool_]:
     """Marks the first member of each cluster of ascending values; gap n lies between values n and n + 1."""
     starts = np.ones(len(values), dtype=np.bool_)
-    # Valid at the ends of clusters only, which is where gaps are.
+    # Only the entries at the ends of clusters are valid; gaps lie between such ends.
     first, last = np.arange(len(values)), np.arange(len(values))
     for gap in gaps:
         low, high = first[gap], last[gap + 1]
@@ -106,7 +106,7 @@ def _cluster_starts(values: NDArray[np.float64], gaps: NDArray[np.int64], tolera
 def equitable_partition(
     atomic_numbers: NDArray[np.integer], clusters: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Coarsest partition by element in which all sites of a class see equal surroundings.
+    """Coarsest partition by element in which all sites of a class have equal surroundings.
 
     Classes are split by the multiset of (class, distance cluster) over all supercell sites until none
     splits any more: colour refinement, one-dimensional Weisfeiler-Leman.
@@ -156,8 +156,8 @@ def _mix(value: np.uint64) -> np.uint64:
 def _signatures(classes: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np.uint64]:
     """(P,) hash of each site's class and multiset of (class, cluster).
 
-    A sum of mixed keys does not depend on their order. Two of P different multisets collide with a
-    probability near P^2 / 2^65, below 1e-13 for a thousand sites.
+    The sum over mixed keys does not depend on their order. The probability that any two of P different multisets
+    collide is about P^2 / 2^65, below 1e-13 for a thousand sites.
     """
     n_sites, _, n_images = clusters.shape
     signatures = np.empty(n_sites, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Featurizing a crystal table in shards, and checking that together they are complete and intact."""
+"""Featurizes a crystal table in shards, and checks that the shards are complete and intact."""
 
 import logging
 from collections import Counter
@@ -28,13 +28,13 @@ logger = logging.getLogger("sitenet")
 
 
 class FeatureManifest(FileRecord):
-    """What the shards of a feature set hold together.
+    """Summary of all shards of a feature set.
 
     Attributes:
-        crystals: Featurized crystals.
-        failures: Crystals that could not be featurized, by kind.
-        pairs: Reduced pairs of all crystals.
-        bytes: Length of all shards.
+        crystals: Number of featurized crystals.
+        failures: Number of crystals that could not be featurized, by kind of failure.
+        pairs: Number of reduced pairs of all crystals.
+        bytes: Size of all shards.
         sha256: Checksum of each shard by file name.
     """
 
@@ -50,8 +50,8 @@ def featurize_shard(
 ) -> ShardManifest:
     """Featurizes one of `n_shards` contiguous ranges of a crystal table.
 
-    Shards one after the other hold the crystals in table order, whatever their number. Crystals that cannot
-    be used go to the failures table (`failures_path(out)`); the manifest (`manifest_path(out)`) comes last.
+    Together the shards have the crystals in table order, whatever their number. Crystals that cannot be used are
+    listed in the failures table (`failures_path(out)`). The manifest (`manifest_path(out)`) is written last.
 
     Args:
         table: Crystal table.
@@ -63,11 +63,12 @@ def featurize_shard(
     Raises:
         UserError: A file cannot be written.
     """
-    start, stop = (len(table) * number // n_shards for number in (shard, shard + 1))
+    start = len(table) * shard // n_shards
+    stop = len(table) * (shard + 1) // n_shards
     rows = with_progress(table.crystals(start, stop), stop - start, f"shard {shard} of {n_shards}")
     manifest = write_shard(out, _featurized(rows, settings))
     if manifest.failures:
-        logger.warning("%d crystals cannot be used; reasons: %s", manifest.failures, failures_path(out))
+        logger.warning("%d crystals cannot be used; the reasons are in %s", manifest.failures, failures_path(out))
     return manifest
 
 
@@ -77,7 +78,7 @@ def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Itera
             yield featurize(crystal, settings)
         except BadCrystal as reason:
             yield Failure(crystal.id, "features", str(reason))
-        except Exception as error:  # whatever one crystal brings about must not cost the others
+        except Exception as error:  # an unexpected error in one crystal must not stop the others
             logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
             yield Failure(crystal.id, "features", f"unexpected error: {type(error).__name__}: {error}")
 
@@ -87,13 +88,13 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
 
     Args:
         shards: The shard files.
-        n_crystals: Crystals in the table that they were made from.
-        max_failed_share: Largest acceptable share of crystals that cannot be featurized.
+        n_crystals: Number of crystals in the featurized table.
+        max_failed_share: Largest acceptable fraction of crystals that cannot be featurized.
         failures_out: Failures table to write.
 
     Raises:
-        UserError: A shard is missing, truncated or altered (all such are named), crystals are missing, or
-            more than `max_failed_share` of them failed.
+        UserError: Shards are missing, truncated or altered (the message names them), crystals are missing, or
+            a larger fraction than `max_failed_share` failed.
     """
     manifests = _verified(shards)
     failures = [failure for shard in shards for failure in read_failures(failures_path(shard))]
@@ -101,14 +102,14 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
     crystals = sum(manifest.crystals for manifest in manifests)
     if crystals + len(failures) != n_crystals:
         raise UserError(
-            f"{', '.join(map(str, shards))} hold {crystals} crystals and {len(failures)} failures "
-            f"of a table of {n_crystals}; delete the folder {shards[0].parent} and run again"
+            f"{', '.join(map(str, shards))} have {crystals} crystals and {len(failures)} failures, but the crystal "
+            f"table has {n_crystals} rows; delete the folder {shards[0].parent} and run again"
         )
     if len(failures) > max_failed_share * n_crystals:
         raise UserError(
             f"{len(failures)} of {n_crystals} crystals cannot be featurized, more than "
             f"dataset.max_failed_share = {max_failed_share:g} allows; "
-            f"reasons: {', '.join(str(failures_path(shard)) for shard in shards)}"
+            f"the reasons are in {', '.join(str(failures_path(shard)) for shard in shards)}"
         )
     return FeatureManifest(
         crystals=crystals,

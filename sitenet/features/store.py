@@ -1,6 +1,6 @@
-"""Columnar shards of point sets that every training job memory-maps (Arrow IPC, uncompressed)."""
+"""Columnar files of point sets (shards), memory-mapped by every training job (Arrow IPC, uncompressed)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +25,19 @@ LISTS = {
 SCHEMA = pa.schema(
     [("id", pa.string()), ("n_images", pa.uint16())] + [(name, pa.list_(kind)) for name, kind in LISTS.items()]
 )
-# Bounds the writer's memory; where record batches end makes no difference to readers.
+# Limits the writer's memory; readers do not depend on where record batches end.
 PAIRS_PER_BATCH = 1_000_000
 REMEDY = "delete the folder {} and run again"
 
 
 class ShardManifest(FileRecord):
-    """What a complete shard holds, in a JSON file next to it.
+    """Summary of a complete shard, in a JSON file beside it.
 
     Attributes:
         crystals: Number of crystals in the shard.
         failures: Number of crystals in its failures table.
         pairs: Number of reduced pairs.
-        bytes: Length of the shard file.
+        bytes: Size of the shard file.
         sha256: Checksum of the shard file, hexadecimal.
     """
 
@@ -59,7 +59,7 @@ def failures_path(shard: Path) -> Path:
 
 
 def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> ShardManifest:
-    """Writes a shard, its failures table and, last, its manifest; each replaces an old one in one step.
+    """Writes a shard, its failures table and, last, its manifest; each replaces an old file in one step.
 
     Args:
         path: The shard file.
@@ -74,10 +74,21 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     failures: list[Failure] = []
     crystals = pairs = 0
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), SCHEMA) as writer:
-        for group in _groups(_without_failures(results, failures)):
+        group: list[PointSet] = []
+        group_pairs = 0
+        for result in results:
+            if isinstance(result, Failure):
+                failures.append(result)
+                continue
+            group.append(result)
+            group_pairs += len(result.distances)
+            crystals += 1
+            pairs += len(result.distances)
+            if group_pairs >= PAIRS_PER_BATCH:
+                writer.write_batch(_record_batch(group))
+                group, group_pairs = [], 0
+        if group:
             writer.write_batch(_record_batch(group))
-            crystals += len(group)
-            pairs += sum(len(point_set.distances) for point_set in group)
     write_failures(failures_path(path), failures)
     manifest = ShardManifest(
         crystals=crystals,
@@ -88,28 +99,6 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     )
     manifest.write(manifest_path(path), files=[failures_path(path).name])
     return manifest
-
-
-def _without_failures(results: Iterable[PointSet | Failure], failures: list[Failure]) -> Iterator[PointSet]:
-    for result in results:
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            yield result
-
-
-def _groups(point_sets: Iterable[PointSet]) -> Iterator[list[PointSet]]:
-    """Consecutive point sets that share a record batch."""
-    group: list[PointSet] = []
-    pairs = 0
-    for point_set in point_sets:
-        group.append(point_set)
-        pairs += len(point_set.distances)
-        if pairs >= PAIRS_PER_BATCH:
-            yield group
-            group, pairs = [], 0
-    if group:
-        yield group
 
 
 def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
@@ -126,7 +115,7 @@ def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
 
 
 def check_length(shard: Path) -> ShardManifest:
-    """Compares the length of a shard with its manifest, which finds truncation without reading the shard.
+    """Compares the size of a shard with its manifest, which detects truncation without reading the shard.
 
     Raises:
         UserError: They differ, or one is missing; the message names the shard.
@@ -182,11 +171,12 @@ class FeatureStore:
         self.ids: list[str] = [id_ for batch in batches for id_ in batch["id"].to_pylist()]
         self.n_pairs = self._lengths("distances")
         self._index = {id_: index for index, id_ in enumerate(self.ids)}
-        if len(self._index) != len(self.ids):
-            raise UserError(f"{len(self.ids) - len(self._index)} ids occur more than once in {self._paths}")
+        repeated = len(self.ids) - len(self._index)
+        if repeated:
+            raise UserError(f"{repeated} ids occur more than once in {', '.join(map(str, self._paths))}")
 
     def __reduce__(self) -> tuple[type["FeatureStore"], tuple[list[Path]]]:
-        """Sends paths instead of content, so that a data loader's worker maps the same files."""
+        """Pickles the paths instead of the content, so that another process maps the same files."""
         return FeatureStore, (self._paths,)
 
     def __len__(self) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-# Symmetric cells have axes of equal length and shears of exactly one half. Rounding errors must not decide
-# between them, or the supercell would depend on the linear algebra library.
+# Symmetric cells have axes of equal length and shears of exactly one half. Rounding errors must not break these ties,
+# or the supercell would depend on the linear algebra library.
 _RELATIVE_TIE = 1e-9
 _SHEAR_STEP = 2.0**-32
 

@@ -1,1 +1,1 @@
-"""Models: a folder a kind, with its settings, its network or regressor, and its kernels."""
+"""Models: each kind has a folder with its settings, its network or regressor, and its kernels."""

@@ -1,1 +1,1 @@
-"""Predictions of trained networks, for the workflow and for anybody's structure files."""
+"""Predictions of trained networks, for the workflow and for a user's own structure files."""

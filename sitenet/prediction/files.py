@@ -1,4 +1,4 @@
-"""Predictions for a researcher's own structure files: the command `sitenet predict`."""
+"""Predictions for a user's own structure files: the command `sitenet predict`."""
 
 import sys
 import zipfile
@@ -18,11 +18,11 @@ from sitenet.files import replacing, write_text
 from sitenet.prediction.predictor import Predictor
 from sitenet.settings.features import FeatureSettings
 
-Usable = list[tuple[Crystal, PointSet]]
+Featurized = list[tuple[Crystal, PointSet]]
 
 
 class InMemory:
-    """Point sets in memory, as `infer` reads them."""
+    """Point sets in memory, with the interface that `infer` expects."""
 
     def __init__(self, point_sets: Sequence[PointSet]):
         self._point_sets = point_sets
@@ -35,24 +35,25 @@ class InMemory:
 
 
 def predict_files(checkpoints: Sequence[Path], paths: Iterable[Path], out: Path | None, attention: Path | None) -> None:
-    """Predicts the crystals in structure files with a `best.pt`, or with the mean of several.
+    """Predicts the crystals in structure files with one checkpoint, or with the mean over several.
 
     Args:
-        checkpoints: The files, of networks for the same target and with the same features.
-        paths: Structure files, and folders of them; a crystal's id is its path.
-        out: CSV file of the predictions (id, prediction, unit; with several checkpoints also spread, the standard
+        checkpoints: Files `best.pt` of networks with the same target, unit and features.
+        paths: Structure files, and folders to search for them; the id of a crystal is its path.
+        out: CSV file for the predictions (id, prediction, unit; with several checkpoints also spread, the standard
             deviation of their predictions); None prints them.
-        attention: File (.npz) of the first checkpoint's attention maps, "{id}/block{k}" of shape (P, S, H) each.
+        attention: File (.npz) for the attention weights of the first checkpoint: an array "{id}/block{k}" of shape
+            (P, S, H) for each crystal and block.
 
     Raises:
-        UserError: A checkpoint cannot be used, the network has no attention, a file cannot be written, or
-            crystals cannot be used; those are listed on stderr, after all others have been written.
+        UserError: A checkpoint cannot be used, the network has no attention, a file cannot be written, or a
+            crystal cannot be used. Such crystals are listed on stderr after the predictions of all others.
     """
     predictors = _load(checkpoints)
-    usable, failures = _featurized(_structure_files(paths), predictors[0].trial.features)
-    frame = _predict(predictors, InMemory([point_set for _, point_set in usable]))
+    valid, failures = _featurize(_structure_files(paths), predictors[0].trial.features)
+    frame = _predict(predictors, InMemory([point_set for _, point_set in valid]))
     if attention is not None:
-        _write_attention(attention, predictors[0], usable)
+        _write_attention(attention, predictors[0], valid)
     if out is None:
         frame.to_csv(sys.stdout, index=False)
     else:
@@ -60,11 +61,11 @@ def predict_files(checkpoints: Sequence[Path], paths: Iterable[Path], out: Path 
     for id_, reason in failures.items():
         print(f"{id_}: {reason}", file=sys.stderr)
     if failures:
-        raise UserError(f"{len(failures)} of {len(failures) + len(usable)} crystals cannot be used")
+        raise UserError(f"{len(failures)} of {len(failures) + len(valid)} crystals cannot be used")
 
 
 def _load(checkpoints: Sequence[Path]) -> list[Predictor]:
-    """The networks of an ensemble, which must have the same inputs and outputs."""
+    """The networks of an ensemble, which must have the same target, unit and features."""
     if len({checkpoint.resolve() for checkpoint in checkpoints}) < len(checkpoints):
         raise UserError(f"a checkpoint is given twice: {', '.join(map(str, checkpoints))}")
     predictors = [Predictor.load(checkpoint) for checkpoint in checkpoints]
@@ -76,7 +77,9 @@ def _load(checkpoints: Sequence[Path]) -> list[Predictor]:
             ("feature set", first.trial.feature_id, other.trial.feature_id),
         ):
             if own != its:
-                raise UserError(f"{checkpoint} has the {what} {its}, {checkpoints[0]} has {own}: they make no ensemble")
+                raise UserError(
+                    f"{checkpoint} has the {what} {its}, but {checkpoints[0]} has {own}: an ensemble needs the same"
+                )
     return predictors
 
 
@@ -90,7 +93,7 @@ def _predict(predictors: Sequence[Predictor], point_sets: InMemory) -> pd.DataFr
 
 
 def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by id; a folder without structure files stands for itself, so that it is listed as a failure."""
+    """Files by id; a folder without structure files is itself an entry, so that it is listed as a failure."""
     files: dict[str, Path] = {}
     for path in paths:
         found = list(_files_in(path)) if path.is_dir() else []
@@ -102,37 +105,39 @@ def _files_in(folder: Path) -> Iterator[Path]:
     return (folder / name for name in Folder(folder).names() if is_structure_file(name))
 
 
-def _featurized(files: dict[str, Path], settings: FeatureSettings) -> tuple[Usable, dict[str, str]]:
-    """The usable crystals with their features, and the reasons of the others by id."""
-    usable: Usable = []
+def _featurize(files: dict[str, Path], settings: FeatureSettings) -> tuple[Featurized, dict[str, str]]:
+    """The valid crystals with their features, and why the others cannot be used, by id."""
+    valid: Featurized = []
     failures: dict[str, str] = {}
     for id_, path in files.items():
         try:
             crystal = parse_structure(id_, path.name, _content(path))
-            usable.append((crystal, featurize(crystal, settings)))
+            valid.append((crystal, featurize(crystal, settings)))
         except BadCrystal as reason:
             failures[id_] = " ".join(str(reason).split())
-    return usable, failures
+    return valid, failures
 
 
 def _content(path: Path) -> bytes:
     if path.is_dir():
-        raise BadCrystal("missing file: the folder holds no structure file")
+        raise BadCrystal("missing file: the folder contains no structure file")
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise BadCrystal("missing file: there is none of this name") from None
+        raise BadCrystal("missing file: no such file") from None
     except OSError as error:
         raise BadCrystal(f"unreadable: {error.strerror}") from None
 
 
-def _write_attention(path: Path, predictor: Predictor, usable: Usable) -> None:
-    """Writes one map after the other, since those of many crystals would not fit in memory."""
+def _write_attention(path: Path, predictor: Predictor, crystals: Featurized) -> None:
+    """Writes the attention weights crystal by crystal, since those of many crystals would not fit in memory."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for crystal, point_set in usable:
+        for crystal, point_set in crystals:
             maps = predictor.attention(crystal, point_set)
             if not maps:
-                raise UserError(f"a network of kind '{predictor.trial.kind}' has no attention to write")
+                raise UserError(
+                    f"--attention {path}: a network of kind '{predictor.trial.kind}' has no attention weights"
+                )
             for number, weights in enumerate(maps, start=1):
                 with archive.open(f"{crystal.id}/block{number}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, weights, allow_pickle=False)

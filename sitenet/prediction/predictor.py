@@ -28,7 +28,7 @@ logger = logging.getLogger("sitenet")
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained network with what it belongs to."""
+    """A trained network with the description of its run."""
 
     description: RunDescription
     trial: Trial
@@ -40,19 +40,24 @@ class Predictor:
         """Loads a `best.pt`.
 
         Raises:
-            UserError: The checkpoint is not readable or the requested GPU is absent.
+            UserError: The checkpoint is not readable, is of an incompatible version, or the requested GPU is absent.
         """
         target_device = choose_device(device)
         description, _, weights = load_best(checkpoint)
         configure_torch(target_device, threads, description.key.seed)
-        trial = description.trial
+        try:
+            trial = description.trial
+        except UserError as error:
+            raise UserError(f"{checkpoint}: {error}") from None
         model = trial.build(description.non_negative)
         try:
             model.load_state_dict(weights)
         except RuntimeError:
-            made = description.packages.get("sitenet", "unknown")
-            problem = f"weights of sitenet {made} (training stage {description.stages['train']})"
-            raise UserError(f"{checkpoint}: {problem} do not fit the network that this version builds") from None
+            trained = description.packages.get("sitenet", "(unknown version)")
+            problem = f"weights of sitenet {trained} (training stage {description.stages['train']})"
+            raise UserError(
+                f"{checkpoint}: {problem} do not fit the network of this version; use that version, or train again"
+            ) from None
         return cls(description, trial, model.to(target_device).eval(), target_device)
 
     def predict(self, point_sets: PointSets, indices: Indices) -> NDArray[np.float64]:
@@ -65,7 +70,7 @@ class Predictor:
 
     @torch.inference_mode()
     def attention(self, crystal: Crystal, point_set: PointSet) -> list[NDArray[np.floating]]:
-        """Attention of each block over all supercell sites, (P, S, H) each; see `expand_attention`."""
+        """Attention weights of each block over all supercell sites, (P, S, H) each; see `expand_attention`."""
         weights = self.model.attention(collate([point_set], torch.float32).to(self.device))
         return [expand_attention(crystal, self.trial.features, block.cpu().numpy()) for block in weights]
 
@@ -75,15 +80,15 @@ def predict(
 ) -> pd.DataFrame:
     """Predicts crystals with the weights of a `best.pt`.
 
-    A crystal without features gets the mean target of the training crystals, so that every model is scored on
-    the same crystals; the log counts them.
+    For crystals without features the mean of the training targets is predicted, so that all models are scored on
+    the same crystals. The log counts them.
 
     Args:
-        checkpoint: The file.
-        store: Features of the crystals, made with the checkpoint's feature settings.
+        checkpoint: The `best.pt`.
+        store: Features of the crystals, computed with the checkpoint's feature settings.
         ids: Crystals to predict.
         device: Where to compute.
-        threads: Threads of torch.
+        threads: Number of torch threads.
 
     Returns:
         Columns id and prediction (in the checkpoint's unit), in the order of `ids`.
@@ -94,7 +99,9 @@ def predict(
     predictor = Predictor.load(checkpoint, device, threads)
     known = store.has(ids)
     if not known.all():
-        logger.warning("%d of %d crystals have no features; the training mean is predicted", sum(~known), len(ids))
+        logger.warning(
+            "%d of %d crystals have no features; the mean of the training targets is predicted", sum(~known), len(ids)
+        )
     indices = store.indices_of([id_ for id_, has_features in zip(ids, known, strict=True) if has_features])
     predictions = np.full(len(ids), predictor.description.mean_target)
     predictions[known] = predictor.predict(store, indices)

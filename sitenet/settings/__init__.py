@@ -1,1 +1,1 @@
-"""Closed, typed sections of the configuration; imports neither torch nor pymatgen."""
+"""Typed sections of the configuration, in which unknown keys are errors; imports neither torch nor pymatgen."""

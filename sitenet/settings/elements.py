@@ -1,4 +1,4 @@
-"""Symbols of the chemical elements, and names of their tabulated properties."""
+"""Symbols of the chemical elements and names of their tabulated properties."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu G
 Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr
 Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 """
-SYMBOLS = tuple(_SYMBOLS.split())  # that of atomic number z at z - 1
+SYMBOLS = tuple(_SYMBOLS.split())  # index z - 1 holds the symbol of atomic number z
 
 # The columns of sitenet/features/elements.csv (a test compares them).
 ElementalProperty = Literal[

@@ -1,4 +1,4 @@
-"""How a crystal becomes a point set."""
+"""Settings of the features: how a crystal becomes a point set."""
 
 from typing import Annotated, Self
 
@@ -8,14 +8,14 @@ from sitenet.settings.section import Section
 
 
 class FeatureSettings(Section):
-    """What a site sees, and pair reduction.
+    """Which sites are paired with each other, and which pairs are merged because their distances are equal.
 
     Attributes:
-        max_sites: Upper limit of supercell sites; a primitive cell that exceeds it is used as it is.
-        supercell: False uses the primitive cell alone.
-        radius: In place of a supercell, a site sees all sites within this distance (angstrom), complete
-            shells whatever the cell; None builds the supercell.
-        distance_tolerance: Distances within it (angstrom) count as equal; 0 switches the reduction off.
+        max_sites: Largest number of sites in the supercell. A primitive cell with more sites is not repeated.
+        supercell: Repeat the primitive cell to a supercell; false uses the primitive cell alone.
+        radius: Use a sphere instead of a supercell: a site is paired with all periodic images within this distance
+            (angstrom). Shells are never split, so the choice of cell does not matter. Null builds a supercell.
+        distance_tolerance: Distances that differ by at most this (angstrom) count as equal; 0 merges no pairs.
     """
 
     max_sites: Annotated[int, Field(ge=1, le=2000)] = 100
@@ -33,7 +33,7 @@ class FeatureSettings(Section):
 
     @property
     def size(self) -> str:
-        """How far a site sees, as part of a file name."""
+        """Size of the supercell or sphere, as part of a folder name."""
         if self.radius is not None:
             return f"sphere{self.radius:g}"
         return f"sites{self.max_sites}" if self.supercell else "primitive"

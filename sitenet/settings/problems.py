@@ -29,7 +29,7 @@ def validate(section: type[S], values: Any, where: str) -> S:
 
 
 def unknown(what: str, value: object, valid: Iterable[object]) -> str:
-    """The message for a name that is not one of the `valid` ones."""
+    """Message for a name that is not among the `valid` names."""
     names = [str(name) for name in valid]
     close = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
@@ -57,9 +57,9 @@ def _line(section: type[BaseModel], problem: Any, where: str) -> str:
 
 
 def _locate(section: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
-    """The keys a user wrote on the way to a problem, and the innermost section on it.
+    """The keys that lead to a problem, as the user wrote them, and the section that contains it.
 
-    Pydantic's locations also name the member it chose of a union, which is no key.
+    Pydantic's locations also contain the chosen member of a union, which is not a key.
     """
     path: list[str] = []
     owner = section
@@ -84,6 +84,7 @@ def _sections(annotation: Any) -> tuple[type[BaseModel], ...]:
 
 
 def _tag(member: type[BaseModel], name: int | str) -> bool:
+    """Whether `name` is the tag that selects this member of a union."""
     literals = (get_args(field.annotation) for field in member.model_fields.values())
     return any(name in values for values in literals)
 

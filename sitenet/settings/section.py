@@ -1,4 +1,4 @@
-"""What all configuration sections share."""
+"""Base class and field types of all configuration sections."""
 
 from typing import Annotated
 
@@ -9,6 +9,6 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys, infinity and NaN are errors, and values cannot change."""
+    """Base of all sections: immutable; unknown keys, infinity and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -8,13 +8,13 @@ from sitenet.settings.section import Section
 
 
 class _Splits(Section):
-    """What all kinds of splits share.
+    """Settings of all kinds of splits.
 
     Attributes:
-        seed: Chooses folds and validation parts.
-        validation_share: Share of each training part that is set aside for validation.
-        max_train: Random subset of each training part, validation included, for all models alike; subsets
-            of one seed are nested. None takes all.
+        seed: Random seed of the folds and of the validation parts.
+        validation_share: Fraction of each training part that is held out for validation.
+        max_train: Use a random subset of at most this many crystals of each training part, validation included.
+            It is the same for all models, and subsets of one seed are nested. Null uses all.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -23,7 +23,7 @@ class _Splits(Section):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The user's own files that are read."""
+        """The user's own files that the splits are read from."""
         return ()
 
 
@@ -53,8 +53,8 @@ class GivenSplits(_Splits):
     """Folds read from a CSV file.
 
     Attributes:
-        path: File with the columns `id`, `fold` (0, 1, ...) and `part` (train, validation or test).
-            Where a fold has no validation rows, `validation_share` of its training part is used.
+        path: CSV file with the columns `id`, `fold` (0, 1, ...) and `part` (train, validation or test).
+            In a fold without validation rows, `validation_share` of the training part is held out.
         n_folds: Number of folds in the file.
     """
 
@@ -64,7 +64,7 @@ class GivenSplits(_Splits):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The user's own files that are read."""
+        """The user's own files that the splits are read from."""
         return (self.path,)
 
 

@@ -1,4 +1,4 @@
-"""Where runs are tracked; changing it changes no result and reruns no training."""
+"""Settings of the tracking with Weights & Biases; changing them changes no result and reruns no training."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
@@ -9,7 +9,7 @@ from sitenet.errors import UserError
 from sitenet.settings.problems import unknown
 from sitenet.settings.section import Section
 
-FOLDER = "results/wandb"  # of all benchmarks, each in a folder of its name
+FOLDER = "results/wandb"  # contains one folder for each benchmark
 Mode = Literal["offline", "online", "disabled"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 
@@ -23,12 +23,13 @@ class TrackingSettings(Section):
     anonymize: bool = False
 
     def overridden(self, environment: Mapping[str, str]) -> Self:
-        """These settings with the mode that WANDB_MODE names, where it is set.
+        """These settings, with the mode in the environment variable WANDB_MODE if that is set.
 
         Raises:
             UserError: WANDB_MODE is not one of the modes.
         """
-        if not (mode := environment.get("WANDB_MODE")):
+        mode = environment.get("WANDB_MODE")
+        if not mode:
             return self
         if mode not in get_args(Mode):
             raise UserError(unknown("environment variable WANDB_MODE: mode", mode, get_args(Mode)))

@@ -1,4 +1,4 @@
-"""The training recipe."""
+"""Settings of the training."""
 
 from typing import Annotated, Literal
 
@@ -8,33 +8,34 @@ from sitenet.settings.section import Section, Share
 
 
 class TrainingSettings(Section):
-    """How a network is trained; the defaults are the paper's recipe (batches apart, bounded there by sites).
+    """How a network is trained. The defaults are the paper's, except that batches are limited by pairs, not sites.
 
-    Training ends at whichever of `max_epochs`, `max_minutes` and `patience` comes first.
+    Training ends when the first of `max_epochs`, `max_minutes` and `patience` is reached.
 
     Attributes:
-        learning_rate: Peak learning rate of AdamW.
-        schedule: Learning rate over the run; all but `constant` follow the share of the run that is over, and
-            `one_cycle` moves AdamW's momentum too.
-        warmup_share: Share of the run in which the rate rises to its peak; unused by `constant`.
-        final_rate_share: Learning rate at the end, as a share of the peak; unused by `constant`.
+        learning_rate: Peak learning rate of the AdamW optimiser.
+        schedule: Learning rate schedule. All but `constant` warm up and then decay over the length of the run;
+            `one_cycle` also changes the momentum (beta_1) of AdamW.
+        warmup_share: Fraction of the run in which the learning rate warms up to its peak; unused by `constant`.
+        final_rate_share: Final learning rate as a fraction of the peak; unused by `constant`.
         weight_decay: Decoupled weight decay.
-        amsgrad: The variant of AdamW that keeps the maximum of the second moments.
-        epsilon: Added to the denominator of AdamW.
-        loss: Mean over the crystals of a batch, of errors in units of the standardised target.
-        standardise_target: Learn (target - mean) / standard deviation of the training crystals.
-        clip_norm: Upper limit of the gradient's norm; None does not clip.
-        ema_decay: Decay a step of the exponential moving average of the weights, validated beside the
-            weights themselves; None keeps no average.
-        batch_pairs: Upper limit of reduced pairs in a batch, which bounds memory.
-        max_epochs: Limit by passes over the training crystals.
-        max_minutes: Limit by wall clock, restarts included and validation too. The schedule follows it, so that
-            results depend on the machine and its load.
-        max_crystals: Random subset of the training crystals, by seed; smaller subsets are contained in
-            larger ones. None takes all.
-        patience: Epochs without a better validation MAE before training stops; None never stops early.
-        precision: Floating-point type of the network's matrix products (autocast); weights stay float32. Half
-            precision is meant for GPUs: on a CPU that multiplies bfloat16 it made no training faster.
+        amsgrad: Use the AMSGrad variant of AdamW.
+        epsilon: Constant in the denominator of AdamW, for numerical stability.
+        loss: Loss function: mean absolute error (`l1`), Huber loss or mean squared error (`mse`). It is averaged
+            over the crystals of a batch, and uses standardised targets if `standardise_target` is true.
+        standardise_target: Subtract the mean of the training targets and divide by their standard deviation.
+        clip_norm: Maximum norm of the gradient (gradient clipping); null does not clip.
+        ema_decay: Decay per step of the exponential moving average (EMA) of the weights. Averaged and current
+            weights are both validated, and the better ones are kept. Null computes no average.
+        batch_pairs: Largest number of reduced pairs in a batch, which limits memory.
+        max_epochs: Largest number of epochs, passes over the training crystals.
+        max_minutes: Time limit in minutes, with validation and all attempts of a restarted run. The learning rate
+            follows the clock, so results depend on the machine and its load. Null sets no limit.
+        max_crystals: Train on a random subset of at most this many crystals. It depends on the seed, and smaller
+            subsets of a seed are contained in larger ones. Null uses all.
+        patience: Early stopping: number of epochs without a lower validation MAE. Null never stops early.
+        precision: Floating-point type of matrix products (autocast); weights stay float32. Half precision is meant
+            for GPUs: on a CPU with bfloat16 instructions it made no training faster.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 8.126e-4

@@ -1,5 +1,5 @@
-"""Weights & Biases tracking, derived from the files of the runs and kept out of their way.
+"""Weights & Biases (W&B) tracking, which reads the files of the runs and cannot disturb them.
 
-A run's files are the truth: the tracker reads `history.jsonl` and the RunResult files, in a process of its own
-(`worker`) that training neither waits for nor depends on. Only `session` imports wandb.
+The tracker runs in a process of its own (`worker`), on which training does not depend. It reads `history.jsonl` and the
+RunResult files. Only `session` imports wandb.
 """

@@ -1,4 +1,4 @@
-"""A finished benchmark in W&B: every run with its test scores, and one run for the whole."""
+"""Publishes a finished benchmark to W&B: every run with its test scores, and one run for the whole benchmark."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,18 +27,19 @@ def publish(task: Publish) -> str | None:
     """Tracks all runs, then the benchmark.
 
     Returns:
-        What went wrong.
+        The first problem; None if there was none.
     """
     data = Manifest.read(task.manifest)
     runs = [Run.read(path) for path in task.results]
     settings = task.settings
-    problems: list[str | None] = []
+    first_problem = None
     for run in runs:
-        if problem := _publish_run(run, data.name, settings, task.folder):
-            problems.append(problem)
-            settings = settings.model_copy(update={"mode": "offline"})  # rather than wait again for each run
-    problems.append(_publish_benchmark(task, settings, data, runs))
-    return next(filter(None, problems), None)
+        problem = _publish_run(run, data.name, settings, task.folder)
+        if problem:
+            first_problem = first_problem or problem
+            settings = settings.model_copy(update={"mode": "offline"})  # instead of waiting again for each run
+    problem = _publish_benchmark(task, settings, data, runs)
+    return first_problem or problem
 
 
 def _publish_run(run: Run, dataset: str, settings: TrackingSettings, folder: Path) -> str | None:
@@ -98,10 +99,10 @@ def _table(path: Path) -> Any:
 
 
 def _log_lineage(session: Session, task: Publish, data: Manifest, rows: Sequence[LeaderboardRow]) -> None:
-    """Data set and features as what the benchmark used, models and results as what it made.
+    """Logs data set and features as inputs of the benchmark, and models and results as its outputs.
 
-    Of features, which can be large and follow from the data set, the checksums are kept; of models and
-    predictions those that the leaderboard shows.
+    Features can be large and follow from the data set, so only their checksums are logged. Models and predictions are
+    those shown in the leaderboard.
     """
     origin = {"data": data.name, "structures_sha256": data.structures_sha256}
     tables = [task.manifest.parent / name for name in ("structures.parquet", "targets.parquet")]

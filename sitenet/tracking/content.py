@@ -1,4 +1,4 @@
-"""What of a run is sent to W&B, under which names."""
+"""What is sent to W&B about a run, and under which names."""
 
 import math
 import socket
@@ -14,7 +14,7 @@ TAG_LENGTH = 64  # W&B's limit
 
 
 class Identity(Record):
-    """What a run is known by in W&B."""
+    """Id, name, group and tags of a run in W&B."""
 
     id: str
     name: str
@@ -24,7 +24,7 @@ class Identity(Record):
 
 
 def run_identity(key: RunKey, kind: str, dataset: str) -> Identity:
-    """Identity of a training; a run that is repeated or goes on has the same.
+    """Identity of a training run; a repeated or resumed run keeps it.
 
     Args:
         key: Benchmark, trial, fold and seed.
@@ -41,7 +41,7 @@ def run_identity(key: RunKey, kind: str, dataset: str) -> Identity:
 
 
 def benchmark_identity(benchmark: str, dataset: str) -> Identity:
-    """Identity of a benchmark's aggregate run."""
+    """Identity of the run for a whole benchmark."""
     return Identity(
         id=f"{benchmark}-benchmark",
         name=f"benchmark {benchmark}",
@@ -56,7 +56,7 @@ def _tags(*tags: str) -> tuple[str, ...]:
 
 
 def key_config(key: RunKey, settings: Settings) -> dict[str, Any]:
-    """Identity and hyperparameters as top-level keys; W&B's panels cannot address keys with dots."""
+    """Identity and hyperparameters as top-level keys without dots, which W&B's panels cannot address."""
     hyperparameters = {name.replace(".", "_"): value for name, value in flatten(settings).items()}
     return {
         "benchmark": key.benchmark,
@@ -68,13 +68,13 @@ def key_config(key: RunKey, settings: Settings) -> dict[str, Any]:
 
 
 def result_config(result: RunResult) -> dict[str, Any]:
-    """What a finished run was: hyperparameters, numbers of crystals, versions and hardware."""
+    """Configuration of a finished run: hyperparameters, numbers of crystals, versions and hardware."""
     names = {"target", "unit", "n_train", "n_train_available", "n_validation", "versions", "hardware", "computed_by"}
     return key_config(result.key, result.settings) | result.model_dump(mode="json", include=names)
 
 
 def summary(result: RunResult) -> dict[str, float]:
-    """Scores and cost; what is not known yet, or not a number, is left out."""
+    """Scores and costs; unknown, NaN and infinite values are left out."""
     values: dict[str, float | None] = {
         "validation_mae": result.validation_mae,
         "n_parameters": result.n_parameters,
@@ -90,14 +90,14 @@ def summary(result: RunResult) -> dict[str, float]:
 
 
 def origin(anonymize: bool) -> dict[str, str]:
-    """Host name and commit of the code; nothing for the anonymous."""
+    """Host name and commit of the code; empty if `anonymize` is set."""
     if anonymize:
         return {}
     return {"host": socket.gethostname()} | _commit(Path(sitenet.__file__).parents[1])
 
 
 def _commit(checkout: Path) -> dict[str, str]:
-    """Commit of the package's checkout, marked where files differ from it; nothing outside of one."""
+    """Commit of the package's git checkout, marked as dirty if files differ; empty outside a checkout."""
     if not (checkout / ".git").exists():
         return {}
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
@@ -106,5 +106,5 @@ def _commit(checkout: Path) -> dict[str, str]:
 
 
 def one_line(error: BaseException) -> str:
-    """Kind and message of an error, for a line of log."""
+    """Type and message of an error as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""Starting the tracker's process, and getting on without it."""
+"""Starts the tracker's process; training continues without it if it fails."""
 
 import contextlib
 import logging
@@ -17,16 +17,16 @@ from sitenet.tracking.tasks import Follow, Publish, Task
 logger = logging.getLogger("sitenet")
 
 SCRATCH = "tmp"  # in W&B's folder of the benchmark
-PATIENCE_SECONDS = 45.0  # for the tracker to end after its training
-PUBLISH_SECONDS = 60.0  # a run, on average
+PATIENCE_SECONDS = 45.0  # time for the tracker to end after its training
+PUBLISH_SECONDS = 60.0  # average time per run
 
 
 @contextmanager
 def following(task: Follow) -> Iterator[None]:
-    """Tracks the training inside the block; whatever goes wrong with it becomes one warning.
+    """Tracks the training inside the block; any problem of the tracker becomes one warning.
 
-    The tracker reads the files that the training writes, so that the training neither waits for it nor shares
-    a process, its memory or its exceptions with it. It ends by itself where this process is killed.
+    The tracker is a process of its own that reads the files of the training. The training does not wait for it, and
+    shares neither memory nor exceptions with it. If this process is killed, the tracker ends by itself.
     """
     if task.settings.mode == "disabled":
         yield
@@ -41,10 +41,10 @@ def following(task: Follow) -> Iterator[None]:
 
 
 def publish(task: Publish) -> bool:
-    """Tracks a finished benchmark; what goes wrong becomes one warning.
+    """Tracks a finished benchmark; any problem becomes one warning.
 
     Returns:
-        Whether all went well.
+        Whether everything was tracked.
     """
     # No training runs any more: what is left here is of jobs that were killed together with their trackers.
     shutil.rmtree(task.folder / SCRATCH, ignore_errors=True)
@@ -72,13 +72,13 @@ def _scratch(folder: Path) -> Iterator[Path | None]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Environment in which wandb keeps its files in `folder` and sends no reports about itself."""
+    """Environment variables with which wandb keeps its files in `folder` and sends no error reports."""
     return os.environ | {
         "WANDB_DATA_DIR": str(folder),
         "WANDB_CACHE_DIR": str(folder),
         "WANDB_ERROR_REPORTING": "false",
         "WANDB_PROGRAM": "sitenet",
-        "WANDB__SERVICE_WAIT": "120",  # seconds; many may start at once
+        "WANDB__SERVICE_WAIT": "120",  # seconds; many trackers may start at once
         "OMP_NUM_THREADS": "1",
     }
 
@@ -94,7 +94,7 @@ def _start(task: Follow | Publish, scratch: Path | None) -> subprocess.Popen[str
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment(task.folder) | {"TMPDIR": str(scratch.resolve())},
-            start_new_session=True,  # Ctrl-C is for the training; the tracker then sees its input end
+            start_new_session=True,  # Ctrl-C stops only the training; the tracker then notices the end of its input
         )
         assert worker.stdin
         worker.stdin.write(Task(task).model_dump_json() + "\n")

@@ -13,8 +13,8 @@ from sitenet.tracking.content import Identity, one_line, origin
 
 INIT_SECONDS = 15
 FINISH_SECONDS = 15
-# W&B collects nothing by itself: no environment, command line, path, package list, git remote, machine data,
-# system statistics or terminal output. What is sent instead is what content.py names.
+# W&B must collect nothing by itself: no environment, command line, path, package list, git remote, machine data,
+# system statistics or terminal output. Only the values that content.py names are sent.
 PRIVATE: dict[str, Any] = {
     "host": "sitenet",
     "program": "sitenet",
@@ -31,11 +31,11 @@ PRIVATE: dict[str, Any] = {
 
 
 class Session:
-    """A W&B run that is being written; a context manager, at whose end the run ends.
+    """A W&B run that is being written; a context manager, which ends the run when it exits.
 
     Attributes:
-        problem: Why not all of the run is in the cloud although online was asked for; None where it is.
-        failed: The run did not reach its end; an exception that leaves the block has the same effect.
+        problem: Why a run in mode `online` was not fully uploaded; None if there was no problem.
+        failed: Mark the run as failed; an exception that leaves the context has the same effect.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class Session:
         resume: bool = False,
         finish_seconds: float = FINISH_SECONDS,
     ):
-        """Opens the run; what is on disk of an earlier attempt at it gives way.
+        """Opens the run and removes the files of earlier attempts.
 
         Args:
             settings: Mode, project and entity.
-            identity: What the run is known by.
-            folder: Where W&B keeps its files, in a folder `wandb`.
-            resume: Go on with the run that the server has. Otherwise the new one takes its place, as it always
-                does offline, where every attempt carries the whole history.
-            finish_seconds: How long to wait for uploads at the end.
+            identity: Id, name, group and tags of the run.
+            folder: W&B keeps its files in the folder `wandb` below it.
+            resume: Continue the run on the server. Otherwise, and always offline, the new run replaces it; every
+                offline attempt has the whole history.
+            finish_seconds: Longest time to wait for uploads at the end.
 
         Raises:
-            Exception: Whatever keeps W&B from working.
+            Exception: Any error of W&B.
         """
         self.problem: str | None = None
         self.failed = False
@@ -79,7 +79,7 @@ class Session:
             if settings.mode != "online":
                 raise
             self.problem = f"tracked offline, W&B cannot be used online ({one_line(error)})"
-            wandb.teardown()  # the service would take the run to be open
+            wandb.teardown()  # otherwise the service would consider the run still open
             return self._init("offline", settings, identity, folder, resume=False)
 
     def _init(self, mode: Any, settings: TrackingSettings, identity: Identity, folder: Path, resume: bool) -> wandb.Run:
@@ -116,19 +116,19 @@ class Session:
             return
         if not self._run.offline:
             for log in self._folder.glob("*.wandb"):
-                log.with_suffix(".wandb.synced").touch()  # `wandb sync` skips what has this marker
+                log.with_suffix(".wandb.synced").touch()  # `wandb sync` skips logs with this marker
 
     def describe(self, config: Mapping[str, Any]) -> None:
         """Sets configuration values."""
         self._run.config.update(dict(config), allow_val_change=True)
 
     def log_epochs(self, rows: Sequence[HistoryRow]) -> None:
-        """Logs those rows of a history that W&B does not have; the step of a row is its epoch."""
+        """Logs the rows of a history that W&B does not have yet; the step of a row is its epoch."""
         for row in rows:
             self.log({name: value for name, value in vars(row).items() if value is not None}, row.epoch)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        """Logs values at a step, unless that or a later one is logged already."""
+        """Logs values at a step, unless this or a later step is already logged."""
         if step >= self._next_step:
             self._run.log(dict(values), step=step, commit=True)
             self._next_step = step + 1
@@ -140,21 +140,21 @@ class Session:
     def log_artifact(
         self, name: str, kind: str, files: Mapping[str, Path], metadata: Mapping[str, Any], used: bool = False
     ) -> None:
-        """Adds files as an artifact, of which the same content makes one version only.
+        """Adds files as an artifact; unchanged content creates no new version.
 
         Args:
             name: Name of the artifact.
             kind: Type of the artifact.
-            files: Files by their path in the artifact. They are read where they are, at the latest by `sync`;
-                relative paths keep the machine's folders out of the manifest that is sent.
+            files: Files by their path in the artifact. They are read in place, at the latest by `sync`. Relative
+                paths keep the machine's folders out of the uploaded manifest.
             metadata: Plain values.
-            used: The run is made from the artifact; otherwise the artifact is made by the run.
+            used: The artifact is an input of the run; otherwise it is an output.
         """
         artifact = wandb.Artifact(name, kind, metadata=dict(metadata))
         for path_inside, path in sorted(files.items()):
             artifact.add_file(str(path), path_inside, skip_cache=True, policy="immutable")
         if used:
-            # `use_artifact` refuses to work offline, although `wandb sync` replays the record that it makes.
+            # `use_artifact` refuses to work offline, although `wandb sync` can upload the record that it creates.
             self._run._log_artifact(artifact, is_user_created=True, use_after_commit=True)
         else:
             self._run.log_artifact(artifact)
@@ -166,5 +166,5 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> wandb.Table:
 
 
 def image(path: Path, caption: str) -> wandb.Image:
-    """A picture from a PNG file, which is copied when it is logged."""
+    """An image from a PNG file, which is copied when it is logged."""
     return wandb.Image(str(path), caption=caption)

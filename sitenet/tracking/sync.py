@@ -1,4 +1,4 @@
-"""Uploading what was tracked offline, or only in part, later and from another machine."""
+"""Uploads runs that were tracked offline or uploaded only in part, even from another machine."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ from sitenet.errors import UserError
 from sitenet.settings.tracking import FOLDER
 from sitenet.tracking.process import environment
 
-# A request is tried this often, over about 15 seconds, rather than wandb's hours.
+# Retries of a request: about 15 seconds, where wandb would try for hours.
 RETRIES = {f"WANDB__{kind}_RETRY_MAX": "3" for kind in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")}
 
 
 def sync(directory: Path, benchmarks: Sequence[str] = ()) -> None:
-    """Uploads every run that is not in the cloud yet; run again, it goes on where it failed.
+    """Uploads every run that is not uploaded yet; called again, it retries those that failed.
 
     Args:
         directory: Working directory of the workflow.
-        benchmarks: Names of benchmarks; all of them where none is named.
+        benchmarks: Names of benchmarks; all if empty.
 
     Raises:
         UserError: There is no such benchmark, or some runs could not be uploaded.
@@ -33,12 +33,14 @@ def sync(directory: Path, benchmarks: Sequence[str] = ()) -> None:
         _upload(directory, folder, log)
     left = [log for folder in folders for log in pending(folder)]
     if left:
-        raise UserError(f"{len(left)} of {len(logs)} runs could not be uploaded; `sitenet sync` goes on with them")
+        raise UserError(
+            f"{len(left)} of {len(logs)} runs could not be uploaded; run `sitenet sync` again to retry them"
+        )
     print(f"{len(logs)} of {len(logs)} runs done")
 
 
 def pending(folder: Path) -> list[Path]:
-    """Logs of runs, oldest first, that are not uploaded or have grown since."""
+    """Logs of runs that are not uploaded, or have grown since then, oldest first."""
     logs = sorted((folder / "wandb").glob("*run-*/*.wandb"))
     return [log for log in logs if not _is_uploaded(log)]
 
@@ -58,12 +60,12 @@ def _folders(directory: Path, benchmarks: Sequence[str]) -> list[Path]:
 
 
 def _upload(directory: Path, folder: Path, log: Path) -> None:
-    """Hands a log to wandb's own command, which marks it once it is uploaded.
+    """Uploads a log with wandb's own command, which marks it as uploaded.
 
-    Each has its own process, as wandb stops at the first log that it cannot read.
+    Every log gets its own process, because wandb stops at the first log that it cannot read.
     """
     log.with_suffix(".wandb.synced").unlink(missing_ok=True)
-    # The artifacts' files are known by their paths relative to the workflow's directory.
+    # Paths of the artifacts' files are relative to the workflow's directory.
     path = log.parent.relative_to(directory)
     command = [sys.executable, "-m", "wandb", "sync", "--yes", "--include-online", str(path)]
     subprocess.run(command, cwd=directory, env=environment(folder.relative_to(directory)) | RETRIES, check=False)

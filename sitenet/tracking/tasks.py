@@ -1,4 +1,4 @@
-"""What the tracker's process is asked to do."""
+"""Tasks of the tracker's process."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from sitenet.settings.tracking import TrackingSettings
 
 
 class Follow(Record):
-    """Track a training while it runs, from the files in its folder, until the standard input ends.
+    """Track a training run while it runs, from the files in its folder, until standard input ends.
 
     Attributes:
         settings: Mode, project and entity.
@@ -20,7 +20,7 @@ class Follow(Record):
         kind: Model kind.
         hyperparameters: All settings of the trial.
         run_folder: Folder of the training.
-        resumed: The training goes on from a checkpoint.
+        resumed: The training resumes from a checkpoint.
     """
 
     task: Literal["follow"] = "follow"
@@ -46,8 +46,8 @@ class Publish(Record):
         results: `result.json` of each run.
         selections: `selection.json` of each fold, in the order of the configuration.
         config: The resolved configuration.
-        tables: Tables as CSV.
-        figures: Figures as PNG.
+        tables: Tables as CSV files.
+        figures: Figures as PNG files.
     """
 
     task: Literal["publish"] = "publish"
@@ -64,4 +64,4 @@ class Publish(Record):
 
 
 class Task(RootModel[Annotated[Follow | Publish, Field(discriminator="task")]]):
-    """Either of them, as one line of JSON."""
+    """One of the two tasks, as a line of JSON."""

@@ -1,6 +1,6 @@
 """The tracker's process: `python -m sitenet.tracking.worker` with a task as a line of JSON on standard input.
 
-It prints what went wrong, in one line, and nothing where all went well.
+It prints a problem as one line, and nothing if there is none.
 """
 
 import os
@@ -13,13 +13,13 @@ from sitenet.tracking.content import key_config, one_line, result_config, run_id
 from sitenet.tracking.tasks import Follow, Task
 
 POLL_SECONDS = 2.0
-NICENESS = 10  # trainings come first
+NICENESS = 10  # lower priority than trainings
 
 
 def main() -> None:
-    """Does the task; whatever happens ends as a line of text."""
+    """Does the task; any error is printed as one line."""
     os.nice(NICENESS)
-    answer = os.fdopen(os.dup(1), "w")  # unlike 1 itself, wandb's service does not inherit it and keep it open
+    answer = os.fdopen(os.dup(1), "w")  # wandb's service would inherit descriptor 1 itself and keep it open
     os.dup2(2, 1)
     try:
         problem = _run(Task.model_validate_json(sys.stdin.readline()))
@@ -37,10 +37,10 @@ def _run(task: Task) -> str | None:
 
 
 def follow(task: Follow) -> str | None:
-    """Tracks a training until standard input ends, because the training did or because it was killed.
+    """Tracks a training until standard input ends, because the training ended or was killed.
 
     Returns:
-        What went wrong.
+        A problem; None if there was none.
     """
     from sitenet.tracking.session import Session
 
@@ -49,7 +49,8 @@ def follow(task: Follow) -> str | None:
         session.describe(key_config(task.key, task.hyperparameters))
         ended = False
         while not ended:
-            ended = bool(select.select([sys.stdin], [], [], POLL_SECONDS)[0])
+            readable, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
+            ended = bool(readable)  # nothing is sent, so it is the end
             session.log_epochs(read_history(task.run_folder))
         record = task.run_folder / "run.json"
         session.failed = not record.exists()

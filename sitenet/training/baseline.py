@@ -1,4 +1,4 @@
-"""Fitting a baseline: a regressor on composition features, validated and then fitted to the whole training part."""
+"""Fits a baseline: a regressor on composition features, validated and then fitted to the whole training part."""
 
 import logging
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ logger = logging.getLogger("sitenet")
 
 @dataclass(frozen=True)
 class BaselineRun:
-    """What a baseline reached on one fold.
+    """Predictions and validation error of a baseline on one fold.
 
     Attributes:
         predictions: (id, prediction) of the test crystals.
         validation_mae: MAE of the fit on the part "train" alone, in the unit of the target.
-        n_train: Labelled crystals behind `predictions`, those of the part "validation" included.
+        n_train: Labelled crystals that the model behind `predictions` was fitted to, with the part "validation".
         n_validation: Labelled crystals of the part "validation".
     """
 
@@ -42,16 +42,16 @@ def fit_baseline(
 ) -> BaselineRun:
     """Validates a baseline, fits it again on the whole training part and predicts the test crystals.
 
-    A baseline stops nothing early and so needs no held-out crystals: the second fit makes it as strong as the
-    fold allows. Crystals without a target are left out.
+    A baseline has no early stopping and needs no held-out crystals, so the second fit uses them, too.
+    Crystals without a target are left out.
 
     Args:
         trial: A trial of a baseline.
         training: (id, target, part) with part "train" or "validation".
         test_ids: Ids of the test crystals.
         features: Composition features as `write_composition_features` stored them.
-        seed: Seed of the forest.
-        threads: Threads that grow trees; the numbers do not depend on it.
+        seed: Random seed of the regressor.
+        threads: Number of threads; the predictions do not depend on it.
     """
     features = features.set_index("id")
     labelled = training[training["target"].notna()]
@@ -59,7 +59,7 @@ def fit_baseline(
     validation = labelled[labelled["part"] == "validation"]
     validated = _fit_predict(trial.build(seed, threads), fitting, validation["id"], features)
     validation_mae = mean_absolute_error(validation["target"].to_numpy(dtype=float), validated)
-    logger.info("%s: validation MAE %.3f, now fits %d crystals", trial.kind, validation_mae, len(labelled))
+    logger.info("%s: validation MAE %.3f; fits again to %d crystals", trial.kind, validation_mae, len(labelled))
     predicted = _fit_predict(trial.build(seed, threads), labelled, test_ids, features)
     return BaselineRun(
         predictions=pd.DataFrame({"id": test_ids, "prediction": predicted}),

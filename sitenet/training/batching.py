@@ -1,4 +1,4 @@
-"""Batches bounded by reduced pairs: their order in training, how they are loaded, and predictions batch by batch."""
+"""Batches with a limited number of reduced pairs: their order, their loading, and prediction batch by batch."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ PREFETCHED = 2
 
 
 class PointSets(Protocol):
-    """Point sets that batches are made of; a `FeatureStore` is one.
+    """Point sets by index, from which batches are made; a `FeatureStore` for example.
 
     Attributes:
         ids: Identifiers of the crystals.
@@ -35,7 +35,7 @@ class PointSets(Protocol):
 
 
 def shuffled(n: int, seed: int, stream: int) -> Indices:
-    """Permutation of 0..n-1 from a counter-based generator, so that it needs no earlier state.
+    """Random permutation of 0..n-1 that depends on the arguments alone (counter-based generator).
 
     Args:
         n: Number of items.
@@ -51,19 +51,21 @@ def pair_batches(n_pairs: NDArray[np.integer], limit: int) -> list[Indices]:
 
     Args:
         n_pairs: (C,) reduced pairs of each crystal, in the order of the batches.
-        limit: Most pairs in a batch; a single crystal with more forms its own batch.
+        limit: Largest number of pairs in a batch; a single crystal with more forms its own batch.
     """
-    starts, filled = list[int](), limit
+    batches: list[list[int]] = []
+    filled = 0
     for position, pairs in enumerate(n_pairs.tolist()):
-        if filled + pairs > limit:
-            starts.append(position)
+        if not batches or filled + pairs > limit:
+            batches.append([])
             filled = 0
+        batches[-1].append(position)
         filled += pairs
-    return np.split(np.arange(len(n_pairs)), starts)[1:]
+    return [np.array(batch, dtype=np.int64) for batch in batches]
 
 
 def load_batches(store: PointSets, batches: Sequence[Indices]) -> Iterator[Batch]:
-    """Yields the collated crystals of each batch of store indices, prepared in a thread ahead of use."""
+    """Yields the collated crystals of each batch of indices; a thread loads them ahead of use."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as pool:
         waiting = iter(batches)
         ready: deque[Future[Batch]] = deque()
@@ -86,9 +88,9 @@ def infer(
 
     Args:
         model: Network on `device`.
-        store: Features.
+        store: Features of the crystals.
         indices: (C,) crystals of the store.
-        batch_pairs: Most reduced pairs in a batch.
+        batch_pairs: Largest number of reduced pairs in a batch.
         device: Where to compute.
 
     Raises:
@@ -105,5 +107,8 @@ def infer(
     predictions[by_size] = np.concatenate([np.empty(0), *outputs])
     if not np.isfinite(predictions).all():
         bad = indices[~np.isfinite(predictions)]
-        raise UserError(f"predictions of {len(bad)} crystals are not finite, {store.ids[int(bad[0])]} among them")
+        raise UserError(
+            f"predictions of {len(bad)} crystals are not finite, {store.ids[int(bad[0])]} among them: "
+            "train again with a lower training.learning_rate"
+        )
     return predictions

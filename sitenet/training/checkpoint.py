@@ -1,7 +1,7 @@
 """Checkpoints: one file of tensors and JSON, read back without executing anything stored in it.
 
-`best.pt` holds the weights to predict with, `last.pt` all that a killed run needs to go on. Both carry a
-`RunDescription`, so that a checkpoint can be used, or refused, without the files around it.
+`best.pt` holds the weights to predict with, `last.pt` everything that a killed run needs to resume. Both contain a
+`RunDescription`, so that a checkpoint can be checked and used without any other file.
 """
 
 import io
@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 class RunDescription(Record):
-    """What a checkpoint belongs to.
+    """The run that a checkpoint belongs to.
 
     Attributes:
         key: Benchmark, trial, fold and seed.
@@ -39,9 +39,9 @@ class RunDescription(Record):
         non_negative: Whether predictions are clamped at zero.
         data_checksum: Checksum in the data set's manifest.
         fold_checksum: Checksum of the fold's ids, targets and parts.
-        mean_target: Mean target of the training crystals, the prediction where a crystal has no features.
-        stages: Versions of the workflow's stages up to training.
-        packages: Versions of Python and the packages that numbers depend on.
+        mean_target: Mean target of the training crystals, predicted for crystals without features.
+        stages: Versions of the workflow stages up to training.
+        packages: Versions of Python and of the packages that influence results.
         computed_by: What computed the work on pairs, the latest last; see `RunResult`.
     """
 
@@ -62,18 +62,21 @@ class RunDescription(Record):
         """The trial that was trained.
 
         Raises:
-            UserError: This version of the package does not know its kind of network or one of its settings.
+            UserError: This version of sitenet does not know the model kind or one of the settings.
         """
         try:
             return Trial.from_settings(self.settings)
         except (KeyError, ValueError) as error:
-            made = self.packages.get("sitenet", "unknown")
-            raise UserError(f"a trial of sitenet {made} is not one of sitenet {__version__}: {error}") from None
+            trained = self.packages.get("sitenet", "(unknown version)")
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"settings stored by sitenet {trained} are not valid in sitenet {__version__}: {reason}"
+            ) from None
 
     @field_validator("settings", mode="before")
     @classmethod
     def _nested(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Earlier checkpoints have flat settings."""
+        """Converts the flat settings of earlier checkpoints."""
         return nested_settings(settings)
 
 
@@ -86,14 +89,14 @@ def save_best(path: Path, description: RunDescription, trainer: Trainer) -> None
 
 
 def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]]:
-    """What a best checkpoint belongs to, how good it is, and its weights.
+    """Description of the run in a `best.pt`, its best epoch, and its weights.
 
     Raises:
         UserError: The file is not a checkpoint of this format, or damaged.
     """
     metadata, tensors = _load(path)
     if "best" not in metadata:
-        raise UserError(f"{path} is for resuming; predict with best.pt beside it")
+        raise UserError(f"{path} is for resuming a training; predict with best.pt in the same folder")
     try:
         description, best = RunDescription.model_validate(metadata["description"]), Best(**metadata["best"])
         weights = tensors["weights"]
@@ -106,7 +109,7 @@ def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]
 
 
 def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None:
-    """Writes all that a killed run needs to end as if it had not been killed."""
+    """Writes everything that a killed run needs to resume and end with the same result."""
     metadata = {
         "description": description.model_dump(mode="json"),
         "progress": trainer.state.to_dict(),
@@ -116,29 +119,29 @@ def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None
 
 
 def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDescription:
-    """Brings a new trainer to where `last.pt` was written.
+    """Loads the state in `last.pt` into a new trainer.
 
-    A finished run that was made from something else, such as other splits, is outdated: the trainer stays new.
-    A run that goes on with other kernels than before, or with torch in their place, says so in a warning.
+    A finished run with another description, of other splits for example, is outdated: the trainer stays as it is. A
+    run that goes on with other kernels than before, or with torch in their place, says so in a warning.
 
     Returns:
-        The description of the run. That of a finished one keeps the packages that its weights were made with, and
-        that of any run keeps what has computed it.
+        The description of the run. For a finished run it has the versions of the packages that made its weights, and
+        for any run what has computed it.
 
     Raises:
-        UserError: The checkpoint is unreadable, or holds unfinished work of another run, data set or version.
+        UserError: The checkpoint is unreadable, or belongs to an unfinished run with another description.
     """
     metadata, tensors = _load(path)
-    found, wanted = _of_today(metadata["description"]), description.model_dump(mode="json")
+    found, wanted = _upgraded(metadata["description"]), description.model_dump(mode="json")
     compared = [name for name in wanted if name not in ("packages", "computed_by")]
     differing = [name for name in compared if found.get(name) != wanted[name]]
     if differing:
         name = differing[0]
-        there, here = _differences(*(_flat(description.get(name)) for description in (found, wanted)))
-        problem = f"{path} belongs to another run ({name}: {there} there, {here} here)"
+        old, new = _differences(_flat(found.get(name)), _flat(wanted[name]))
+        problem = f"{path} belongs to another run ({name}: {old} in the file, {new} in this run)"
         if not metadata["finished"]:
-            raise UserError(f"{problem}; remove it to train from the start")
-        logger.warning("%s; that one is finished, this one starts anew", problem)
+            raise UserError(f"{problem}; remove the file to train from the start")
+        logger.warning("%s; that run is finished, so this one starts from scratch", problem)
         return description
     trainer.restore(TrainingState.from_dict(metadata["progress"]), tensors)
     before, now = tuple(found.get("computed_by", ())), description.computed_by
@@ -149,8 +152,8 @@ def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDes
     return description.model_copy(update={"computed_by": (*(one for one in before if one not in now), *now)})
 
 
-def _of_today(found: dict[str, Any]) -> dict[str, Any]:
-    """A stored description in today's form, with the settings that have come since at their defaults."""
+def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """A stored description in the current format; settings added since then have their defaults."""
     try:
         description = RunDescription.model_validate(found)
         return description.model_copy(update={"settings": description.trial.settings}).model_dump(mode="json")
@@ -159,17 +162,17 @@ def _of_today(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(value: Any) -> Any:
-    """Settings by dotted names; whatever else as it is."""
+    """Settings with dotted names; any other value unchanged."""
     nested = isinstance(value, dict) and all(isinstance(section, dict) for section in value.values())
     return flatten(value) if nested else value
 
 
-def _differences(there: Any, here: Any) -> tuple[Any, Any]:
-    """Two values without what they have in common, if they are dictionaries."""
-    if not (isinstance(there, dict) and isinstance(here, dict)):
-        return there, here
-    keys = [key for key in there | here if there.get(key) != here.get(key)]
-    return {key: there.get(key) for key in keys}, {key: here.get(key) for key in keys}
+def _differences(old: Any, new: Any) -> tuple[Any, Any]:
+    """The entries in which two dictionaries differ; other values unchanged."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return old, new
+    keys = [key for key in old | new if old.get(key) != new.get(key)]
+    return {key: old.get(key) for key in keys}, {key: new.get(key) for key in keys}
 
 
 def _save(path: Path, metadata: dict[str, Any], tensors: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """The device of that name; `auto` is CUDA where this process sees a GPU.
+    """The device of that name; `auto` is a GPU if this process sees one.
 
     Raises:
-        UserError: A GPU is requested and none is seen.
+        UserError: A GPU was requested, but torch sees none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -29,13 +29,13 @@ def choose_device(name: DeviceName) -> torch.device:
 
 
 def allotted_device(resources: Mapping[str, Any], environment: MutableMapping[str, str] = os.environ) -> DeviceName:
-    """The device that a job asked for, with this process pinned to the GPUs that it got.
+    """The device that a job requested; restricts this process to the GPUs that the job was allotted.
 
-    A job without a GPU computes on the CPU even where it sees one, which then is another job's. SLURM sets
-    CUDA_VISIBLE_DEVICES on most clusters; where it only tells the indices, they are set here, before CUDA starts.
+    A job that requested no GPU uses the CPU, even if it sees a GPU: that one belongs to another job. SLURM sets
+    CUDA_VISIBLE_DEVICES on most clusters. Elsewhere it is set here from SLURM's list of GPUs, before CUDA starts.
 
     Args:
-        resources: Resources of the Snakemake job: `gpu`, a count, or `gres`, SLURM's "gpu:a100:1" for example.
+        resources: Resources of the Snakemake job: a count `gpu`, or SLURM's `gres`, for example "gpu:a100:1".
         environment: Environment of the process.
     """
     if not resources.get("gpu") and not str(resources.get("gres", "")).startswith(("gpu", "shard", "mps")):
@@ -47,7 +47,7 @@ def allotted_device(resources: Mapping[str, Any], environment: MutableMapping[st
 
 
 def configure_torch(device: torch.device, threads: int, seed: int) -> None:
-    """Sets this process's threads, seed and, on a CPU, algorithms that give the same bits every time."""
+    """Sets torch's threads and seed and, on a CPU, deterministic algorithms."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(device.type == "cpu")

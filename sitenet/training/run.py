@@ -1,4 +1,4 @@
-"""One training run, from its files to its files; killed at any moment, it goes on where it was."""
+"""One training run, from input files to output files; a killed run resumes from its checkpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ logger = logging.getLogger("sitenet")
 
 @dataclass(frozen=True)
 class TrainJob:
-    """What a training run needs to know.
+    """Inputs of a training run.
 
     Attributes:
-        key: Data set, trial, fold and seed.
+        key: Benchmark, trial, fold and seed.
         trial: Settings of the network, features and training.
         features: Shards of the trial's feature set.
         fold_table: `train.parquet` of the fold (id, target, part).
-        folder: Where the run leaves its files.
+        folder: Folder for the files of the run.
         target: Name of the target.
         unit: Unit of the target.
         non_negative: The target cannot be negative.
         data_checksum: Checksum in the data set's manifest.
-        threads: Threads of torch.
-        device: `auto` takes a GPU where the process sees one.
-        checkpoint_seconds: Time between checkpoints; a killed run loses no more work than this.
+        threads: Number of torch threads.
+        device: `auto` uses a GPU if the process sees one.
+        checkpoint_seconds: Time between checkpoints in seconds, the most that a killed run loses.
     """
 
     key: RunKey
@@ -55,13 +55,13 @@ class TrainJob:
 
 
 def train(job: TrainJob) -> RunResult:
-    """Trains, or goes on with a run that was killed, and writes best.pt, history.jsonl and run.json.
+    """Trains, or resumes a killed run, and writes best.pt, history.jsonl and run.json.
 
-    The state of the run is in last.pt, which holds the history and best weights too: the other files are
-    outputs of the workflow, which removes them before it repeats a job.
+    The state of the run, with its history and best weights, is in last.pt. The other files are outputs of the
+    workflow, which removes them before it repeats a job.
 
     Raises:
-        UserError: The run cannot go on; files of earlier runs and last.pt are as before.
+        UserError: The run cannot start or continue; last.pt and the files of earlier runs are unchanged.
     """
     device, settings = choose_device(job.device), job.trial.training
     with exclusive(job.folder):
@@ -99,7 +99,7 @@ class _Recorder:
     """Keeps last.pt, history.jsonl and the log up to date while a trainer works.
 
     Attributes:
-        description: What the checkpoints of the run belong to.
+        description: Description of the run in its checkpoints.
     """
 
     def __init__(self, job: TrainJob, trainer: Trainer, description: RunDescription):
@@ -109,7 +109,7 @@ class _Recorder:
         self._saved = monotonic()
 
     def begin(self) -> None:
-        """Goes on from last.pt where there is one; writes it at once, so that a full disk shows early."""
+        """Resumes from last.pt if it exists, and writes it at once, so that a full disk is noticed early."""
         if self._last.exists():
             self.description = restore(self._last, self.description, self._trainer)
         state = self._trainer.state
@@ -125,13 +125,13 @@ class _Recorder:
         write_history(self._job.folder, state.history)
 
     def after_step(self) -> None:
-        """Saves when it is time."""
+        """Saves a checkpoint when one is due."""
         if self._due:
             self._save()
             self._log()
 
     def after_epoch(self) -> None:
-        """Records the epoch; saves when it is time or training is over."""
+        """Writes the history; saves a checkpoint when one is due or training is finished."""
         if self._due or self._trainer.finished:
             self._save()
         write_history(self._job.folder, self._trainer.state.history)

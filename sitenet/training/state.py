@@ -1,4 +1,4 @@
-"""Where a training stands: everything that is not a tensor, stored as JSON in its checkpoint."""
+"""State of a training run without its tensors, stored as JSON in the checkpoint."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from sitenet.history import HistoryRow
 
 @dataclass
 class Epoch:
-    """Sums over the batches of the epoch under way.
+    """Sums over the finished batches of the current epoch.
 
     Attributes:
-        batches: Batches done, skipped ones too.
-        seen: Their crystals.
-        crystals: The crystals among them that a step was taken with.
-        loss: Sum of the losses of the latter.
-        absolute_error: Sum of their absolute errors, in the unit of the target.
-        seconds: Time spent in the batches.
+        batches: Number of batches, including skipped ones.
+        seen: Crystals in these batches.
+        crystals: Crystals in the batches that were not skipped.
+        loss: Sum of the losses of `crystals`.
+        absolute_error: Sum of the absolute errors of `crystals`, in the unit of the target.
+        seconds: Time spent on the batches.
     """
 
     batches: int = 0
@@ -29,7 +29,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Best:
-    """The weights to keep: those of the lowest validation MAE, averaged or not."""
+    """The best weights so far, those with the lowest validation MAE.
+
+    Attributes:
+        epoch: Their epoch, from 1.
+        validation_mae: Their validation MAE, in the unit of the target.
+        averaged: Whether they are averaged weights.
+    """
 
     epoch: int
     validation_mae: float
@@ -38,14 +44,14 @@ class Best:
 
 @dataclass
 class TrainingState:
-    """Where a training stands, but for its tensors.
+    """State of a training run without its tensors.
 
     Attributes:
         history: Finished epochs.
-        epoch: The epoch under way.
-        best: Best epoch so far; None before the first validation.
-        skipped: Batches without a step because loss or gradient was not finite.
-        seconds: Time spent up to the last checkpoint, earlier processes included.
+        epoch: The current epoch.
+        best: Best weights so far; None before the first validation.
+        skipped: Batches that were skipped because loss or gradient was not finite.
+        seconds: Training time so far, including that of earlier processes.
         validation_seconds: Duration of the last validation.
         restarts: Times the run was resumed.
         peak_memory_mb: Highest resident memory of its processes.
@@ -62,12 +68,12 @@ class TrainingState:
 
     @property
     def epochs(self) -> int:
-        """Epochs finished."""
+        """Number of finished epochs."""
         return len(self.history)
 
     @classmethod
     def from_dict(cls, values: dict) -> "TrainingState":
-        """Inverse of `dataclasses.asdict`."""
+        """Inverse of `to_dict`."""
         return cls(
             **values
             | {

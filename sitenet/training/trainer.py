@@ -1,4 +1,4 @@
-"""The training loop, and learning rate and momentum over it."""
+"""The training loop, with its schedules of learning rate and momentum."""
 
 import logging
 import math
@@ -35,12 +35,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Trainer:
-    """A network in training and everything that changes with it.
+    """A network with its optimiser and the state of its training.
 
     Attributes:
-        model: The network; the buffers of its `scale`, `target_mean` and `target_std`, are set here.
-        state: Where the training stands, but for its tensors.
-        best_weights: Weights of the epoch with the lowest validation MAE.
+        model: The network; `target_mean` and `target_std` of its `scale` are set here.
+        state: State of the training without its tensors.
+        best_weights: Weights with the lowest validation MAE.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Trainer:
         self._mark = monotonic()
 
     def fit(self, after_step: Callable[[], None], after_epoch: Callable[[], None]) -> None:
-        """Trains to the end.
+        """Trains until a limit of the settings is reached.
 
         Args:
-            after_step: Called after each batch of an epoch but its last.
+            after_step: Called after each batch of an epoch except the last.
             after_epoch: Called after each validation.
 
         Raises:
@@ -94,12 +94,12 @@ class Trainer:
         best, patience = self.state.best, self.settings.patience
         if best is None:
             return False
-        impatient = patience is not None and self.state.epochs - best.epoch >= patience
-        return impatient or self.share >= 1
+        stops_early = patience is not None and self.state.epochs - best.epoch >= patience
+        return stops_early or self.share >= 1
 
     @property
     def share(self) -> float:
-        """Share of the run that is over, by epochs or by time, whichever is further."""
+        """Fraction of the run that is completed: by epochs or by time, whichever is larger."""
         state, settings = self.state, self.settings
         epochs = (state.epochs + state.epoch.seen / len(self.data.train)) / settings.max_epochs
         if settings.max_minutes is None:
@@ -130,7 +130,7 @@ class Trainer:
         }
 
     def restore(self, state: TrainingState, tensors: dict[str, Any]) -> None:
-        """Goes on from a stored state."""
+        """Restores a stored state."""
         self.state = state
         self.model.load_state_dict(tensors["model"])
         if self._averaged:
@@ -143,7 +143,7 @@ class Trainer:
             torch.cuda.set_rng_state_all(tensors["cuda_rng"])
 
     def _train_epoch(self, after_step: Callable[[], None]) -> None:
-        """Finishes the epoch under way, unless the time is up before."""
+        """Trains to the end of the current epoch, or until the time is up."""
         epoch, train = self.state.epoch, self.data.train
         batches = self._batches()[epoch.batches :]
         loader = load_batches(self.store, [train.indices[rows] for rows in batches])
@@ -158,7 +158,7 @@ class Trainer:
                 after_step()
 
     def _batches(self) -> list[Indices]:
-        """Rows of the training part in each batch of the epoch under way."""
+        """Rows of the training part in each batch of the current epoch."""
         order = shuffled(len(self.data.train), self.seed, self.state.epochs)
         n_pairs = self.store.n_pairs[self.data.train.indices[order]]
         return [order[batch] for batch in pair_batches(n_pairs, self.settings.batch_pairs)]
@@ -173,7 +173,7 @@ class Trainer:
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
-        # Half precision overflows now and then by design; its scaler leaves such a step out by itself.
+        # Float16 gradients overflow now and then by design; the gradient scaler skips such a step by itself.
         if not (loss.isfinite() and (norm.isfinite() or self._scaler.is_enabled())):
             self._scaler.update()
             self._skip(batch)
@@ -195,13 +195,13 @@ class Trainer:
 
     def _skip(self, batch: Batch) -> None:
         self.state.skipped += 1
-        message = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
+        problem = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
         if self.state.skipped >= SKIP_LIMIT:
-            raise UserError(f"{message}; it was so in {SKIP_LIMIT} batches, so training stops")
-        logger.warning("%s; it is skipped (%d of %d allowed)", message, self.state.skipped, SKIP_LIMIT - 1)
+            raise UserError(f"{problem}; training stops after {SKIP_LIMIT} such batches: lower training.learning_rate")
+        logger.warning("%s; the batch is skipped (%d of %d allowed)", problem, self.state.skipped, SKIP_LIMIT - 1)
 
     def _validate(self) -> None:
-        """Closes the epoch: history, best weights."""
+        """Ends the epoch: computes validation errors, extends the history and keeps the best weights."""
         mae = self._validation_mae(self.model)
         mae_ema = self._validation_mae(self._averaged.module) if self._averaged else None
         state, epoch = self.state, self.state.epoch
@@ -235,32 +235,33 @@ class Trainer:
             self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     def _lap(self) -> float:
-        """Seconds since the last call, added to the run's."""
+        """Seconds since the last call; they are also added to the time of the run."""
         now = monotonic()
-        lap, self._mark = now - self._mark, now
+        lap = now - self._mark
+        self._mark = now
         self.state.seconds += lap
         return lap
 
 
 def learning_rate(settings: TrainingSettings, share: float) -> float:
-    """Learning rate when `share` (0 to 1) of the run is over.
+    """Learning rate when a fraction `share` (0 to 1) of the run is completed.
 
-    All warm-ups start at 1/25 of the peak. `cosine` rises linearly and falls along a half cosine (Loshchilov
-    and Hutter, ICLR 2017, without restarts); `linear` rises and falls linearly; `one_cycle` rises and falls along
-    half cosines (Smith and Topin, 2018, as in PyTorch).
+    Every warm-up starts at 1/25 of the peak. `cosine` warms up linearly and decays along a half cosine (Loshchilov
+    and Hutter, ICLR 2017, without restarts). `linear` warms up and decays linearly. `one_cycle` warms up and decays
+    along half cosines (Smith and Topin, 2018, as in PyTorch).
     """
     peak, warmup, end = settings.learning_rate, settings.warmup_share, settings.final_rate_share
     if settings.schedule == "constant":
         return peak
     if share >= warmup:
-        fall = _straight if settings.schedule == "linear" else _half_cosine
+        fall = _linear if settings.schedule == "linear" else _half_cosine
         return peak * fall(1.0, end, (share - warmup) / (1 - warmup))
-    rise = _half_cosine if settings.schedule == "one_cycle" else _straight
+    rise = _half_cosine if settings.schedule == "one_cycle" else _linear
     return peak * rise(WARMUP_START, 1.0, share / warmup)
 
 
 def momentum(settings: TrainingSettings, share: float) -> float:
-    """First moment's decay of AdamW; `one_cycle` lowers it while the learning rate is high."""
+    """Momentum (beta_1) of AdamW; `one_cycle` lowers it while the learning rate is high."""
     if settings.schedule != "one_cycle":
         return MOMENTUM
     (low, high), warmup = ONE_CYCLE_MOMENTUM, settings.warmup_share
@@ -273,5 +274,5 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def _straight(start: float, end: float, share: float) -> float:
+def _linear(start: float, end: float, share: float) -> float:
     return start + (end - start) * min(share, 1.0)

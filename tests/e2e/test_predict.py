@@ -106,12 +106,12 @@ def test_a_checkpoint_given_twice_makes_no_ensemble(best: Path, folder: Path) ->
 def test_networks_of_other_features_make_no_ensemble(inputs: Inputs, best: Path, folder: Path, tmp_path: Path) -> None:
     other, content = tmp_path / "other.pt", torch.load(best, weights_only=True)
     metadata = json.loads(content["metadata"])
-    metadata["description"]["settings"]["features.max_sites"] += 1
+    metadata["description"]["settings"]["features"]["max_sites"] += 1
     torch.save(content | {"metadata": json.dumps(metadata)}, other)
     done = run(folder, best, "c.vasp", "--ensemble", other)
     assert done.returncode == 1
     assert done.stderr.startswith(f"sitenet: {other} has the feature set sites")
-    assert done.stderr.endswith("they make no ensemble\n")
+    assert done.stderr.endswith("an ensemble needs the same\n")
 
 
 def test_weights_of_another_network_are_refused(best: Path, folder: Path) -> None:
@@ -132,8 +132,8 @@ def test_crystals_that_cannot_be_used_are_listed_and_the_others_written(best: Pa
     assert pd.read_csv(folder / "all.csv")["id"].tolist() == list(NAMES)
     lines = dict(line.split(": ", 1) for line in done.stderr.splitlines() if ": " in line)
     assert lines["mine/b.cif"].startswith("unreadable: ")
-    assert lines["none.cif"] == "missing file: there is none of this name"
-    assert lines["empty"] == "missing file: the folder holds no structure file"
+    assert lines["none.cif"] == "missing file: no such file"
+    assert lines["empty"] == "missing file: the folder contains no structure file"
     assert "is none of .cif" in lines["mine/notes.txt"]
     assert lines["sitenet"] == "4 of 7 crystals cannot be used"
 

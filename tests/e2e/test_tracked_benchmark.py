@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from sitenet.config.trial import flatten
 from sitenet.records import RunResult
 from sitenet.tracking.content import run_identity
 from tests.tracked_run import API_KEY
@@ -76,12 +77,12 @@ def test_every_run_has_the_values_of_its_record(folder: Path, server: WandbServe
     for path in records(folder):
         result = RunResult.read(path)
         run = server.runs[run_identity(result.key, result.kind, "mp_dielectric_gap").id]
-        hyperparameters = {name.replace(".", "_"): value for name, value in result.settings.items()}
+        hyperparameters = {name.replace(".", "_"): value for name, value in flatten(result.settings).items()}
         assert run.config | hyperparameters == run.config
         assert run.config["hardware"] == result.hardware
         assert run.config["versions"] == result.versions
         assert result.test
-        for name, value in result.test:
+        for name, value in result.test.values.items():
             assert run.summary[f"test_{name}"] == value
         assert run.summary["validation_mae"] == result.validation_mae
         assert run.summary["training_seconds"] == result.cost.seconds

@@ -124,7 +124,7 @@ def test_tables_name_the_change_and_the_statistics(runs: list[Run], tmp_path: Pa
     assert frame["changes"].tolist()[:2] == ["", "learning_rate: 0.0008126 -> 0.002"]
     assert frame["unit"].unique().tolist() == ["eV"]
     text = (tmp_path / "ablation.md").read_text()
-    for expected in ("| reference ", "test MAE (eV)", "6 of 6", "x 1.00", "of 3 trials that change nothing, 0.2 are"):
+    for expected in ("| reference ", "test MAE (eV)", "6 of 6", "x 1.00", "of 3 trials without any effect, 0.2 are"):
         assert expected in text
     change = changes[1].difference
     cells = " ".join(text.split())

@@ -181,7 +181,7 @@ def test_a_setting_that_came_later_stood_at_its_default(finished: TrainJob, tmp_
     edit_description(tmp_path / "last.pt", settings=older)
     assert train(job).epochs == 3
     edit_description(copy_of(finished, tmp_path).folder / "last.pt", settings=older | {"features.radius": 5.0})
-    with pytest.raises(UserError, match=r"belongs to another run \(settings: {'features.radius': 5.0} there"):
+    with pytest.raises(UserError, match=r"belongs to another run \(settings: {'features.radius': 5.0} in the file"):
         train(job)
 
 
@@ -233,7 +233,7 @@ def test_outdated_finished_run_is_trained_anew(
 ) -> None:
     """After a change of the data, a rerun of the workflow must not stop at what the old data left behind."""
     result = train(replace(copy_of(finished, tmp_path, finished=True), data_checksum="b" * 64))
-    assert "starts anew" in caplog.text
+    assert "starts from scratch" in caplog.text
     assert result.cost.restarts == 0
     assert result.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
 
@@ -252,7 +252,7 @@ def test_crystals_without_features_get_the_training_mean(
 def test_checkpoint_of_another_trial_is_refused(inputs: Inputs, finished: TrainJob, tmp_path: Path) -> None:
     copy_of(finished, tmp_path)
     other = replace(inputs.job(tmp_path, learning_rate=0.5), key=finished.key)
-    with pytest.raises(UserError, match=r"settings: {'training.learning_rate': 0.01} there, .*0\.5} here"):
+    with pytest.raises(UserError, match=r"settings: {'training.learning_rate': 0.01} in the file, .*0\.5} in this run"):
         train(other)
 
 
@@ -267,7 +267,7 @@ def test_checkpoint_of_another_version_is_refused(
     finished: TrainJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(versions, "TRAIN", versions.TRAIN + 1)
-    with pytest.raises(UserError, match=rf"stages: {{'train': {versions.TRAIN - 1}}} there"):
+    with pytest.raises(UserError, match=rf"stages: {{'train': {versions.TRAIN - 1}}} in the file"):
         train(copy_of(finished, tmp_path))
 
 

@@ -44,7 +44,7 @@ def trial(**sections: dict) -> Trial:
         (["folds"], [], "at least one value is needed"),
         (["folds"], [0, 7], "'folds' has the value 7: the splits have folds 0 to 4"),
         (["seeds"], [-1], "greater than or equal to 0"),
-        (["seeds"], [1, 1], "each once"),
+        (["seeds"], [1, 1], "none may be repeated"),
         (["shards"], 0, "'shards' has the value 0"),
         (["dataset", "name"], "mp_dielectrc_gap", "did you mean 'mp_dielectric_gap'?"),
         (["dataset", "source"], "bundle", "did you mean 'bundled'?"),

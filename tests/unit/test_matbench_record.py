@@ -112,7 +112,7 @@ def test_own_models_are_submitted_once(tmp_path: Path) -> None:
         ),
         (
             lambda folds: folds.update({1: folds[2]}),
-            "fold 1 .* 127 have no prediction, 127 predictions are for others",
+            "fold 1 .* 127 have no prediction, 127 predictions are for other crystals",
         ),
         (
             lambda folds: folds.update({0: folds[0].assign(target=np.nan)}),

@@ -159,7 +159,9 @@ BAD = {
     "overlapping atoms: 0.000 angstrom between primitive sites 0 and 1": replace(
         ROCKSALT, frac_coords=np.array([[0.1, 0.2, 0.3], [1.1, 0.2, -0.7]])
     ),
-    "overlapping atoms: the lattice repeats after 0.400": replace(ROCKSALT, lattice=np.diag([0.4, 9.0, 9.0])),
+    "overlapping atoms: 0.400 angstrom between a site and its periodic image": replace(
+        ROCKSALT, lattice=np.diag([0.4, 9.0, 9.0])
+    ),
     "too large: 2001 primitive sites, the limit is 2000": Crystal(
         "", np.diag([1.0, 1.0, 2001.0]), np.append(np.full(2000, 6), 7), np.zeros((2001, 3))
     ),

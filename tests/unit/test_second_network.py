@@ -76,5 +76,5 @@ def test_it_has_no_attention(trained: TrainJob) -> None:
 
 def test_a_kind_that_this_version_lacks_is_told(trained: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(model_kinds(), "toy")
-    with pytest.raises(UserError, match=r"is not one of sitenet .*'toy'"):
+    with pytest.raises(UserError, match=r"are not valid in sitenet .*'toy'"):
         Predictor.load(trained.folder / "best.pt")

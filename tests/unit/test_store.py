@@ -126,7 +126,7 @@ def test_too_many_failures_stop_the_run(table: CrystalTable, tmp_path: Path) -> 
 
 def test_lost_crystals_are_noticed(table: CrystalTable, tmp_path: Path) -> None:
     shards = write_shards(table, tmp_path, 2)
-    with pytest.raises(UserError, match="hold 16 crystals and 0 failures of a table of 31"):
+    with pytest.raises(UserError, match="have 16 crystals and 0 failures, but the crystal table has 31 rows"):
         collect(shards[1:], 31, 1, tmp_path / "failures.csv")
 
 

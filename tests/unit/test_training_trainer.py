@@ -226,7 +226,7 @@ def test_training_stops_when_no_loss_is_finite(data: tuple[FeatureStore, Trainin
     assert len(data[1].train) > SKIP_LIMIT
     with torch.no_grad():
         trainer.model.get_parameter("output.bias").fill_(torch.nan)
-    with pytest.raises(UserError, match=rf"it was so in {SKIP_LIMIT} batches, so training stops"):
+    with pytest.raises(UserError, match=rf"training stops after {SKIP_LIMIT} such batches: lower"):
         trainer.fit(after_step=skip, after_epoch=skip)
     assert trainer.state.skipped == SKIP_LIMIT
     assert (trainer.state.epochs, trainer.state.epoch.batches) == (0, SKIP_LIMIT - 1)
@@ -248,7 +248,7 @@ def test_the_skip_limit_counts_what_earlier_processes_skipped(
     resumed = new_trainer(data, max_epochs=2, batch_pairs=1)
     resumed.restore(TrainingState.from_dict(before.state.to_dict()), before.tensors())
     batches_that_fail(monkeypatch, {0})
-    with pytest.raises(UserError, match="so training stops"):
+    with pytest.raises(UserError, match="training stops after"):
         resumed.fit(skip, skip)
 
 

@@ -35,7 +35,7 @@ class FilesDataset(BaseDataset):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The user's own files that are read; of a folder, its table of targets."""
+        """What is read: the folder, archive or file at `path`, and the file `targets` if it is given."""
         return (self.path,) if self.targets is None else (self.path, self.targets)
 
     def open(self, download: Download | None = None) -> Source:

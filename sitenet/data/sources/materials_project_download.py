@@ -42,8 +42,8 @@ def search_criteria(settings: MaterialsProjectDataset) -> dict[str, Any]:
     hull = settings.energy_above_hull
     given = {
         "energy_above_hull": None if hull is None else [0, hull],
-        "band_gap": settings.band_gap and list(settings.band_gap),
-        "num_sites": settings.num_sites and list(settings.num_sites),
+        "band_gap": None if settings.band_gap is None else list(settings.band_gap),
+        "num_sites": None if settings.num_sites is None else list(settings.num_sites),
         "elements": list(settings.elements) or None,
         "exclude_elements": list(settings.exclude_elements) or None,
     }
@@ -86,11 +86,8 @@ def refetch(settings: MaterialsProjectDataset, folder: Path) -> Changes:
     path.rename(folder / f"{settings.name}.{changes.old_version}.jsonl.gz")
     new_path.rename(path)
     changes.write(folder / f"{settings.name}.changes.json")
-    log.warning(
-        "%s: database %s -> %s: %d crystals added, %d removed, %d changed",
-        *(settings.name, changes.old_version, changes.new_version),
-        *(len(changes.added), len(changes.removed), len(changes.changed)),
-    )
+    counts = f"{len(changes.added)} crystals added, {len(changes.removed)} removed, {len(changes.changed)} changed"
+    log.warning("%s: database %s -> %s: %s", settings.name, changes.old_version, changes.new_version, counts)
     return changes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sitenet.data.manifest import FoldCounts, Manifest, Splits
+from sitenet.data.manifest import FoldCounts, Splits
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.folds import PARTS, FoldIds, planned_folds, take
 from sitenet.errors import UserError
@@ -28,7 +28,6 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
         UserError: The kind does not suit the data set, or a part of a fold is empty.
     """
     folder = Path(data_dir)
-    Manifest.read(folder / "manifest.json", check=["targets.parquet"])
     table = pq.read_table(folder / "targets.parquet").to_pydict()
     targets = dict(zip(table["id"], table["target"], strict=True))
     groups = dict(zip(table["id"], table["group"], strict=True))
@@ -46,8 +45,7 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
     )
     names = ("train", "test_inputs", "test_targets")
     files = [f"folds/fold{number}/{name}.parquet" for number in range(len(folds)) for name in names]
-    record.write(folder / "splits.json", files)
-    return record
+    return record.write(folder / "splits.json", files)
 
 
 def used_fold(
@@ -65,9 +63,8 @@ def used_fold(
     Raises:
         UserError: A crystal is in two parts, or a part is empty.
     """
-    train, validation = (
-        [id_ for id_ in ids if targets.get(id_) is not None] for ids in (planned.train, planned.validation)
-    )
+    train = [id_ for id_ in planned.train if targets.get(id_) is not None]
+    validation = [id_ for id_ in planned.validation if targets.get(id_) is not None]
     if splits.max_train is not None:
         chosen = take({id_: id_ for id_ in train}, splits.max_train, f"{splits.seed}/train/{number}")
         train = [id_ for id_ in train if id_ in chosen]
@@ -81,17 +78,18 @@ def used_fold(
     _check(fold, number, absent)
     unused = _size(planned) - _size(fold)
     if unused:
-        log.warning(
-            "fold %d: %d of %d crystals are not used: failed, left out or no target%s",
-            *(number, unused, _size(planned), absent),
-        )
+        text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s"
+        log.warning(text, number, unused, _size(planned), absent)
     return fold
 
 
 def _absent(planned: FoldIds, targets: Mapping[str, float | None]) -> str:
     """Names the first planned ids that the data set lacks, for messages."""
     ids = [id_ for part in PARTS for id_ in getattr(planned, part) if id_ not in targets]
-    return f" ({len(ids)} ids are not in the data set: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)})" if ids else ""
+    if not ids:
+        return ""
+    shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+    return f" ({len(ids)} ids are not in the data set: {shown})"
 
 
 def _size(fold: FoldIds) -> int:

@@ -1,6 +1,6 @@
-"""Figures of a benchmark: one function with its caption a figure, and one entry here.
+"""Figures of a benchmark: the list of all figures with their captions.
 
-Planning reads this list, so the functions are imported when they draw.
+Planning the workflow reads this list, so the functions that draw are imported only when they are called.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ class FigureKind:
     """One figure, written as `<name>.svg` and `<name>.png`.
 
     Attributes:
-        name: Name of the files and, in this folder, of the module that has the function `<name>_figure`.
-        caption: What the report says below it.
+        name: Name of the files, and of the module in this folder with the function `<name>_figure`.
+        caption: Text below the figure in the report.
         belongs: Whether a benchmark has this figure.
     """
 
@@ -30,7 +30,7 @@ class FigureKind:
     belongs: "Callable[[Benchmark], bool]" = lambda benchmark: True
 
     def draw(self, results: "Results") -> "Figure":
-        """The figure of some results."""
+        """Draws the figure."""
         return getattr(import_module(f"sitenet.evaluation.figures.{self.name}"), f"{self.name}_figure")(results)
 
 
@@ -42,10 +42,10 @@ FIGURES = (
     ),
     FigureKind(
         "parity",
-        """Predicted against reference values of the test crystals of all folds. Each crystal is predicted by a model
-        that did not see it, once with every seed; of an ensemble it is the mean over seeds. Where there are many
-        points, shading counts them on a logarithmic scale. On the black line prediction and reference agree. Each
-        panel gives the MAE and its 95 % interval as in the leaderboard.""",
+        """Predicted against reference values of the test crystals of all folds. Each crystal is predicted by models
+        that were not trained on it, one for each seed; an ensemble predicts the mean over seeds. If there are many
+        points, colours show their density on a logarithmic scale. On the black line prediction and reference agree.
+        Each panel gives the MAE and its 95 % interval as in the leaderboard.""",
     ),
     FigureKind(
         "epoch_curves",
@@ -55,20 +55,20 @@ FIGURES = (
     ),
     FigureKind(
         "ablation",
-        """Every trial of a network against the first one of its kind in the grid, by the settings that differ: the
-        difference in test MAE on the same folds, seeds and test crystals. Negative differences (blue) are better.
-        The 95 % intervals hold for other seeds and other test crystals. Grey points are single folds and seeds.
-        With one seed the spread over trainings is not known and left out. Intervals are not adjusted for the
-        number of comparisons.""",
+        """Difference in test MAE between each trial of a network and the first trial of its kind in the grid, on the
+        same folds, seeds and test crystals. Labels name the settings that differ. Negative differences (blue) are
+        better. The 95 % intervals account for the choice of seeds and test crystals. Grey points are single folds
+        and seeds. With one seed the variation between trainings is unknown and not included. The intervals are not
+        adjusted for multiple comparisons.""",
         lambda benchmark: benchmark.compares_trials,
     ),
     FigureKind(
         "training_size",
         """Left: MAE by the number of training crystals; the smaller sets of a seed are contained in its larger ones.
-        Points are single runs (fold and seed), lines join means. The error is that on test crystals, or on
-        validation crystals where there are no test targets, as the axis says. Right: error on validation crystals
-        by training time, which depends on the machine. Thin lines are single runs, thick ones their mean. All
-        axes are logarithmic.""",
+        Points are single runs (fold and seed), lines join means. The MAE is over test crystals, or over validation
+        crystals if there are no test targets; the axis says which. Right: MAE over validation crystals by training
+        time, which depends on the machine. Thin lines are single runs, thick lines their mean. All axes are
+        logarithmic.""",
         lambda benchmark: benchmark.scans_training_size,
     ),
 )

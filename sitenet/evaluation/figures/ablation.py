@@ -1,4 +1,4 @@
-"""What every change of settings does, for people who would rather look."""
+"""The ablation as a figure: the effect of every change of settings."""
 
 import textwrap
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ _LABEL_WIDTH = 44  # characters
 
 
 def ablation_figure(results: Results) -> Figure:
-    """Difference in test MAE to the reference with its 95 % interval, one row a trial, best first.
+    """Difference in test MAE to the reference with its 95 % interval, one row per trial, best first.
 
-    One panel a model kind. Small points are pairs of runs, one a fold and seed. Of more than `MAX_ROWS` trials
-    of a kind the best are shown, and the panel says so.
+    There is one panel per model kind. Small points are pairs of runs, one per fold and seed. A panel shows at most
+    `MAX_ROWS` trials, the best ones, and its title says so.
     """
     changes, unit = compare_trials(results.runs, results.planned), results.unit
     references = [change for change in changes if change.is_reference]
@@ -68,14 +68,14 @@ def _draw_rows(axes: Axes, rows: Sequence[Change]) -> None:
 
 
 def _verdict(change: Change) -> str:
-    """Colour that says on which side of the reference the whole interval lies."""
+    """Colour that shows whether the whole interval lies on one side of the reference."""
     if change.difference.high < 0:
         return BLUE
     return ORANGE if change.difference.low > 0 else DARK
 
 
 def _label(change: Change) -> str:
-    """The settings that differ, on at most two lines that break between them."""
+    """The settings that differ, on at most two lines that break between settings."""
     settings = [f"{short(name)}~=~{plain(value)}" for name, (_, value) in change.settings.items()]
     lines = textwrap.wrap(", ".join(settings), _LABEL_WIDTH, max_lines=2, placeholder=" ...", break_on_hyphens=False)
     return "\n".join(lines).replace("~", " ")

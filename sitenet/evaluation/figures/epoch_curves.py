@@ -17,10 +17,10 @@ MAX_PANELS = 12
 
 
 def epoch_curves_figure(results: Results) -> Figure:
-    """MAE by epoch of every network trial: thin lines are single runs, thick ones their mean.
+    """MAE by epoch of every network trial: thin lines are single runs, thick lines their mean.
 
-    The mean ends with the shortest run. Of more than `MAX_PANELS` trials those with the lowest mean
-    validation MAE are shown, and the figure says so.
+    The mean ends with the shortest run. At most `MAX_PANELS` trials are shown, those with the lowest mean validation
+    MAE, and the title says so.
     """
     names = _panel_names(results.planned)
     by_trial = {trial: [run for run in results.runs if run.result.key.trial == trial] for trial in names}
@@ -41,7 +41,7 @@ def epoch_curves_figure(results: Results) -> Figure:
 
 
 def _panel_names(planned: PlannedRuns) -> dict[str, str]:
-    """For each network trial its kind, its id and the settings that tell it apart."""
+    """Panel title of each network trial: its kind, its id and the settings that vary between trials."""
     names = {}
     for kind, trials in planned.trials_by_kind().items():
         varying = varying_settings(trials) if is_network(kind) else []
@@ -71,6 +71,6 @@ def _train_mae(history: pd.DataFrame) -> pd.Series:
 
 
 def selecting_mae(history: pd.DataFrame) -> pd.Series:
-    """Validation MAE of the averaged weights where there are any, else of the weights themselves."""
+    """Validation MAE of the averaged weights, or of the current weights without averaging."""
     rows = history.set_index("epoch")
     return rows["validation_mae_ema"].astype(float).fillna(rows["validation_mae"].astype(float))

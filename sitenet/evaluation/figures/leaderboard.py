@@ -1,4 +1,4 @@
-"""The leaderboard as a chart."""
+"""The leaderboard as a figure."""
 
 import matplotlib as mpl
 import numpy as np
@@ -9,7 +9,7 @@ from sitenet.evaluation.results import Results
 
 
 def leaderboard_figure(results: Results) -> Figure:
-    """The leaderboard as a chart: score and 95 % interval of each model, and its folds as small points."""
+    """Score and 95 % interval of each model, with single folds as small points."""
     standings = results.standings
     scored = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
     scores = np.array([standings.score(i) for i, _ in scored]).reshape(-1, 3)

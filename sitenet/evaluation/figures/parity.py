@@ -17,10 +17,10 @@ _MANY_POINTS = 2500
 
 
 def parity_figure(results: Results) -> Figure:
-    """Predicted against true values of all test crystals, one panel a model, best first.
+    """Predicted against true values of all test crystals, one panel per model, best first.
 
-    Points are the predictions of every seed, or of the ensemble. Many are shaded by density. The MAE of a panel is
-    that of the leaderboard.
+    Points are the predictions of every seed, or of the ensemble; if there are many, their density is shown. The MAE
+    of a panel is that of the leaderboard.
     """
     standings, unit = results.standings, results.unit
     rows = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
@@ -59,7 +59,9 @@ def shown_predictions(row: LeaderboardRow) -> pd.DataFrame:
     if row.is_ensemble:
         return pd.concat([mean_predictions(runs) for runs in row.runs.values()]).dropna(subset="target")
     every = pd.concat([run.scored_predictions() for run in row.all_runs])
-    return every.reset_index().drop_duplicates().set_index("id")  # models without randomness repeat theirs
+    return (
+        every.reset_index().drop_duplicates().set_index("id")
+    )  # models without randomness predict the same with every seed
 
 
 def _common_limits(frames: Sequence[pd.DataFrame]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What all figures share: colours, panels, axes, and files whose bytes depend on the input alone."""
+"""Style of all figures: colours, panels, axes, and reproducible files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ FIGURE_STYLE: Any = {
 
 
 def save_figure(figure: Figure, paths: Sequence[Path | str]) -> None:
-    """Writes the figure in the format of each path's suffix, without a date or a version."""
+    """Writes the figure in the format of each path's suffix, without date and version: files are reproducible."""
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
         metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[suffix]

@@ -1,4 +1,4 @@
-"""Error against the number of training crystals and against training time, for grids that scan the former."""
+"""Error by number of training crystals and by training time, for grids that scan `training.max_crystals`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Family:
-    """Trials of one network that differ in the number of training crystals, and in how long they train for it.
+    """Trials of one network that differ only in the number of training crystals and in the training time.
 
     Attributes:
-        name: Model kind and what tells the family from others of the kind.
-        trials: The limit to the training crystals of each trial; None takes all.
+        name: Model kind, and the settings that distinguish the family from others of the kind.
+        trials: Largest number of training crystals of each trial, by id; None is all crystals.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Family:
 
 
 def trial_families(planned: PlannedRuns) -> list[Family]:
-    """The planned networks; trials of a family that have one size in common are families of their own."""
+    """Families of the planned network trials; a family with two trials of the same size is split by time limit."""
     families = []
     for kind, trials in planned.trials_by_kind().items():
         if is_network(kind):
@@ -56,7 +56,7 @@ def trial_families(planned: PlannedRuns) -> list[Family]:
 
 
 def _grouped(trials: Mapping[str, Settings], but: Sequence[str]) -> list[dict[str, Settings]]:
-    """Trials with the same settings but for the named ones."""
+    """Groups of trials that have the same settings, except for those in `but`."""
     groups: dict[str, dict[str, Settings]] = {}
     for trial, settings in trials.items():
         rest = json.dumps({name: value for name, value in settings.items() if name not in but})
@@ -70,12 +70,13 @@ def _one_for_each_size(group: dict[str, Settings]) -> list[dict[str, Settings]]:
 
 
 def training_size_figure(results: Results) -> Figure:
-    """Left the error by training crystals, right the validation error by training time; a colour a family.
+    """Left the error by number of training crystals, right the validation error by training time.
 
-    Left, points are single runs and lines join the means over folds of the means over seeds: of the test MAE, or
-    of the validation MAE where no run was scored. Right, line styles tell the sizes apart, thin lines are single
-    runs and thick ones their mean at the same epoch, up to the end of the shortest. Of more families than there
-    are colours those with the lowest validation MAE are shown, and the figure says so.
+    Each family has its colour. On the left, points are single runs, and lines join the means over folds of the means
+    over seeds. They show the test MAE, or the validation MAE if no run was scored. On the right, line styles
+    distinguish the sizes. Thin lines are single runs, thick lines their mean at the same epoch, up to the end of the
+    shortest run. At most as many families as colours are shown, those with the lowest validation MAE, and the title
+    says so.
     """
     by_trial: dict[str, list[Run]] = {trial: [] for trial in results.planned.trials}
     for run in results.runs:
@@ -126,8 +127,9 @@ def _sizes(families: Sequence[Family], runs: Mapping[str, list[Run]]) -> dict[in
     found: dict[int | None, list[int]] = {}
     for family in families:
         for trial, limit in family.trials.items():
-            found.setdefault(limit, []).extend(n for run in runs[trial] if (n := run.result.n_train) is not None)
-    means = {limit: float(np.mean(sizes)) for limit, sizes in found.items() if sizes}
+            sizes = [run.result.n_train for run in runs[trial]]
+            found.setdefault(limit, []).extend(n for n in sizes if n is not None)
+    means = {limit: float(np.mean(known)) for limit, known in found.items() if known}
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
@@ -139,7 +141,7 @@ def _draw_times(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[
             for curve in curves:
                 axes.plot(curve["minutes"], curve["mae"], color=color, linewidth=0.6, alpha=0.3)
             if curves:
-                mean = sum(curves[1:], curves[0]) / len(curves)  # NaN after the end of the shortest
+                mean = sum(curves[1:], curves[0]) / len(curves)  # NaN after the end of the shortest run
                 axes.plot(mean["minutes"], mean["mae"], linestyle=styles[limit], color=color, linewidth=1.6)
     log_errors(axes)
     axes.set_xscale("log")
@@ -157,7 +159,7 @@ def _minutes_and_mae(run: Run) -> pd.DataFrame:
 
 
 def _styles(families: Sequence[Family]) -> dict[int | None, LineStyleType]:
-    """Line style of each limit to the training crystals, most crystals first."""
+    """Line style of each number of training crystals, largest first."""
     limits = {limit for family in families for limit in family.trials.values()}
     ordered = sorted(limits, key=lambda limit: -(limit or np.inf))
     return {limit: STYLES[min(i, len(STYLES) - 1)] for i, limit in enumerate(ordered)}

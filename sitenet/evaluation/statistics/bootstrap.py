@@ -3,7 +3,7 @@
 The score of a model is the mean over folds of its fold MAE. Crystals are resampled with replacement within
 each fold, since every fold has its own trained model. All models share the resamples, so the difference of
 two models is a paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
-Intervals hold for the trained models at hand; they do not contain the spread that training again would add.
+Intervals hold for these trained models; they do not include the variation between trainings.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_CHUNK_DRAWS = 4_000_000  # drawn crystals held at once, about 100 MB
+_CHUNK_DRAWS = 4_000_000  # drawn crystals in memory at once, about 100 MB
 
 
 class Estimate(NamedTuple):
-    """A score with its interval, in the unit of the target; all NaN where nothing was scored."""
+    """A score with its interval, in the unit of the target; all NaN if nothing was scored."""
 
     value: float
     low: float
@@ -30,7 +30,7 @@ class Bootstrap:
     """Scores of M models on F folds with B joint resamples of the crystals.
 
     Attributes:
-        observed: (F, M) MAE of each fold; NaN where a model was not scored on a fold.
+        observed: (F, M) MAE of each fold; NaN if a model was not scored on a fold.
         replicates: (B, F, M) the same for each resample.
         level: Coverage of the intervals.
     """
@@ -64,10 +64,10 @@ def bootstrap_scores(
     """Resamples the absolute errors of M models on the same crystals, fold by fold.
 
     Args:
-        errors: For each fold the (C, M) absolute errors, averaged over seeds, one row a crystal; a column of
-            NaN stands for a model without a score on that fold.
+        errors: For each fold the (C, M) absolute errors, averaged over seeds, one row per crystal; a model
+            without a score on that fold has a column of NaN.
         n_resamples: Number of resamples B.
-        seed: Seed; each fold has a random stream of its own.
+        seed: Random seed; each fold has a random stream of its own.
         level: Coverage of the intervals.
     """
     folds = sorted(errors)

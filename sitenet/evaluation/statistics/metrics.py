@@ -1,4 +1,4 @@
-"""Errors of predictions keyed by crystal id; `METRICS` is the one list that tables and tracking read."""
+"""Error metrics of predictions; tables and tracking read the list `METRICS`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ def max_absolute_error(target: Floats, prediction: Floats) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """One measure of error.
+    """One error metric.
 
     Attributes:
-        key: Its name in records and CSV files.
-        label: Its name in tables for people.
-        compute: From (C,) targets and (C,) predictions, none of them NaN; NaN for no crystals.
-        better: Which values are the better ones.
-        has_unit: Whether it is in the unit of the target.
-        over_folds: What stands for several folds: their "mean" or the "largest" value.
+        key: Name in records and CSV files.
+        label: Name in Markdown tables.
+        compute: Function of (C,) targets and (C,) predictions without NaN; gives NaN if C = 0.
+        better: Whether lower or higher values are better.
+        has_unit: Whether the metric has the unit of the target.
+        over_folds: How the values of several folds are combined: by their "mean" or the "largest" one.
     """
 
     key: str
@@ -51,11 +51,11 @@ class Metric:
     over_folds: Literal["mean", "largest"] = "mean"
 
     def joined(self, values: Sequence[float]) -> float:
-        """The value that stands for several folds."""
+        """The combined value of several folds."""
         return float(np.mean(values)) if self.over_folds == "mean" else max(values)
 
     def header(self, unit: str) -> str:
-        """The label with its unit, for the head of a column."""
+        """The label with its unit, for the heading of a column."""
         return f"{self.label} ({unit})" if self.has_unit else self.label
 
 
@@ -68,7 +68,7 @@ METRICS = (
 
 
 def compute_metrics(target: Floats, prediction: Floats) -> Metrics:
-    """All metrics of (C,) predictions; crystals with a NaN target are counted, not scored."""
+    """All metrics of (C,) predictions; crystals with a NaN target are counted but not scored."""
     labelled = ~np.isnan(target)
     truth, guess = target[labelled], prediction[labelled]
     return Metrics(

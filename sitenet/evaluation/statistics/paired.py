@@ -1,18 +1,18 @@
-r"""Difference of two trials that were trained several times, with an interval beyond the trainings at hand.
+r"""Difference of two trials that were trained several times, with an interval over seeds and test crystals.
 
 Both trials are trained on the same folds with the same seeds and tested on the same crystals. On fold k let
 $d_{sc}$ be the difference of their absolute errors for seed s and crystal c; the score is the mean over folds of
-the mean of $d$. Both the seeds and the test crystals might have been others, so their variances add up,
+the mean of $d$. Both the seeds and the test crystals are random samples, so their variances add up,
 
 $$ v = F^{-2} \sum_k ( \sigma^2 / S_k + \tau_k^2 / C_k ), $$
 
 with $\sigma^2$ the variance over seeds of a fold's mean difference, pooled over the F folds, and $\tau_k^2$ the
 variance over crystals of the difference averaged over seeds. The interval is Student's t with the degrees of
-freedom of Welch and Satterthwaite (Satterthwaite, Biometrics Bulletin 2, 110 (1946)): 2 where three seeds on one
-fold decide, many where the crystals do. A bootstrap over three seeds and the crystals would be too narrow, as it
-takes the seeds' variance for a third smaller and for certain: where the seeds decide it covers the truth 83 times
-in 100. What a single training adds on a single crystal is in both terms, which makes the interval a little wider
-than needed.
+freedom of Welch and Satterthwaite (Satterthwaite, Biometrics Bulletin 2, 110 (1946)): 2 if the variance over three
+seeds on one fold dominates, many if that over the crystals does. A bootstrap over three seeds and the crystals would
+be too narrow: it underestimates the variance over seeds by a third and treats it as exact. Where the seeds dominate,
+its 95 % interval contains the true difference in 83 % of cases. The interaction of seed and crystal is part of both
+terms, which makes the interval slightly wider than needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ from sitenet.evaluation.statistics.bootstrap import Estimate, Floats
 def paired_difference(differences: Mapping[int, Floats], level: float = 0.95) -> Estimate:
     """Mean difference with its interval over seeds and test crystals.
 
-    With one seed a fold nothing is known of the spread over seeds: the interval then contains the crystals
-    alone. There is none where a fold has a single crystal.
+    With one seed per fold the variance over seeds is unknown, and the interval is over the crystals alone. If a fold
+    has a single crystal, the interval is NaN.
 
     Args:
         differences: For each fold the (S, C) differences of the absolute errors, in the unit of the target.
@@ -49,7 +49,7 @@ def paired_difference(differences: Mapping[int, Floats], level: float = 0.95) ->
 
 
 def _over_seeds(folds: Sequence[Floats]) -> tuple[float, int]:
-    """Variance that the seeds give the sum of the folds' means, and its degrees of freedom."""
+    """Variance over seeds of the sum of the folds' means, and its degrees of freedom."""
     means = [fold.mean(axis=1) for fold in folds]
     freedom = max(1, sum(len(mean) - 1 for mean in means))
     pooled = sum(float(np.square(mean - mean.mean()).sum()) for mean in means) / freedom
@@ -57,6 +57,6 @@ def _over_seeds(folds: Sequence[Floats]) -> tuple[float, int]:
 
 
 def _over_crystals(fold: Floats) -> tuple[float, int]:
-    """Variance that the crystals give the fold's mean, and its degrees of freedom."""
+    """Variance over crystals of the fold's mean, and its degrees of freedom."""
     n = fold.shape[1]
     return float(fold.mean(axis=0).var(ddof=1)) / n, n - 1

@@ -1,1 +1,1 @@
-"""Tables for programs and people: CSV with every digit, Markdown rounded."""
+"""Tables of results: CSV files with all digits, and rounded Markdown."""

@@ -1,4 +1,4 @@
-"""The columns of the leaderboard: one list, which CSV, Markdown, Weights & Biases and the documentation read."""
+"""The columns of the leaderboard, one list for CSV, Markdown, Weights & Biases and the documentation."""
 
 import json
 from collections import Counter
@@ -28,13 +28,13 @@ from sitenet.evaluation.tables.formats import (
 
 @dataclass(frozen=True)
 class Column:
-    """One column for people, of one or more columns for programs.
+    """One column in Markdown, made of one or more columns in the CSV file.
 
     Attributes:
-        values: Names in the CSV file, each with what it means; "{unit}" stands for the unit of the target.
-        of: The values of a row, in that order, from the results and the row's place in the standings.
-        label: Heading in Markdown; without one the column is for programs alone.
-        form: For a number of decimals, how the values are written for people.
+        values: Names in the CSV file, each with its meaning.
+        of: Function of the results and a row's index in the standings that gives the values, in the same order.
+        label: Heading in Markdown, in which "{unit}" stands for the unit of the target; empty for CSV only.
+        form: Function of a number of decimals that gives the format in Markdown.
     """
 
     values: dict[str, str]
@@ -78,7 +78,7 @@ def _training_crystals(results: Results, i: int) -> tuple[Any, ...]:
 
 
 def _parameters(results: Results, i: int) -> tuple[Any, ...]:
-    """Of every network, or of all networks of each fold's ensemble together, where they are known."""
+    """Smallest and largest known number of parameters; that of an ensemble is the sum over its networks."""
     row = _row(results, i)
     by_fold = [[run.result.n_parameters for run in runs] for runs in row.runs.values()]
     known = [[n for n in counts if n is not None] for counts in by_fold]
@@ -87,7 +87,7 @@ def _parameters(results: Results, i: int) -> tuple[Any, ...]:
 
 
 def describe_trial(row: LeaderboardRow) -> str:
-    """The trial's id, or which trials validation chose and in how many folds; and the time that a run was given."""
+    """Id of the trial, or the selected trials with their numbers of folds; and the time limit of a run, if any."""
     training = [run.result.settings.get("training", {}) for run in row.all_runs]
     minutes = {settings.get("max_minutes") for settings in training}
     limits = " or ".join(f"{limit:g}" for limit in sorted(limit for limit in minutes if limit is not None))
@@ -102,17 +102,24 @@ def _chosen_trials(row: LeaderboardRow) -> str:
 
 
 LEADERBOARD = (
-    Column({"rank": "place, where the model was scored on every fold that any was"}, _rank, "rank", lambda _: integer),
-    Column({"model": "model kind, and what tells its rows apart"}, lambda r, i: (_row(r, i).model,), "model"),
     Column(
-        {"trial": "id of the trial, or which trials validation chose in how many folds"},
+        {"rank": "rank; empty unless the model was scored on every fold that any model was scored on"},
+        _rank,
+        "rank",
+        lambda _: integer,
+    ),
+    Column(
+        {"model": "model kind, with the settings that distinguish its rows"}, lambda r, i: (_row(r, i).model,), "model"
+    ),
+    Column(
+        {"trial": "id of the trial, or the selected trials with their numbers of folds"},
         lambda r, i: (describe_trial(_row(r, i)),),
         "trial",
     ),
     _metric(METRICS[0]),
     Column({"mae_std": "sample standard deviation (n - 1) of the MAE over folds"}, _spread, "std over folds", fixed),
     Column(
-        {"mae_low": "lower end of the 95 % interval of the MAE", "mae_high": "its upper end"},
+        {"mae_low": "lower end of the 95 % interval of the MAE", "mae_high": "upper end of the same interval"},
         lambda r, i: r.standings.score(i)[1:],
         "95 % interval",
         interval,
@@ -121,7 +128,7 @@ LEADERBOARD = (
         {
             "difference": "MAE minus that of the best model, on the folds that both have",
             "difference_low": "lower end of the 95 % interval of the difference",
-            "difference_high": "its upper end",
+            "difference_high": "upper end of the same interval",
         },
         _difference,
         "difference to best",
@@ -129,28 +136,28 @@ LEADERBOARD = (
     ),
     *map(_metric, METRICS[1:]),
     Column(
-        {"folds_scored": "folds with scored runs", "folds_planned": "folds of the configuration"},
+        {"folds_scored": "number of folds with scored runs", "folds_planned": "number of planned folds"},
         lambda r, i: (len(_row(r, i).runs), len(r.planned.folds)),
         "folds",
         lambda _: out_of,
     ),
     Column(
-        {"runs_scored": "scored runs, one a fold and seed", "runs_planned": "runs of the configuration"},
+        {"runs_scored": "number of scored runs, one per fold and seed", "runs_planned": "number of planned runs"},
         lambda r, i: (len(_row(r, i).all_runs), len(r.planned.folds) * len(r.planned.seeds)),
         "runs",
         lambda _: out_of,
     ),
     Column(
-        {"n_test": "labelled test crystals, summed over folds"},
+        {"n_test": "number of labelled test crystals, summed over folds"},
         lambda r, i: (sum(runs[0].test.n_scored for runs in _row(r, i).runs.values()),),
         "test crystals",
         lambda _: integer,
     ),
     Column(
         {
-            "n_train": "crystals trained on, in the fold with most",
-            "n_validation": "crystals that chose epoch and trial; 0 where they were fitted too in the end",
-            "n_train_full": "crystals of the whole training part",
+            "n_train": "number of crystals trained on, in the fold with most",
+            "n_validation": "number of crystals that selected epoch and trial; 0 after a final fit that includes them",
+            "n_train_full": "number of crystals of the whole training part",
         },
         _training_crystals,
         "training + validation crystals",
@@ -158,14 +165,14 @@ LEADERBOARD = (
     ),
     Column(
         {
-            "parameters_min": "learnt numbers of the smallest network; of all networks of an ensemble together",
-            "parameters_max": "those of the largest",
+            "parameters_min": "number of parameters of the smallest network; for an ensemble, summed over its networks",
+            "parameters_max": "number of parameters of the largest network",
         },
         _parameters,
         "parameters",
         lambda _: span,
     ),
-    Column({"chosen": "trial of each fold, as JSON"}, lambda r, i: (json.dumps(_row(r, i).chosen),)),
+    Column({"chosen": "selected trial of each fold, as JSON"}, lambda r, i: (json.dumps(_row(r, i).chosen),)),
     Column(
         {"training_seconds": "training time in seconds, summed over runs"},
         lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).all_runs),),
@@ -173,7 +180,7 @@ LEADERBOARD = (
         lambda _: fixed(0),
     ),
     Column(
-        {"search_seconds": "the same with all trials that were chosen from"},
+        {"search_seconds": "training time in seconds, summed over the runs of all candidate trials"},
         lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).search),),
         "with search (s)",
         lambda _: fixed(0),
@@ -185,7 +192,7 @@ LEADERBOARD = (
         lambda _: fixed(0),
     ),
     Column(
-        {"restarts": "times that a training went on from a checkpoint"},
+        {"restarts": "number of times that a training resumed from a checkpoint"},
         lambda r, i: (sum(run.result.cost.restarts for run in _row(r, i).all_runs),),
     ),
 )

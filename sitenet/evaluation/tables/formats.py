@@ -24,22 +24,22 @@ def error_digits(errors: pd.Series) -> int:
 
 
 def text(value: Any) -> str:
-    """Words as they are."""
+    """Text, unchanged."""
     return str(value)
 
 
 def integer(value: Any) -> str:
-    """A count, with thousands separated: 1,056."""
+    """A count with a thousands separator: 1,056."""
     return f"{int(value):,}"
 
 
 def fixed(digits: int) -> Format:
-    """A number with fixed decimals."""
+    """A number with a fixed number of decimals."""
     return lambda value: f"{value:,.{digits}f}"
 
 
 def signed(digits: int) -> Format:
-    """A number with fixed decimals and its sign."""
+    """A number with its sign and a fixed number of decimals."""
     return lambda value: f"{value:+,.{digits}f}"
 
 
@@ -54,12 +54,12 @@ def difference(digits: int) -> Format:
 
 
 def out_of(part: Any, whole: Any) -> str:
-    """A count and what it is of: 4 of 5."""
+    """A count and its total: 4 of 5."""
     return f"{integer(part)} of {integer(whole)}"
 
 
 def training_crystals(fitted: Any, validation: Any, whole: Any) -> str:
-    """Crystals fitted and set aside for validation, and what they are of: 761 + 84 of 845."""
+    """Numbers of training and validation crystals and their total: 761 + 84 of 845."""
     used = f"{integer(fitted)} + {integer(validation)}" if validation else integer(fitted)
     return f"{used} of {integer(whole)}"
 

@@ -1,4 +1,4 @@
-"""Tables for people: rounded, with units, and a footer that says what stands behind the numbers."""
+"""Markdown tables: rounded values with units, and a footer on data, statistics and hardware."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from sitenet.failures import Failure
 
 
 def leaderboard_markdown(table: pd.DataFrame, unit: str) -> str:
-    """The leaderboard as a Markdown table; errors get the digits that the best model's MAE needs."""
+    """The leaderboard as a Markdown table; all errors have the decimals of the best model's MAE."""
     digits = error_digits(table["mae"])
     one_seed = (table["runs_planned"] == table["folds_planned"]).all()
     shown = {
@@ -36,7 +36,7 @@ def leaderboard_markdown(table: pd.DataFrame, unit: str) -> str:
 
 
 def trials_markdown(table: pd.DataFrame, unit: str) -> str:
-    """The trials as a Markdown table; settings that a model kind does not have are left blank."""
+    """The trials as a Markdown table, without settings that never vary; missing settings are blank."""
     digits = error_digits(table["validation_mae"])
     constant = [name for name in map(str, table.columns) if "." in name and not _varies(table, name)]
     table = table.drop(columns=constant)
@@ -46,7 +46,7 @@ def trials_markdown(table: pd.DataFrame, unit: str) -> str:
             shown[name] = column(table, fixed(digits), name)
     shown["parameters"] = column(table, integer, "parameters")
     shown["training_seconds"] = column(table, fixed(0), "training_seconds")
-    errors = f"`validation_mae` and `test_mae` (means over folds) and their values by fold are in {unit}."
+    errors = f"`validation_mae` and `test_mae` are means over folds; they and the values of single folds are in {unit}."
     return f"{markdown(shown, text_columns=2)}\n\n{errors}"
 
 
@@ -55,7 +55,7 @@ def _varies(table: pd.DataFrame, setting: str) -> bool:
 
 
 def ablation_markdown(table: pd.DataFrame, unit: str) -> str:
-    """Each trial against the first of its kind as a Markdown table, with what its numbers mean."""
+    """The comparison of each trial with the first of its kind as a Markdown table, with explanations."""
     digits = error_digits(table["test_mae"])
     columns = {
         "kind": table["kind"],
@@ -76,23 +76,22 @@ def _ablation_notes(table: pd.DataFrame) -> str:
     n_compared = int(table["difference"].notna().sum())
     lines = [
         "The reference is the first trial of its kind in the grid. Differences are a trial's MAE minus the "
-        "reference's, over the runs that both have: the same folds, seeds and test crystals. Negative is better; "
-        "a dash stands where test targets are withheld or runs are missing. Training time is a multiple of the "
-        "reference's in the same runs.",
-        "Intervals: Student's t with the degrees of freedom of Welch and Satterthwaite. The variance adds that of "
-        "the mean over seeds (of the difference of each fold and seed, pooled over folds) and that of the mean over "
-        "test crystals (of the difference averaged over seeds, within each fold). They hold for other seeds, which "
-        "also draw other subsets of the training crystals where there is a limit to these, and for other test "
-        "crystals; with few seeds they are wide. Where seeds is 1 the spread over trainings is not known and "
-        "left out.",
-        f"The intervals are not adjusted for the number of comparisons: of {n_compared} trials that change nothing, "
-        f"{0.05 * n_compared:.1f} are expected to have an interval without 0.",
+        "reference's, on the same folds, seeds and test crystals. Negative differences are better. A dash means that "
+        "test targets are withheld or runs are missing. Training time is relative to the reference's in the same runs.",
+        "Intervals: Student's t with Welch-Satterthwaite degrees of freedom. The variance has two terms: the variance "
+        "of the mean over seeds (of the difference of each fold and seed, pooled over folds), and the variance of the "
+        "mean over test crystals (of the difference averaged over seeds, within each fold). The intervals account for "
+        "the choice of seeds and test crystals. A seed also draws the subset of the training crystals, if their number "
+        "is limited. With few seeds the intervals are wide. With one seed the variation between trainings is unknown "
+        "and not included.",
+        f"The intervals are not adjusted for multiple comparisons: of {n_compared} trials without any effect, "
+        f"{0.05 * n_compared:.1f} are expected to have an interval that excludes 0.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
 
 def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
-    """The paired comparisons as a Markdown table, errors with as many decimals as in the leaderboard."""
+    """The paired comparisons as a Markdown table, with as many decimals as the leaderboard."""
     columns = {
         "model": table["model"],
         "compared with": table["other"],
@@ -135,7 +134,7 @@ def _failures(manifest: Manifest, failures: Sequence[Failure]) -> str:
     reasons = Counter(failure.kind for failure in failures)
     listed = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
     featureless = any(failure.stage == "features" for failure in failures)
-    note = " Networks predict their training mean for crystals without features." if featureless else ""
+    note = " Networks predict the mean of their training targets for crystals without features." if featureless else ""
     return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
 
 
@@ -148,12 +147,12 @@ def _unlabelled(standings: Standings) -> list[str]:
 def _statistics(standings: Standings) -> str:
     n_resamples = len(standings.bootstrap.replicates) if standings.bootstrap else 0
     return (
-        "MAE and RMSE are means over folds, std is the sample standard deviation (n - 1) over folds. "
-        f"Intervals: 95 % percentile bootstrap, {n_resamples:,} resamples of the test crystals within each "
-        "fold, errors averaged over seeds first (an ensemble's are those of its averaged predictions), the same "
-        "resamples for all models, so that differences are "
-        "paired. They hold for these trained models and leave out the spread that training again would add. "
-        "A model that lacks a fold others have has no rank. Training times are sums over all runs of a row."
+        "MAE and RMSE are means over folds; std is the sample standard deviation (n - 1) over folds. "
+        f"Intervals: 95 % percentile bootstrap with {n_resamples:,} resamples of the test crystals within each fold. "
+        "Errors are first averaged over seeds; those of an ensemble are the errors of its averaged predictions. "
+        "All models share the resamples, so differences are paired. The intervals hold for these trained models and "
+        "do not include the variation between trainings. A model without a score on a fold that others have is not "
+        "ranked. Training times are sums over all runs of a row."
     )
 
 
@@ -161,9 +160,9 @@ def _selection(standings: Standings) -> list[str]:
     if all(row.candidates == 1 for row in standings.rows):
         return []
     return [
-        "Selection: on each fold the trial with the lowest validation MAE (mean over seeds), on crystals of "
-        "the fold's training part; no test score is read. Baselines are not selected, each of their trials "
-        "is a row, fitted to the validation crystals too. Time with search is that of all trials chosen from."
+        "Selection: on each fold the trial with the lowest validation MAE (mean over seeds), on validation crystals "
+        "of the fold's training part. Test scores are not used. Baselines are not selected: each of their trials is a "
+        "row and is fitted again with the validation crystals. Time with search is that of all candidate trials."
     ]
 
 

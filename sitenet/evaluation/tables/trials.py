@@ -1,4 +1,4 @@
-"""The trials behind the leaderboard: what they were and what they reached."""
+"""Table of all trials with their settings and scores."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from sitenet.models.registry import is_network
 def trials_table(results: Results) -> pd.DataFrame:
     """One row for each planned trial: its settings and its MAE on each fold, averaged over seeds.
 
-    Trials of one kind are in the order of their mean validation MAE. `folds_selected` counts the folds on
-    which the trial stands for its kind in the leaderboard; it is empty for baselines, which are not selected.
+    Trials of one kind are sorted by their mean validation MAE. `folds_selected` counts the folds on which the trial
+    was selected for the leaderboard; it is empty for baselines, which are not selected.
     """
     planned = results.planned
     chosen = [trial for row in results.standings.rows if not row.is_ensemble for trial in row.chosen.values()]
@@ -26,7 +26,7 @@ def trials_table(results: Results) -> pd.DataFrame:
             plain = {name: _plain(value) for name, value in settings.items() if name != "model.kind"}
             selected = pd.NA if not is_network(kind) else chosen.count(trial)
             rows.append({"kind": kind, "trial": trial} | plain | _scores(own, planned) | {"folds_selected": selected})
-    frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside empty cells
+    frame = pd.DataFrame(rows, dtype=object)  # integers stay integers in columns with empty cells
     last = ["folds_selected", *_scores([], planned)]
     frame = frame[[name for name in frame if name not in last] + last]
     return frame.sort_values(["kind", "validation_mae", "trial"], ignore_index=True)
@@ -52,6 +52,6 @@ def _scores(runs: Sequence[Run], planned: PlannedRuns) -> dict[str, object]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of the values that are there; NaN where none is."""
+    """Mean without NaN values; NaN if there are no others."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan

@@ -1,4 +1,4 @@
-"""Writes the tables of a benchmark: CSV with every digit for programs, Markdown for people."""
+"""Writes the tables of a benchmark: CSV files with all digits, and rounded Markdown."""
 
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from sitenet.files import write_text
 
 
 def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
-    """Writes leaderboard, trials, comparisons and failures to `folder`, as CSV and where people read them as Markdown.
+    """Writes leaderboard, comparisons, trials and failures to `folder` as CSV, all but failures as Markdown, too.
 
     Args:
-        results: Of the runs that are done.
+        results: Results of the finished runs.
         folder: An existing folder.
-        ablation: Compare the trials of each network with the first one too.
+        ablation: Also compare the trials of each network with the first one.
     """
     folder, manifest = Path(folder), results.manifest
     table, comparisons = leaderboard_table(results), comparison_table(results.standings)
@@ -43,13 +43,13 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
     if ablation:
         changes = ablation_table(compare_trials(results.runs, results.planned), results.planned)
         _write_csv(_identified(changes, manifest), folder / "ablation.csv")
-        text = f"# One trial against another\n\n{ablation_markdown(changes, manifest.unit)}\n"
+        text = f"# Ablation: trials compared with a reference\n\n{ablation_markdown(changes, manifest.unit)}\n"
         write_text(folder / "ablation.md", text)
     write_failures(folder / "failures.csv", results.failures)
 
 
 def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
-    """The table with what it is about in front, so that those of several benchmarks can be joined."""
+    """Puts data set, target and unit in front, so that tables of several benchmarks can be joined."""
     identity = {"dataset": manifest.name, "target": manifest.target, "unit": manifest.unit}
     return pd.concat([pd.DataFrame(identity, index=table.index), table], axis=1)
 

@@ -1,4 +1,4 @@
-"""Settings of the constant prediction."""
+"""Settings of the baseline that predicts a constant."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ class DummySettings(Section):
     """Predicts one statistic of the training targets for every crystal.
 
     Attributes:
-        statistic: What is predicted.
+        statistic: The predicted statistic.
     """
 
     kind: Literal["dummy"] = "dummy"

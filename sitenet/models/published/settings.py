@@ -1,4 +1,4 @@
-"""Which published predictions are compared with."""
+"""Settings of published predictions."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,8 @@ class PublishedSettings(Section):
     """Predictions that others submitted to the Matbench leaderboard; nothing is trained.
 
     Attributes:
-        submission: Folder in the `benchmarks/` of materialsproject/matbench, "matbench_v0.1_alignn" for example.
+        submission: Name of a folder in `benchmarks/` of github.com/materialsproject/matbench, for example
+            "matbench_v0.1_alignn".
     """
 
     kind: Literal["published"] = "published"

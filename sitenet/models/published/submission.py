@@ -16,14 +16,14 @@ from sitenet.errors import UserError
 from sitenet.files import sha256_of
 
 log = logging.getLogger(__name__)
-# Of a commit, so that the file behind a name never changes.
+# At a fixed commit, so that the files never change.
 BENCHMARKS = (
     "https://raw.githubusercontent.com/materialsproject/matbench/936176db18ca4cd7b38cbd957c017a5bac770c6b/benchmarks"
 )
 
 
 def download_submission(name: str, folder: Path, mirror: str | None = None) -> Download:
-    """Downloads `<name>/results.json.gz` to `<name>.json.gz` in `folder`; a file that is there is used.
+    """Downloads `<name>/results.json.gz` to `<name>.json.gz` in `folder`; an existing file is kept.
 
     Args:
         name: Folder of the submission in Matbench's `benchmarks/`.
@@ -31,12 +31,13 @@ def download_submission(name: str, folder: Path, mirror: str | None = None) -> D
         mirror: Folder or URL that holds the submission's folder, in place of the official one.
 
     Raises:
-        UserError: It cannot be had.
+        UserError: The file cannot be downloaded.
     """
     path = folder / f"{name}.json.gz"
     if not path.exists():
         fetch(f"{(mirror or BENCHMARKS).rstrip('/')}/{name}/results.json.gz", path, None)
-    log.info("%s: SHA-256 %s", path, sha256 := sha256_of(path))
+    sha256 = sha256_of(path)
+    log.info("%s: SHA-256 %s", path, sha256)
     return Download(path=str(path), sha256=sha256)
 
 

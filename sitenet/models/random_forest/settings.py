@@ -12,8 +12,8 @@ class RandomForestSettings(Section):
 
     Attributes:
         n_trees: Number of trees.
-        max_features: Share of the features tried at each split.
-        min_leaf: Smallest number of training crystals in a leaf.
+        max_features: Fraction of the features considered at each split.
+        min_leaf: Minimum number of training crystals in a leaf.
     """
 
     kind: Literal["random_forest"] = "random_forest"

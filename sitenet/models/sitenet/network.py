@@ -2,15 +2,15 @@ r"""Site-Net: attention between all sites of a supercell.
 
 Moran, Gaultois, Gusev, Rosseinsky, Digital Discovery 2023, 2, 1297, doi 10.1039/D3DD00005B. A crystal is a
 set of sites x_i with pair features e_ij. Attention blocks mix them over all sites j of a supercell, and the
-mean over the primitive sites i is read out. Copies of a primitive site share its x_i, and supercell sites
-that look the same from i share one pair with a multiplicity m_ij (`PointSet`), which changes no result.
+prediction is made from the mean over the primitive sites i. Copies of a primitive site share its x_i. Supercell
+sites that look the same from i share one pair with a multiplicity m_ij (`PointSet`). This changes no result.
 
 Every learnt layer is LN(act(W . + b)) ("dense layer"): LN is layer normalisation, act the activation (mish).
-What the authors call interaction features are the pairs e_ij here, and their bond features are
-b_ij = [x_i, x_j, e_ij]. Their networks on bond features are g^W (`logit_first` to `logit_out`: attention
+The pairs e_ij are the authors' interaction features, and b_ij = [x_i, x_j, e_ij] are their bond features. The
+networks on bond features are g^W (`logit_first` to `logit_out`: attention
 weights), g^A (`value`), g^S (`site_update`) and g^I (`pair_update`).
 
-Shape suffixes, one letter an axis:
+Shape suffixes, one letter per axis:
     C crystals in the batch         D width of a site
     N site classes in the batch     P width of a pair
     E reduced pairs                 V width of a value
@@ -69,7 +69,7 @@ class Dense(nn.Module):
 class PairDense(Dense):
     """The dense layer on b_ij = [x_i, x_j, e_ij].
 
-    W b_ij = W_1 x_i + W_2 x_j + W_3 e_ij, so the site parts are computed once a site and no b_ij is formed.
+    W b_ij = W_1 x_i + W_2 x_j + W_3 e_ij, so the first two terms are computed once per site, and b_ij is never formed.
     """
 
     def forward(self, x_ND: Tensor, e_EP: Tensor, batch: Batch) -> Tensor:  # type: ignore[override]
@@ -84,9 +84,9 @@ class PairDense(Dense):
 class Embedding(nn.Module):
     r"""x_i = LN(act(W_s [t(Z_i), properties(Z_i), 0])), e_ij = LN(act(W_p [d_ij, log c_ij])).
 
-    t is a learnt row an element, kept within norm 1, or the one-hot vector. The zero is the oxidation
-    state, which the data sets do not have. Runs in full precision under autocast: raw distances and
-    densities would not survive bfloat16.
+    t is the learnt embedding of an element, with norm at most 1, or its one-hot vector. The zero stands for the
+    oxidation state, which the data sets do not have. Computed in full precision even under autocast: bfloat16
+    cannot resolve raw distances and densities.
     """
 
     properties: Tensor
@@ -97,7 +97,7 @@ class Embedding(nn.Module):
         learnt = settings.element_input == "learnt"
         width = settings.embedding_width if learnt else EMBEDDED_ELEMENTS
         self.element = nn.Embedding(EMBEDDED_ELEMENTS, width, max_norm=1.0) if learnt else None
-        # Float64, so that a network turned to float64 does not compute with rounded properties.
+        # Float64, so that a network converted to float64 does not use rounded properties.
         read = {"raw": elemental_properties, "standardised": standardised_properties}[settings.elemental_scaling]
         table = F.pad(torch.tensor(read(settings.elemental_properties)), (0, 1))
         self.register_buffer("properties", table, persistent=False)
@@ -129,15 +129,15 @@ class AttentionBlock(nn.Module):
     $$ \alpha_{ij} = m_{ij} e^{a_{ij}} / \sum_k m_{ik} e^{a_{ik}}, \quad
        x'_i = g^S(\sum_j v_{ij} \otimes \alpha_{ij}) $$
 
-    a and alpha have one component a head, g^W ends in a plain linear map, and the others are dense layers.
+    a and alpha have one component per head. g^W ends in a linear layer, and the other maps are dense layers.
     """
 
     def __init__(self, settings: SiteNetSettings):
         super().__init__()
         D, P = settings.heads * settings.site_width_per_head, settings.heads * settings.pair_width_per_head
-        first, *_ = widths = settings.attention_hidden
+        widths = settings.attention_hidden
         self.settings = settings
-        self.logit_first = PairDense(2 * D + P, first, settings)
+        self.logit_first = PairDense(2 * D + P, widths[0], settings)
         self.logit_hidden = nn.Sequential(*(Dense(n_in, n_out, settings) for n_in, n_out in pairwise(widths)))
         self.logit_out = nn.Linear(widths[-1], settings.heads)
         self.value = PairDense(2 * D + P, settings.value_width, settings)
@@ -167,8 +167,9 @@ class AttentionBlock(nn.Module):
     def _attention(self, x_ND: Tensor, e_EP: Tensor, batch: Batch) -> Tensor:
         logits_EH = self.logit_out(self.logit_hidden(self.logit_first(x_ND, e_EP, batch)))
         counts = batch.pair_counts[:, None]
-        if (k := self.settings.top_k) is not None:
-            counts = top_k_counts(logits_EH, batch.pair_counts, batch.row_starts, batch.pair_i, k)
+        top_k = self.settings.top_k
+        if top_k is not None:
+            counts = top_k_counts(logits_EH, batch.pair_counts, batch.row_starts, batch.pair_i, top_k)
         return segment_softmax(logits_EH, counts, batch.pair_i, batch.n_sites)
 
 

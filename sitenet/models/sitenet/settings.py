@@ -12,24 +12,24 @@ class SiteNetSettings(Section):
     """Hyperparameters of Site-Net; the defaults are the paper's.
 
     Attributes:
-        blocks: Attention blocks.
-        heads: Attention heads.
-        site_width_per_head: Width of a site's features, for each head.
-        pair_width_per_head: Width of a pair's features, for each head.
-        value_width: Width of the values that attention sums.
-        embedding_width: Width of the learnt embedding of an element.
-        attention_hidden: Widths of the hidden layers behind the attention logits.
-        pooled_width: Width of a site's features when sites are pooled.
+        blocks: Number of attention blocks.
+        heads: Number of attention heads.
+        site_width_per_head: Width of the site features per attention head; their width is `heads` times this.
+        pair_width_per_head: Width of the pair features per attention head; their width is `heads` times this.
+        value_width: Width of the attention values, which all heads share.
+        embedding_width: Width of the learnt element embedding.
+        attention_hidden: Widths of the hidden layers that compute the attention logits.
+        pooled_width: Width of the site features that are pooled.
         head_hidden: Widths of the hidden layers between pooling and output.
-        activation: Activation of every hidden layer.
-        normalisation: Layer normalisation after every activation.
-        element_input: An element's input: a learnt embedding or its one-hot vector.
-        elemental_properties: Magpie properties that describe an element beside its embedding.
-        elemental_scaling: Feed them as tabulated, as the paper does, or with mean 0 and standard deviation 1 over
-            the elements. Raw densities of thousands drown the embedding, and training is much slower.
-        pooling: How the sites of a crystal are joined.
-        cutoff: Pairs farther apart (angstrom) get no attention; None attends to all.
-        top_k: Only this many sites with the largest logits get attention, by site and head; None takes all.
+        activation: Activation function of the hidden layers.
+        normalisation: Apply layer normalisation after every activation.
+        element_input: How an element is represented: by a learnt embedding or a one-hot vector.
+        elemental_properties: Magpie elemental properties that are concatenated to this representation.
+        elemental_scaling: Use the properties as tabulated, like the paper, or standardised to mean 0 and standard
+            deviation 1 over the elements. Raw densities, of thousands, drown the embedding and slow training down.
+        pooling: How the site features of a crystal are pooled.
+        cutoff: Attention cut-off: pairs farther apart (angstrom) are ignored. Null attends to all pairs.
+        top_k: Attend only to this many sites with the largest logits, for each site and head. Null attends to all.
     """
 
     kind: Literal["sitenet"] = "sitenet"

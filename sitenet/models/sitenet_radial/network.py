@@ -1,15 +1,17 @@
 r"""Site-Net with radial attention: the same point sets and global attention, with far less work on pairs.
 
-The paper's block sends every pair through multilayer maps (sitenet.py). Here learnt maps act on sites, and a
-pair contributes learnt functions of its distance d_ij alone: a bias of its attention logit, as in Graphormer (Ying et
-al., NeurIPS 2021, arXiv:2106.05234), and two filters in the manner of SchNet (Schuett et al., NeurIPS 2017,
-arXiv:1706.08566), one of the features that attention sums and one of the keys that it compares. What a site is and
-how far it is away thus decide together how much it matters. Site-Net's reductions apply unchanged: site classes, and
-pairs with a multiplicity m_ij.
+In the paper every pair passes through multilayer maps (`sitenet.models.sitenet.network`). Here learnt maps act on
+sites alone. A pair contributes learnt functions of its distance d_ij:
 
-Shape suffixes, one letter an axis:
+- a bias of its attention logit, as in Graphormer (Ying et al., NeurIPS 2021, arXiv:2106.05234);
+- two filters as in SchNet (Schuett et al., NeurIPS 2017, arXiv:1706.08566), one of the values and one of the keys.
+
+The attention to a site thus depends on both its features and its distance. Site-Net's reductions apply unchanged:
+site classes, and pairs with a multiplicity m_ij.
+
+Shape suffixes, one letter per axis:
     C crystals in the batch         D width of a site
-    N site classes in the batch     H attention heads; W = D / H channels a head
+    N site classes in the batch     H attention heads; W = D / H channels per head
     E reduced pairs                 K knots of the radial functions
 """
 
@@ -33,12 +35,12 @@ KNOTS = 257
 class RadialFunctions(nn.Module):
     r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
 
-    u runs from 1 at d = 0 to 0 at infinity, which spends most of the resolution on bonds. The functions are
-    tabulated at K equidistant knots in u and linear in between: a pair costs two rows of the table rather than
-    a product with all Gaussians, whatever their number.
+    u falls from 1 at d = 0 to 0 at infinity, so the resolution is highest at bond lengths. The functions are
+    tabulated at K equidistant knots in u and interpolated linearly. A pair therefore costs two rows of the table,
+    however many Gaussians there are.
 
     Args:
-        settings: Number of Gaussians; their width is their spacing.
+        settings: Hyperparameters; the width of the `radial_functions` Gaussians is their spacing.
         n_functions: Number of functions.
     """
 
@@ -52,26 +54,26 @@ class RadialFunctions(nn.Module):
         self.mix = nn.Linear(n, n_functions)
 
     def forward(self) -> Tensor:
-        """(K, n_functions) values at the knots, in full precision under autocast: it is one small product a block."""
+        """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""
         with torch.autocast(self.gaussians.device.type, enabled=False):
             return self.mix(self.gaussians)
 
 
 class RadialAttention(nn.Module):
-    r"""Multi-head attention of each site class to its supercell.
+    r"""Multi-head attention of each site class to all sites of its supercell.
 
     $$ \alpha_{ij} = m_{ij} e^{a_{ij}} / \sum_k m_{ik} e^{a_{ik}}, \quad
        a_{ij} = q_i \cdot (1 + g(d_{ij})) k_j / \sqrt{W} + b(d_{ij}) $$
     $$ x'_i = \sum_j \alpha_{ij} (1 + f(d_{ij})) v_j $$
 
-    with q, k, v linear maps of the site, b one radial function a head, f and g one a channel.
+    q, k and v are linear maps of the site features. b has one radial function per head, f and g one per channel.
     """
 
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
         D, self.heads = settings.width, settings.heads
         self.project = nn.Linear(D, 3 * D)
-        # Of each channel the filters of values and keys, of each head the bias.
+        # Numbers of radial functions: filters of values and of keys, one per channel, and biases, one per head.
         self.functions = [D, D if settings.filter_keys else 0, self.heads]
         self.radial = RadialFunctions(settings, sum(self.functions))
         self.out = nn.Linear(D, D)
@@ -107,8 +109,8 @@ def plain_radial_attention(
     return mixed_NWH.flatten(1), alpha_EH
 
 
-class Block(nn.Module):
-    """A residual block: attention between sites, then a feed-forward layer on each, both behind a layer norm."""
+class RadialBlock(nn.Module):
+    """A residual block: attention, then a feed-forward layer on each site, both preceded by layer normalisation."""
 
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
@@ -142,7 +144,7 @@ class RadialSiteNet(AttentionNetwork):
         self.register_buffer("properties", properties, persistent=False)
         self.element = nn.Embedding(N_ELEMENTS + 1, D)
         self.describe = nn.Linear(self.properties.shape[1], D)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.blocks))
+        self.blocks = nn.ModuleList(RadialBlock(settings) for _ in range(settings.blocks))
         self.norm = nn.LayerNorm(D)
         self.read_out = nn.Sequential(nn.Linear(3 * D, D), nn.SiLU(), nn.Linear(D, 1))
         self.scale = TargetScale(non_negative)

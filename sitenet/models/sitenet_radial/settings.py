@@ -12,16 +12,16 @@ class RadialSiteNetSettings(Section):
     """Hyperparameters of Site-Net with radial attention.
 
     Attributes:
-        blocks: Residual blocks.
-        heads: Attention heads; divides `width`.
-        width: Width of a site's features.
-        hidden_width: Width of the hidden layer on sites in each block.
-        radial_functions: Gaussians of which the functions of distance are made.
-        radial_length: Length (angstrom) over which their variable exp(-d / length) falls.
-        filter_keys: Functions of distance filter the keys too, not the values alone.
-        elemental_properties: Magpie properties that describe an element beside its embedding.
-        cutoff: Pairs farther apart (angstrom) get no attention; None attends to all.
-        dropout: Share of what each branch of a block adds to a site that is left out in training.
+        blocks: Number of residual blocks.
+        heads: Number of attention heads; must divide `width`.
+        width: Width of the site features.
+        hidden_width: Width of the hidden feed-forward layer in each block.
+        radial_functions: Number of Gaussian basis functions of the distance d.
+        radial_length: Length (angstrom) in exp(-d / length), the variable in which the Gaussians are evenly spaced.
+        filter_keys: Let the distance filter the attention keys, too; false filters the values alone.
+        elemental_properties: Magpie elemental properties, standardised; a linear layer adds them to the embedding.
+        cutoff: Attention cut-off: pairs farther apart (angstrom) are ignored. Null attends to all pairs.
+        dropout: Dropout probability, applied to the output of the attention and of the feed-forward layer.
     """
 
     kind: Literal["sitenet_radial"] = "sitenet_radial"
@@ -29,7 +29,7 @@ class RadialSiteNetSettings(Section):
     heads: Annotated[int, Field(ge=1, le=64)] = 8
     width: Width = 128
     hidden_width: Width = 256
-    radial_functions: Annotated[int, Field(ge=2, le=64)] = 32  # more would be too narrow for the table's knots
+    radial_functions: Annotated[int, Field(ge=2, le=64)] = 32  # the table's knots could not resolve more
     radial_length: Annotated[float, Field(gt=0)] = 4.0
     filter_keys: bool = True
     elemental_properties: Annotated[tuple[ElementalProperty, ...], Field(min_length=1)] = PAPER_PROPERTIES
