@@ -152,7 +152,7 @@ def stages(crystals: Sequence[Crystal], settings: FeatureSettings) -> dict[str, 
         return result
 
     for crystal in crystals:
-        cell = timed("primitive_cell", primitive_cell, crystal)
+        cell = timed("primitive_cell", primitive_cell, crystal, settings.cell_tolerance)
         n_sites = len(cell.atomic_numbers)
         matrix = timed("supercell", supercell_matrix, cell.lattice, n_sites, settings.max_sites)
         images = timed("supercell", translations, matrix)

@@ -8,6 +8,9 @@ RESULTS = {
         rules.load_data.output.failures,
         *expand(rules.collect_features.output.failures, features=plan.feature_sets),
     ],
+    "features": expand(
+        rules.collect_features.output.manifest, features=plan.feature_sets
+    ),
     "results": lambda wildcards: runs(
         rules.score.output.result
     ),  # predictions lie beside
@@ -64,6 +67,7 @@ rule tables_so_far:
         data=rules.load_data.output.manifest,
         splits=rules.split.output.summary,
         failures=RESULTS["failures"],
+        features=RESULTS["features"],
     output:
         directory(f"{TABLES}/so_far"),
     log:
@@ -119,9 +123,6 @@ rule track_benchmark:
         tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials_csv],
         config=rules.leaderboard.output.config,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
-        features=expand(
-            rules.collect_features.output.manifest, features=plan.feature_sets
-        ),
     output:
         f"{WANDB}/tracked.json",
     log:

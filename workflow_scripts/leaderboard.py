@@ -8,6 +8,7 @@ from sitenet.data.manifest import Manifest, Splits
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.standings import read_standings
 from sitenet.evaluation.tables import (
+    read_changed,
     read_failures,
     write_ablation,
     write_comparisons,
@@ -24,7 +25,8 @@ def main(snakemake: Any) -> None:
     standings, runs = read_standings(snakemake.params.config, files.results, files.selections)
     manifest, splits = Manifest.read(files.data), Splits.read(files.splits)
     failures = read_failures(files.failures)
-    write_leaderboard(standings, runs, manifest, splits, failures, out.csv, out.markdown)
+    changed = read_changed(files.features)
+    write_leaderboard(standings, runs, manifest, splits, failures, out.csv, out.markdown, changed)
     write_trials(standings, runs, manifest, out.trials_csv, out.trials_markdown)
     write_comparisons(standings, manifest, out.comparisons)
     if out.ablation:

@@ -8,7 +8,7 @@ from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.selection import select_trials
 from sitenet.evaluation.standings import compute_standings
-from sitenet.evaluation.tables import read_failures, write_ablation, write_leaderboard, write_trials
+from sitenet.evaluation.tables import read_changed, read_failures, write_ablation, write_leaderboard, write_trials
 from sitenet.logs import run_job
 
 
@@ -21,8 +21,9 @@ def main(snakemake: Any) -> None:
     standings = compute_standings(runs, selections, plan, config["resamples"])
     manifest, splits = Manifest.read(files.data), Splits.read(files.splits)
     out.mkdir(parents=True, exist_ok=True)
-    failures = read_failures(files.failures)
-    write_leaderboard(standings, runs, manifest, splits, failures, out / "leaderboard.csv", out / "leaderboard.md")
+    failures, changed = read_failures(files.failures), read_changed(files.features)
+    tables = (out / "leaderboard.csv", out / "leaderboard.md")
+    write_leaderboard(standings, runs, manifest, splits, failures, *tables, changed)
     write_trials(standings, runs, manifest, out / "trials.csv", out / "trials.md")
     if changes := compare_trials(runs, plan):
         write_ablation(changes, plan, manifest, out / "ablation.csv", out / "ablation.md")

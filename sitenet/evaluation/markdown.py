@@ -1,7 +1,7 @@
 """Tables for people: rounded, with units, and a footer that says what stands behind the numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -119,9 +119,17 @@ def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
     return markdown(pd.DataFrame(columns), text_columns=2)
 
 
-def footer(standings: Standings, runs: list[Run], manifest: Manifest, splits: Splits, failures: pd.DataFrame) -> str:
+def footer(
+    standings: Standings,
+    runs: list[Run],
+    manifest: Manifest,
+    splits: Splits,
+    failures: pd.DataFrame,
+    changed: Mapping[str, int],
+) -> str:
     """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
     lines = [_data(manifest), *_splits(splits, standings.plan.folds), _failures(manifest, failures)]
+    lines += _changed(changed)
     if manifest.filters:
         limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
         lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
@@ -151,6 +159,13 @@ def _failures(manifest: Manifest, failures: pd.DataFrame) -> str:
     featureless = (failures["stage"] == "features").any()
     note = " Networks predict their training mean for crystals without features." if featureless else ""
     return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
+
+
+def _changed(changed: Mapping[str, int]) -> list[str]:
+    listed = ", ".join(f"{n:,} in {features}" for features, n in changed.items() if n)
+    return (
+        [f"Crystals changed by more than 0.02 angstrom in the search for primitive cells: {listed}."] if listed else []
+    )
 
 
 def _unlabelled(standings: Standings) -> list[str]:

@@ -1,6 +1,6 @@
 """Writes the tables of a benchmark: CSV with every digit for programs, Markdown for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from sitenet.evaluation.markdown import (
 from sitenet.evaluation.runs import Plan, Run
 from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.trials import trials_table
+from sitenet.features.shard import FeatureManifest
 from sitenet.files import write_text
 
 FailureFiles = Sequence[Path | str]
@@ -32,6 +33,7 @@ def write_leaderboard(
     failures: pd.DataFrame,
     csv: Path | str,
     markdown: Path | str,
+    changed: Mapping[str, int] | None = None,
 ) -> None:
     """Writes the leaderboard.
 
@@ -43,13 +45,14 @@ def write_leaderboard(
         failures: From `read_failures`.
         csv: Table with every digit; its columns are explained at `leaderboard_table`.
         markdown: Rounded table with the paired comparisons and a footer.
+        changed: From `read_changed`.
     """
     table = leaderboard_table(standings)
     table["n_train_full"] = max(splits.folds[fold].full_train for fold in standings.plan.folds)
     digits = error_digits(table["mae"])
     comparisons = comparison_markdown(comparison_table(standings), manifest.unit, digits)
     title = f"# {manifest.name}: {manifest.target} ({manifest.unit})"
-    notes = footer(standings, runs, manifest, splits, failures)
+    notes = footer(standings, runs, manifest, splits, failures, changed or {})
     parts = [title, leaderboard_markdown(table, manifest.unit), notes, "## Paired comparisons", comparisons]
     _write_csv(_identified(table, manifest), csv)
     write_text(markdown, "\n\n".join(parts) + "\n")
@@ -89,6 +92,11 @@ def read_failures(paths: FailureFiles) -> pd.DataFrame:
     failures = pd.concat([pd.read_csv(path, dtype=str) for path in paths], ignore_index=True)
     repeated = (failures["stage"] == "features") & failures.duplicated(["id", "stage"])
     return failures[~repeated].reset_index(drop=True)
+
+
+def read_changed(manifests: Iterable[Path | str]) -> dict[str, int]:
+    """Of each feature set, the crystals whose distortions the search for the primitive cell averaged away."""
+    return {Path(path).parent.name: FeatureManifest.read(path).changed for path in manifests}
 
 
 def write_failures(failures: pd.DataFrame, path: Path | str) -> None:

@@ -13,6 +13,7 @@ from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
 from sitenet.features.store import (
+    CHANGED,
     Failure,
     ShardManifest,
     failures_path,
@@ -32,6 +33,7 @@ class FeatureManifest(Record):
     Attributes:
         crystals: Featurized crystals.
         failures: Crystals that could not be featurized, by kind.
+        changed: Crystals in which the primitive cell averages away a distortion of more than 0.02 angstrom.
         pairs: Reduced pairs of all crystals.
         bytes: Length of all shards.
         sha256: Checksum of each shard by file name.
@@ -39,6 +41,7 @@ class FeatureManifest(Record):
 
     crystals: int
     failures: dict[str, int]
+    changed: int
     pairs: int
     bytes: int
     sha256: dict[str, str]
@@ -109,9 +112,13 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
             f"dataset.max_failed_share = {max_failed_share:g} allows; "
             f"reasons: {', '.join(str(failures_path(shard)) for shard in shards)}"
         )
+    changed = sum(manifest.changed for manifest in manifests)
+    if changed:
+        logger.info("%d crystals changed by more than %g angstrom in the search for primitive cells", changed, CHANGED)
     return FeatureManifest(
         crystals=crystals,
         failures=dict(Counter(failure.reason.partition(":")[0] for failure in failures)),
+        changed=changed,
         pairs=sum(manifest.pairs for manifest in manifests),
         bytes=sum(manifest.bytes for manifest in manifests),
         sha256={shard.name: manifest.sha256 for shard, manifest in zip(shards, manifests, strict=True)},

@@ -107,6 +107,15 @@ def test_trial_ids_are_pinned() -> None:
     assert trial(model={"kind": "published", "submission": "matbench_v0.1_alignn"}).id == "1f90962b"
     assert trial(model={"kind": "dummy"}).id == "bde2fcf4"
     assert trial(model={"kind": "random_forest"}).id == "b26c651e"
+    assert trial(model={"kind": "sitenet_radial"}, features={"radius": 6.0}).feature_id == "sphere6-e53d2337"
+
+
+def test_the_tolerance_of_primitive_cells_is_the_papers_for_supercells_alone() -> None:
+    assert trial(model={"kind": "sitenet"}).features.cell_tolerance == 0.5
+    assert trial(model={"kind": "sitenet"}, features={"radius": 6.0}).features.cell_tolerance == 0.01
+    kept = trial(model={"kind": "sitenet"}, features={"primitive_tolerance": 0.01})
+    assert (kept.features.cell_tolerance, kept.id) != (0.5, "635935f9")
+    assert kept.features.size == "sites100"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -239,9 +239,12 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
             "reason": ["disordered structure: Fe0.5", "disordered structure: Ni0.5"],
         }
     )
-    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failures, tmp_path / "l.csv", tmp_path / "l.md")
+    changed = {"sites100-44136fa3": 10, "sphere6-00000000": 0}
+    tables = (tmp_path / "l.csv", tmp_path / "l.md")
+    write_leaderboard(standings_of(runs), runs, MANIFEST, SPLITS, failures, *tables, changed)
     text = (tmp_path / "l.md").read_text()
     for expected in (
+        "changed by more than 0.02 angstrom in the search for primitive cells: 10 in sites100-44136fa3.",
         "MAE (eV)",
         "2 of 2",
         "90 + 10 of 100",
