@@ -8,6 +8,7 @@ from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet.config import tracking, versions
 from sitenet.config.benchmark import Benchmark
+from sitenet.data.manifest import Manifest
 from sitenet.driver import share_package, take_folder
 from sitenet.errors import UserError
 
@@ -97,6 +98,14 @@ def begin_run():
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def say_targets():
+    """The last line of a run: what targets were read, so that a wrong column is seen."""
+    if Path(f"{DATA}/manifest.json").exists():
+        print(
+            Manifest.read(f"{DATA}/manifest.json").describe_targets(), file=sys.stderr
+        )
 
 
 def growing(amount):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sitenet.config.features import FeatureSettings
-from sitenet.data.containers import Folder
+from sitenet.data.containers import Folder, read_limited
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structure_files import is_structure_file, parse_structure
 from sitenet.errors import UserError
@@ -118,8 +118,11 @@ def _featurized(files: dict[str, Path], settings: FeatureSettings) -> tuple[Usab
 def _content(path: Path) -> bytes:
     if path.is_dir():
         raise BadCrystal("missing file: the folder holds no structure file")
+    if path.exists() and not path.is_file():
+        raise BadCrystal("unreadable: it is no regular file")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return read_limited(file, path.name)
     except FileNotFoundError:
         raise BadCrystal("missing file: there is none of this name") from None
     except OSError as error:

@@ -25,6 +25,13 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _without_braces(path: str) -> str:
+    if set("{}") & set(path):
+        raise ValueError("Snakemake takes braces in a path for wildcards; rename the file or folder, or link to it")
+    return path
+
+
+InputPath = Annotated[str, AfterValidator(_without_braces)]
 Symbol = Annotated[str, AfterValidator(_element)]
 Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -174,8 +181,8 @@ class FilesDataset(_Dataset):
 
     source: Literal["files"]
     name: Identifier
-    path: str
-    targets: str | None = None
+    path: InputPath
+    targets: InputPath | None = None
     target: str
     unit: str
     non_negative: bool = False
@@ -246,7 +253,7 @@ class GivenSplits(_Splits):
     """
 
     kind: Literal["ids"]
-    path: str
+    path: InputPath
     n_folds: Annotated[int, Field(ge=1, le=100)] = 1
 
     @property

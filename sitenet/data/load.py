@@ -4,6 +4,7 @@ import csv
 import hashlib
 import logging
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from sitenet.config.data import DatasetSettings
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.formula import reduced_formula
-from sitenet.data.manifest import Counts, Download, Manifest
+from sitenet.data.manifest import Counts, Download, Manifest, TargetRange
 from sitenet.data.source import Entry, Source, sha256_of
 from sitenet.data.sources import open_source
 from sitenet.data.table import copy_rows, write_crystals
@@ -24,6 +25,7 @@ from sitenet.files import replacing
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 10_000
+MAX_TARGET = 1e15  # networks compute in 32 bits, where the squares of larger ones overflow
 Targets = dict[str, float | None]
 
 
@@ -73,6 +75,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     _write_failures(out / "failures.csv", rows)
     manifest = _manifest(settings, source, rows, kept, checksum)
     manifest.write(out / "manifest.json")
+    log.info("%s", manifest.describe_targets())
     return manifest
 
 
@@ -99,6 +102,10 @@ def _usable(entry: Entry, settings: DatasetSettings) -> Crystal:
     if entry.target is not None:
         if not (isinstance(entry.target, int | float) and math.isfinite(entry.target)):
             raise BadCrystal(f"bad target: {entry.target} is not a finite number")
+        if abs(entry.target) > MAX_TARGET:
+            raise BadCrystal(
+                f"bad target: {entry.target} is larger than {MAX_TARGET:g}; use another unit or a logarithm"
+            )
         if settings.non_negative and entry.target < 0:
             raise BadCrystal(f"bad target: {entry.target} is negative, but {settings.target} is non-negative")
     return entry.crystal
@@ -163,6 +170,13 @@ def _write_failures(path: Path, rows: _Rows) -> None:
         writer.writerows((id_, "data", reason) for id_, reason in rows.failures)
 
 
+def _range(kept: Targets) -> TargetRange | None:
+    targets = [target for target in kept.values() if target is not None]
+    if not targets:
+        return None
+    return TargetRange(smallest=min(targets), median=statistics.median(targets), largest=max(targets))
+
+
 def _manifest(
     settings: DatasetSettings, source: Source, rows: _Rows, kept: Targets, structures_sha256: str
 ) -> Manifest:
@@ -182,6 +196,7 @@ def _manifest(
             left_out=n_rows - n_failed - len(kept),
             unlabelled=sum(target is None for target in kept.values()),
         ),
+        targets=_range(kept),
         filters={name: limit for name, limit in limits.items() if limit is not None},
         failures=_kinds(rows),
         structures_sha256=structures_sha256,

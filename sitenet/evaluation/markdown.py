@@ -128,7 +128,12 @@ def footer(
     changed: Mapping[str, int],
 ) -> str:
     """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
-    lines = [_data(manifest), *_splits(splits, standings.plan.folds), _failures(manifest, failures)]
+    lines = [
+        _data(manifest),
+        *_targets(manifest),
+        *_splits(splits, standings.plan.folds),
+        _failures(manifest, failures),
+    ]
     lines += _changed(changed)
     if manifest.filters:
         limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
@@ -143,6 +148,13 @@ def _data(manifest: Manifest) -> str:
         f"({manifest.unit}); source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256}; "
         f"licence: {manifest.licence}. Cite: {manifest.citation}."
     )
+
+
+def _targets(manifest: Manifest) -> list[str]:
+    if manifest.targets is None:
+        return []
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in vars(manifest.targets).items())
+    return [f"Targets ({manifest.unit}): {numbers}."]
 
 
 def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:

@@ -217,5 +217,5 @@ def _site_without_copies(
                 same &= abs(shift - np.rint(shift)) <= close[axis]
             copies += same
         if copies < size:
-            return i
+            return int(i)
     return -1

@@ -52,6 +52,12 @@ def trial(**sections: dict) -> Trial:
         (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
         (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
         (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
+        (["splits"], {"kind": "ids", "path": "{x}.csv"}, "'splits.path' has the value '{x}.csv': snakemake takes braces"),
+        (
+            ["dataset"],
+            {"source": "files", "name": "x", "path": "my {crystals}", "target": "x", "unit": "x"},
+            "'dataset.path' has the value 'my {crystals}': snakemake takes braces in a path for wildcards",
+        ),
         (["grid"], [], "'grid' is empty"),
         (["grid", 0, "model", "kind"], "sitnet", "did you mean 'sitenet'?"),
         (["grid", 0, "model", "blocks"], [], "'grid.0.model.blocks' is an empty list"),
@@ -126,6 +132,12 @@ def test_defaults_leave_the_id_alone(kind: str) -> None:
         for key, value in values.items():
             values[key] = [value] if isinstance(value, (list, tuple)) else value
     assert trial(**written).id == trial(model={"kind": kind}).id
+
+
+def test_a_grid_of_millions_is_refused_before_it_is_formed() -> None:
+    scan = {"max_epochs": list(range(1, 1001)), "patience": list(range(1, 1001)), "max_minutes": list(range(60))}
+    with pytest.raises(UserError, match=r"'grid\.0' scans 60,000,000 combinations; the limit is 10,000"):
+        expand_grid([{"model": {"kind": "sitenet"}, "training": scan}])
 
 
 def test_one_more_grid_value_keeps_the_other_trials() -> None:
