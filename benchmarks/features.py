@@ -58,7 +58,7 @@ def main() -> None:
         "machine": hardware(),
         "runs": runs,
     }
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 
 

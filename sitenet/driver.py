@@ -36,7 +36,7 @@ def take_folder(folder: Path) -> IO[str]:
     """
     path = folder / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = open(path, "a+")  # noqa: SIM115, held as long as the process lives
+    lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115, held as long as the process lives
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -75,7 +75,7 @@ def _cancel_orphans(folder: Path) -> None:
 def _jobs_of(folder: Path) -> list[str]:
     """Ids of this user's pending, running and ending jobs that log below `folder`."""
     command = ["squeue", "--me", "--noheader", "--Format=ArrayJobID:20,STDOUT:4096"]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if run.returncode:
         reason = run.stderr.strip().splitlines()[-1]
         raise UserError(

@@ -17,7 +17,7 @@ class Record(BaseModel):
     @classmethod
     def read(cls, path: Path | str) -> Self:
         """Reads and validates the record at `path`."""
-        return cls.model_validate_json(Path(path).read_text())
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
     def write(self, path: Path | str) -> None:
         """Replaces the file at `path` in one step."""

@@ -83,4 +83,4 @@ def _attributes(docstring: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(reference())
+    PAGE.write_text(reference(), encoding="utf-8")

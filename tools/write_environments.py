@@ -35,7 +35,7 @@ PURPOSES = {
 
 def pins(lock: Path) -> list[str]:
     """Requirements in a lock file, comments left out."""
-    return [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    return [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
 
 
 def environment_files(envs: Path) -> dict[str, str]:
@@ -52,4 +52,4 @@ def environment_files(envs: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     for name, text in environment_files(ENVS).items():
-        (ENVS / name).write_text(text)
+        (ENVS / name).write_text(text, encoding="utf-8")

@@ -94,7 +94,7 @@ def _checksum(table: bytes, container: Container, names: list[str]) -> str:
     """SHA-256 over the table of targets and the names and contents of all readable structure files."""
     digest = hashlib.sha256(table)
     for name in names:
-        digest.update(name.encode())
+        digest.update(name.encode("utf-8", "surrogateescape"))
         try:
             digest.update(container.read(name))
         except BadCrystal:

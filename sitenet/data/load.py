@@ -20,7 +20,7 @@ from sitenet.data.manifest import Counts, Download, Manifest, TargetRange
 from sitenet.data.source import Entry, Source, sha256_of
 from sitenet.data.sources import open_source
 from sitenet.data.table import copy_rows, write_crystals
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 from sitenet.files import replacing
 
 log = logging.getLogger(__name__)
@@ -82,11 +82,12 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
 def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> Iterator[Crystal]:
     """Yields the usable crystals and notes in `rows` what became of every row."""
     for entry in source.entries:
-        rows.ids[entry.id] += 1
+        id_ = plain(entry.id)
+        rows.ids[id_] += 1
         try:
             crystal = _usable(entry, settings)
         except BadCrystal as reason:
-            rows.failures.append((entry.id, " ".join(str(reason).split())))
+            rows.failures.append((id_, plain(" ".join(str(reason).split()))))
             continue
         rows.targets[entry.id] = entry.target
         rows.groups[entry.id] = reduced_formula(crystal.atomic_numbers) if entry.group is None else entry.group
@@ -98,6 +99,8 @@ def _usable_crystals(source: Source, settings: DatasetSettings, rows: _Rows) -> 
 def _usable(entry: Entry, settings: DatasetSettings) -> Crystal:
     if isinstance(entry.crystal, BadCrystal):
         raise entry.crystal
+    if plain(entry.id) != entry.id:
+        raise BadCrystal("bad id: it has control characters, or is not UTF-8")
     check_crystal(entry.crystal, settings.max_sites)
     if entry.target is not None:
         if not (isinstance(entry.target, int | float) and math.isfinite(entry.target)):
@@ -164,7 +167,7 @@ def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
 
 
 def _write_failures(path: Path, rows: _Rows) -> None:
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("id", "stage", "reason"))
         writer.writerows((id_, "data", reason) for id_, reason in rows.failures)

@@ -24,7 +24,7 @@ class Selection(RootModel[dict[str, SelectedTrial]]):
     @classmethod
     def read(cls, path: Path | str) -> "Selection":
         """Reads the selection at `path`."""
-        return cls.model_validate_json(Path(path).read_text())
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
     def write(self, path: Path | str) -> None:
         """Writes the selection as JSON."""

@@ -100,8 +100,11 @@ def read_changed(manifests: Iterable[Path | str]) -> dict[str, int]:
 
 
 def write_failures(failures: pd.DataFrame, path: Path | str) -> None:
-    """Writes the failed crystals of all stages."""
-    _write_csv(failures, path)
+    """Writes the failed crystals of all stages, for people: spreadsheets run no cell that begins with an apostrophe.
+
+    Ids stay as they are in the lists that programs read, those of the single stages.
+    """
+    _write_csv(failures.replace(r"^(?=[=+@\t\r-])", "'", regex=True), path)
 
 
 def _write_csv(table: pd.DataFrame, path: Path | str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sitenet.config.features import FeatureSettings
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
@@ -81,7 +81,7 @@ def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Itera
             yield Failure(crystal.id, str(reason))
         except Exception as error:  # whatever one crystal brings about must not cost the others
             logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
-            yield Failure(crystal.id, f"unexpected error: {type(error).__name__}: {error}")
+            yield Failure(crystal.id, plain(f"unexpected error: {type(error).__name__}: {error}"))
 
 
 def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, failures_out: Path) -> FeatureManifest:

@@ -116,7 +116,7 @@ def _without_failures(results: Iterable[PointSet | Failure], failures: list[Fail
 
 def write_failures(path: Path, failures: Iterable[Failure]) -> None:
     """Writes a failures table."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("id", "stage", "reason"))
         writer.writerows((failure.id, "features", failure.reason) for failure in failures)
@@ -124,7 +124,7 @@ def write_failures(path: Path, failures: Iterable[Failure]) -> None:
 
 def read_failures(path: Path) -> list[Failure]:
     """Reads a failures table."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [Failure(row["id"], row["reason"]) for row in csv.DictReader(file)]
 
 

@@ -66,6 +66,7 @@ def _start(task: Follow | Publish) -> subprocess.Popen[str] | None:
             text=True,
             env=environment(task.folder),
             start_new_session=True,  # Ctrl-C is for the training; the tracker then sees its input end
+            encoding="utf-8",
         )
         assert worker.stdin
         worker.stdin.write(Task(task).model_dump_json() + "\n")

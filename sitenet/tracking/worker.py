@@ -21,7 +21,8 @@ NICENESS = 10  # trainings come first
 def main() -> None:
     """Does the task; whatever happens ends as a line of text."""
     os.nice(NICENESS)
-    answer = os.fdopen(os.dup(1), "w")  # unlike 1 itself, wandb's service does not inherit it and keep it open
+    # Unlike 1 itself, wandb's service does not inherit it and keep it open.
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
         problem = _run(Task.model_validate_json(sys.stdin.readline()))
@@ -65,7 +66,7 @@ def follow(task: Follow) -> str | None:
 def read_history(folder: Path) -> list[dict[str, Any]]:
     """Rows of `history.jsonl`; none where there is no such file."""
     path = folder / "history.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -52,7 +52,11 @@ def trial(**sections: dict) -> Trial:
         (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
         (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
         (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
-        (["splits"], {"kind": "ids", "path": "{x}.csv"}, "'splits.path' has the value '{x}.csv': snakemake takes braces"),
+        (
+            ["splits"],
+            {"kind": "ids", "path": "{x}.csv"},
+            "'splits.path' has the value '{x}.csv': snakemake takes braces",
+        ),
         (
             ["dataset"],
             {"source": "files", "name": "x", "path": "my {crystals}", "target": "x", "unit": "x"},

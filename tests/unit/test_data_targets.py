@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import time
 import zipfile
@@ -122,6 +123,26 @@ def test_a_name_with_a_nul_is_one_bad_row(tmp_path: Path) -> None:
     load(as_folder(tmp_path / "data", files), tmp_path / "out")
     (reason,) = reasons(tmp_path / "out").values()
     assert "embedded null byte" in reason
+
+
+def test_an_id_with_control_characters_is_refused_and_listed_without_them(tmp_path: Path) -> None:
+    rows = [["a", "f.json", 1], ["\x1b[2Jevil", "a.cif", 1], ["\u202efic.b", "c.vasp", 1], ["=1+1", "d.extxyz", 1]]
+    files = {**GOOD, "targets.csv": table_of(rows, ("id", "file", "target"))}
+    load(as_folder(tmp_path / "data", files), tmp_path / "out")
+    assert CrystalTable.open(tmp_path / "out" / "structures.parquet").ids == ["a", "=1+1"]
+    reason = "bad id: it has control characters, or is not UTF-8"
+    listed = reasons(tmp_path / "out")
+    assert (listed["\\x1b[2Jevil"], listed["\\u202efic.b"]) == (reason, reason)
+
+
+def test_a_file_name_that_is_not_utf_8_costs_no_other_crystal(tmp_path: Path) -> None:
+    path = as_folder(tmp_path / "data", {"f.json": GOOD["f.json"], "targets.csv": table_of([["f.json", 1]])})
+    try:
+        (path / os.fsdecode(b"b\xe4d.cif")).write_text(GOOD["a.cif"])
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    assert load(path, tmp_path / "out").counts.kept == 1
+    assert reasons(tmp_path / "out").keys() == {"b\\udce4d.cif"}
 
 
 @pytest.mark.parametrize("pack", [as_folder, as_zip])

@@ -13,7 +13,7 @@ from sitenet.evaluation.markdown import trials_markdown
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.standings import Standings, compute_standings
-from sitenet.evaluation.tables import read_failures, write_leaderboard, write_trials
+from sitenet.evaluation.tables import read_failures, write_failures, write_leaderboard, write_trials
 from sitenet.evaluation.trials import trials_table
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
@@ -228,6 +228,15 @@ def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> N
     assert (table["difference"] <= 0).all()  # the better model is named first
     assert (table["n_test"] == 24).all()
     assert standings.difference(0, 1).value == -standings.difference(1, 0).value
+
+
+def test_a_spreadsheet_runs_no_id_of_a_failed_crystal(tmp_path: Path) -> None:
+    ids = ['=HYPERLINK("x")', "+1", "-1", "@x", "mp-1", "a=b"]
+    pd.DataFrame({"id": ids, "stage": "data", "reason": "empty: x"}).to_csv(tmp_path / "stage.csv", index=False)
+    failures = read_failures([tmp_path / "stage.csv"])
+    assert failures["id"].tolist() == ids
+    write_failures(failures, tmp_path / "people.csv")
+    assert read_failures([tmp_path / "people.csv"])["id"].tolist() == [f"'{id_}" for id_ in ids[:4]] + ids[4:]
 
 
 def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from sitenet.config.features import FeatureSettings
 from sitenet.data import containers
-from sitenet.predict_files import _featurized
+from sitenet.predict_files import _featurized, _structure_files
 
 
 def test_devices_pipes_and_huge_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +23,14 @@ def test_devices_pipes_and_huge_files_are_not_read(tmp_path: Path, monkeypatch: 
         "huge.cif": "too large: huge.cif has more than 1 MB",
         "none.cif": "missing file: there is none of this name",
     }
+
+
+def test_paths_that_would_steer_a_terminal_or_a_spreadsheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("=1+1.cif", "\x1b[2J.cif", os.fsdecode(b"b\xe4d.cif")):
+        Path(name).touch()
+    files = _structure_files([Path("=1+1.cif"), Path("\x1b[2J.cif"), Path(os.fsdecode(b"b\xe4d.cif"))])
+    _, failures = _featurized(files, FeatureSettings())
+    assert list(failures) == ["./=1+1.cif", "\\x1b[2J.cif", "b\\udce4d.cif"]
+    assert Path("./=1+1.cif").exists()
+    assert failures["\\x1b[2J.cif"] == "bad id: the path has control characters, or is not UTF-8"
