@@ -9,10 +9,14 @@ from snakemake_executor_plugin_slurm import common_settings as slurm
 from sitenet.config import tracking, versions
 from sitenet.config.benchmark import Benchmark
 from sitenet.data.manifest import Manifest
-from sitenet.driver import share_package, take_folder
+from sitenet.driver import check_interpreter, share_package, take_folder
 from sitenet.errors import UserError
 
 try:
+    if (
+        not workflow.deployment_settings.deployment_method
+    ):  # else jobs have a Python of their own
+        check_interpreter(sys.executable)
     plan = Benchmark(config)
     tracked = plan.settings.tracking.overridden(os.environ)
 except UserError as error:

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -49,6 +50,19 @@ def take_folder(folder: Path) -> IO[str]:
     print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
     _cancel_orphans(folder)
     return lock
+
+
+def check_interpreter(python: str) -> None:
+    """Refuses an interpreter whose path Snakemake's jobs cannot start: it stands in their command without quotes.
+
+    Raises:
+        UserError: The path has a blank or another character that a shell reads as something else.
+    """
+    if shlex.quote(python) != python:
+        raise UserError(
+            f"Snakemake cannot start jobs with {python}, whose path has a blank or another sign of the shell: "
+            "make the environment in a folder without (for example: make VENV=/tmp/sitenet-venv)"
+        )
 
 
 def share_package(folder: Path) -> None:
