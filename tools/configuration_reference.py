@@ -27,11 +27,16 @@ INTRODUCTION = """\
 before a job starts: a key that does not exist, a value out of range or an unknown name is one line that says what
 is valid.
 
+A configuration file can run code, and does so while a run is only planned: Snakemake hands a YAML file that says
+`__use_yte__: true` to its template engine YTE, whose `__definitions__` and `?` expressions are Python. This happens
+before it reads this workflow, which therefore cannot refuse such a file. None of the configurations here uses it.
+Look for `__use_yte__` in a configuration that you did not write, as you would read a script before running it.
+
 ## The grid
 
 `grid` is a list of entries. An entry has the sections of its model kind, and a list in it is a scan: the trials are
 all combinations of the scanned values. A hyperparameter that is itself a list is therefore written as a list of lists,
-`head_hidden: [[200, 200, 200], [100]]`.
+`head_hidden: [[200, 200, 200], [100]]`. An entry has 10,000 trials at most.
 
 A trial is what differs from the defaults below. Its id is the first 8 hexadecimal digits of the SHA-256 of these
 differences as sorted JSON, so a value that is written out but equals its default changes nothing, one more grid value

@@ -116,11 +116,14 @@ def parquet_entries(path: Path) -> Iterator[Entry]:
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any] | BadCrystal]:
     """Rows one by one; one with text that is not UTF-8 is unreadable, the others are not."""
-    for number in range(len(table)):
-        try:
-            yield from table.slice(number, 1).to_pylist()
-        except UnicodeDecodeError as error:
+    try:
+        yield from table.to_pylist()
+    except UnicodeDecodeError as error:
+        if len(table) == 1:
             yield BadCrystal(f"unreadable: its text is not UTF-8 ({error.reason})")
+        else:
+            for number in range(len(table)):
+                yield from _rows(table.slice(number, 1))
 
 
 def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:

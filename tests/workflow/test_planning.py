@@ -95,7 +95,7 @@ def test_an_environment_in_a_folder_with_a_blank_is_one_line(tmp_path: Path) -> 
     (tmp_path / "my venv").symlink_to(sys.prefix)
     python = tmp_path / "my venv" / "bin" / "python"
     command = [python, "-m", "snakemake", "-n", "-s", ROOT / "Snakefile", "-d", tmp_path, "--cores", "1"]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert run.returncode != 0
     assert f"Snakemake cannot start jobs with {python}" in run.stderr
     assert "Traceback" not in run.stderr
