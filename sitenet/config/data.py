@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from sitenet.config.base import Section, Share
 from sitenet.config.elements import SYMBOLS
 from sitenet.config.problems import unknown
+from sitenet.errors import plain
 
 N = TypeVar("N", int, float)
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -25,13 +26,15 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
-def _without_braces(path: str) -> str:
+def _input_path(path: str) -> str:
+    if plain(path) != path:
+        raise ValueError("a path has no control characters")
     if set("{}") & set(path):
         raise ValueError("Snakemake takes braces in a path for wildcards; rename the file or folder, or link to it")
     return path
 
 
-InputPath = Annotated[str, AfterValidator(_without_braces)]
+InputPath = Annotated[str, AfterValidator(_input_path)]
 Symbol = Annotated[str, AfterValidator(_element)]
 Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
