@@ -61,7 +61,7 @@ class Manifest(Record):
     def describe_targets(self) -> str:
         """One line for people: how many targets were read, and from where to where they go."""
         read = (
-            f"{self.name}: {self.counts.kept - self.counts.unlabelled:,} of {self.counts.rows:,} crystals have a target"
+            f"{self.name}: {self.counts.kept - self.counts.unlabelled:,} targets of {self.counts.rows:,} rows are used"
         )
         if self.targets is None:
             return read

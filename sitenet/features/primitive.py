@@ -33,10 +33,10 @@ def primitive_cell(crystal: Crystal, tolerance: float) -> Crystal:
     Raises:
         BadCrystal: The primitive cell has more than `MAX_PRIMITIVE_SITES`, or the cell is too large to search.
     """
-    crystal, n_sites = _contiguous(crystal), len(crystal.atomic_numbers)
-    n_least = n_sites // _n_units(crystal)
-    if n_least > MAX_PRIMITIVE_SITES:
-        raise BadCrystal(f"too large: at least {n_least} primitive sites, the limit is {MAX_PRIMITIVE_SITES}")
+    crystal, n_sites, n_units = _contiguous(crystal), len(crystal.atomic_numbers), _n_units(crystal)
+    if n_sites // n_units > MAX_PRIMITIVE_SITES:
+        n_least = f"{n_sites // n_units} or more" if n_units > 1 else n_sites
+        raise BadCrystal(f"too large: {n_least} primitive sites, the limit is {MAX_PRIMITIVE_SITES}")
     if n_sites > MAX_SEARCHED_SITES:
         raise BadCrystal(
             f"too large: {n_sites} sites, the limit is {MAX_SEARCHED_SITES}; give the primitive cell instead"

@@ -94,7 +94,7 @@ def test_what_was_read_is_logged_and_recorded(tmp_path: Path, caplog: pytest.Log
     caplog.set_level(logging.INFO)
     rows = [["a.cif", "3"], ["f.json", "-9999"], ["c.vasp", "1"]]
     manifest = load(as_folder(tmp_path / "data", {**GOOD, "targets.csv": table_of(rows)}), tmp_path / "out")
-    line = "mine: 3 of 6 crystals have a target (hardness, GPa): smallest -9999, median 1, largest 3"
+    line = "mine: 3 targets of 6 rows are used (hardness, GPa): smallest -9999, median 1, largest 3"
     assert manifest.describe_targets() == line
     assert line in caplog.text
 

@@ -227,7 +227,8 @@ def test_500_amorphous_atoms_take_less_than_a_second() -> None:
 @pytest.mark.parametrize(
     ("numbers", "reason"),
     [
-        ([14] * 2001 + [8], "too large: at least 2002 primitive sites, the limit is 2000"),
+        ([14] * 2001 + [8], "too large: 2002 primitive sites, the limit is 2000"),
+        ([14] * 4004 + [8] * 2, "too large: 2003 or more primitive sites, the limit is 2000"),
         ([14] * 4002, "too large: 4002 sites, the limit is 4000; give the primitive cell instead"),
         ([14] * 2002, "too large: 2002 primitive sites, the limit is 2000"),
     ],
