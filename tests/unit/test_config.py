@@ -123,6 +123,9 @@ def test_trial_ids_are_pinned() -> None:
 def test_the_tolerance_of_primitive_cells_is_the_papers_for_supercells_alone() -> None:
     assert trial(model={"kind": "sitenet"}).features.cell_tolerance == 0.5
     assert trial(model={"kind": "sitenet"}, features={"radius": 6.0}).features.cell_tolerance == 0.01
+    published = {"max_sites": 100, "supercell": True, "radius": 6.0, "distance_tolerance": 0.0001}
+    old = Trial.from_nested({"model": {"kind": "sitenet"}, "features": published, "training": {}})
+    assert (old.features.cell_tolerance, old.feature_id) == (0.01, "sphere6-e53d2337")
     kept = trial(model={"kind": "sitenet"}, features={"primitive_tolerance": 0.01})
     assert (kept.features.cell_tolerance, kept.id) != (0.5, "635935f9")
     assert kept.features.size == "sites100"
