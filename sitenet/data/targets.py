@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sitenet.data.crystal import BadCrystal
 from sitenet.errors import UserError
 
+log = logging.getLogger(__name__)
 MAX_ROWS = 1_000_000
 COLUMNS = ("file", "target", "id", "group")
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
@@ -24,13 +26,16 @@ def parse_target(value: Any) -> float:
     """
     if value is None or str(value).strip().lower() in ("", "nan", "none", "null"):
         raise BadCrystal("missing target: the field is empty")
-    if isinstance(value, bool) or (isinstance(value, str) and not NUMBER.fullmatch(value.strip())):
-        hint = ", write 1234.5 with a point and nothing between thousands" if re.search(r"\d,\d", str(value)) else ""
-        raise BadCrystal(f"bad target: '{value}' is not a number{hint}")
+    text = str(value).strip()
+    if isinstance(value, bool) or not (
+        NUMBER.fullmatch(text) if isinstance(value, str) else hasattr(value, "__float__")
+    ):
+        hint = ", write 1234.5 with a point and nothing between thousands" if re.search(r"\d,\d", text) else ""
+        raise BadCrystal(f"bad target: '{text[:80]}' is not a number{hint}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise BadCrystal(f"bad target: '{str(value)[:80]}' is not a number") from None
+        raise BadCrystal(f"bad target: '{text[:80]}' is not a number") from None
 
 
 def parse_group(value: Any) -> str | None:
@@ -56,6 +61,7 @@ def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
     if text.count("\n") > MAX_ROWS:
         raise UserError(f"{name} has more than {MAX_ROWS:,} rows: use a Parquet file for a data set of that size")
     separator, header = _header(text, name)
+    log.info("%s: columns %s, separated by %s", name, ", ".join(filter(None, header)), SEPARATORS[separator])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     try:

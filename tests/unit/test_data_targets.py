@@ -23,7 +23,7 @@ CASES = SHARED / "cases" / "targets"
 
 
 @pytest.mark.parametrize(
-    "value", ["1_5", "1,5", "1 000", "1,234.5", "0x10", "\uff11\uff15", "true", True, [1], "1e", "--1", "1.2.3"]
+    "value", ["1_5", "1,5", "1 000", "1,234.5", "0x10", "\uff11\uff15", "true", True, b"1_5", [1], "1e", "--1", "1.2.3"]
 )
 def test_what_is_no_number_is_no_target(value: Any) -> None:
     with pytest.raises(BadCrystal, match=r"bad target: .* is not a number"):
@@ -97,6 +97,7 @@ def test_what_was_read_is_logged_and_recorded(tmp_path: Path, caplog: pytest.Log
     line = "mine: 3 targets of 6 rows are used (hardness, GPa): smallest -9999, median 1, largest 3"
     assert manifest.describe_targets() == line
     assert line in caplog.text
+    assert "targets.csv: columns file, target, separated by a comma" in caplog.text
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
