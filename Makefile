@@ -4,22 +4,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 LOCK := envs/requirements.lock
+TORCH := envs/requirements-torch.lock
+NODEPS := envs/requirements-nodeps.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: all setup test test-slow check docs slurm-check format lock clean
+.PHONY: all setup test test-slow check docs slurm-check format lock hashes clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES)
 
 setup: $(STAMP)
 
+# What is downloaded must have a hash of the lock, but for torch, whose builds differ from machine to machine.
 # matbench pins packages of 2022 and runs with today's, so it goes in without its dependencies.
-$(STAMP): $(LOCK) envs/requirements-nodeps.lock pyproject.toml
+$(STAMP): $(LOCK) $(TORCH) $(NODEPS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"sitenet needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11")'
 	@echo "Installing the pinned packages into $(VENV); this takes some minutes ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/requirements-nodeps.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(NODEPS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -51,12 +55,30 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-# Resolves pyproject.toml anew and pins what came out.
+# Resolves pyproject.toml anew and pins what came out, torch and the CUDA packages it brings apart.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet '.[dev]'
-	(echo "# Written by \`make lock\`; do not edit." && build/lock/bin/python -m pip freeze --exclude sitenet | sed 's/+cpu$$//') > $(LOCK)
+	build/lock/bin/python -m pip freeze --exclude sitenet | sed 's/+cpu$$//' | grep -vE '^(nvidia-|cuda-|triton==)' > build/lock/pins
+	(head -1 $(TORCH) && grep '^torch==' build/lock/pins) > build/lock/torch && cp build/lock/torch $(TORCH)
+	grep -v '^torch==' build/lock/pins > build/lock/pins.in
+	$(MAKE) hashes PINS=build/lock/pins.in
+
+# Writes the hashes of the pins anew, after one was changed by hand for example; uv is used for nothing else.
+PINS ?= $(LOCK)
+hashes:
+	test -x build/lock/bin/python || $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv
+	$(call HASH,$(PINS),$(LOCK))
+	$(call HASH,$(NODEPS),$(NODEPS))
 	$(PYTHON) tools/write_environments.py
+
+# $(call HASH,pins,lock): the pins with the hashes of all their builds, below the first line of the lock.
+define HASH
+grep -vE '^ |^#' $(1) | sed 's/ \\$$//' > build/lock/hash.in
+(head -1 $(2) && build/lock/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11.5 --no-annotate --no-header \
+	--generate-hashes build/lock/hash.in) > build/lock/hashed && cp build/lock/hashed $(2)
+endef
 
 clean:
 	rm -rf $(VENV)

@@ -15,6 +15,10 @@ onstart:
     begin_run()
 
 
+onsuccess:
+    say_targets()
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"

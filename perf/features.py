@@ -58,7 +58,7 @@ def main() -> None:
         "machine": hardware(),
         "runs": runs,
     }
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 
 
@@ -152,7 +152,7 @@ def stages(crystals: Sequence[Crystal], settings: FeatureSettings) -> dict[str, 
         return result
 
     for crystal in crystals:
-        cell = timed("primitive_cell", primitive_cell, crystal)
+        cell = timed("primitive_cell", primitive_cell, crystal, settings.cell_tolerance)
         n_sites = len(cell.atomic_numbers)
         matrix = timed("supercell", supercell_matrix, cell.lattice, n_sites, settings.max_sites)
         images = timed("supercell", translations, matrix)

@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
-        config.write_text(yaml.safe_dump(CONFIG))
+        config.write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
         result = {
             "machine": hardware(),
             "load_before": round(os.getloadavg()[0], 2),
@@ -51,7 +51,7 @@ def main() -> None:
             "parse": measure(config, "--list-rules"),
         }
     print(text := json.dumps(result, indent=2))
-    arguments.out.write_text(text + "\n")
+    arguments.out.write_text(text + "\n", encoding="utf-8")
 
 
 def measure(config: Path, *arguments: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             result = compare(Path(folder), args.crystals, args.epochs, args.repeats)
         print(json.dumps(result, indent=2))
-    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def compare(folder: Path, crystals: int, epochs: int, repeats: int) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def in_new_process(mode: str, inputs: Path, folder: Path, epochs: int) -> dict[s
     command = [sys.executable, __file__, "--one", mode, str(inputs), str(folder)]
     start = time.perf_counter()
     subprocess.run([*command, "--epochs", str(epochs), "--out", str(out)], check=True)
-    return {"job_seconds": time.perf_counter() - start} | json.loads(out.read_text())
+    return {"job_seconds": time.perf_counter() - start} | json.loads(out.read_text(encoding="utf-8"))
 
 
 def run_once(mode: Any, inputs: Path, folder: Path, epochs: int) -> dict[str, float]:

@@ -9,13 +9,18 @@ from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet import versions
 from sitenet.config.benchmark import Benchmark
-from sitenet.driver import share_package, take_folder
+from sitenet.data.manifest import Manifest
+from sitenet.driver import check_interpreter, share_package, take_folder
 from sitenet.errors import UserError
 from sitenet.evaluation.figures import FIGURES
 from sitenet.files import write_text
 from sitenet.settings import tracking
 
 try:
+    if (
+        not workflow.deployment_settings.deployment_method
+    ):  # else jobs have a Python of their own
+        check_interpreter(sys.executable)
     benchmark = Benchmark(config)
     tracked = benchmark.settings.tracking.overridden(os.environ)
 except UserError as error:
@@ -109,6 +114,14 @@ def begin_run():
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def say_targets():
+    """The last line of a run: what targets were read, so that a wrong column is seen."""
+    if Path(f"{DATA}/manifest.json").exists():
+        print(
+            Manifest.read(f"{DATA}/manifest.json").describe_targets(), file=sys.stderr
+        )
 
 
 def growing(amount):

@@ -1,6 +1,7 @@
 """The command `sitenet`: predict with a trained network, upload tracked runs."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_predict(commands)
     _add_sync(commands)
     args = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that ids have
     try:
         args.run(args)
     except UserError as error:

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -36,7 +37,7 @@ def take_folder(folder: Path) -> IO[str]:
     """
     path = folder / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = open(path, "a+")  # noqa: SIM115, held as long as the process lives
+    lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115, held as long as the process lives
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -49,6 +50,19 @@ def take_folder(folder: Path) -> IO[str]:
     print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
     _cancel_orphans(folder)
     return lock
+
+
+def check_interpreter(python: str) -> None:
+    """Refuses an interpreter whose path Snakemake's jobs cannot start: it stands in their command without quotes.
+
+    Raises:
+        UserError: The path has a blank or another character that a shell reads as something else.
+    """
+    if shlex.quote(python) != python:
+        raise UserError(
+            f"Snakemake cannot start jobs with {python}, whose path has a blank or another sign of the shell: "
+            "make the environment in a folder without (for example: make VENV=/tmp/sitenet-venv)"
+        )
 
 
 def share_package(folder: Path) -> None:
@@ -75,7 +89,7 @@ def _cancel_orphans(folder: Path) -> None:
 def _jobs_of(folder: Path) -> list[str]:
     """Ids of this user's pending, running and ending jobs that log below `folder`."""
     command = ["squeue", "--me", "--noheader", "--Format=ArrayJobID:20,STDOUT:4096"]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if run.returncode:
         reason = run.stderr.strip().splitlines()[-1]
         raise UserError(

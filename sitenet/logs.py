@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 
 logger = logging.getLogger("sitenet")
 
@@ -30,12 +30,17 @@ def run_job(main: Callable[[Any], None], job: Any) -> None:
         sys.exit(1)
 
 
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(super().format(record))
+
+
 def log_to(path: Path) -> None:
     """Sends log records and warnings to the terminal and to the end of `path`, behind those of earlier attempts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(path), logging.StreamHandler()]
+    handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()]
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logger.setLevel(logging.INFO)
     logging.captureWarnings(True)

@@ -161,7 +161,7 @@ def _options(resources: Resources) -> list[str]:
 
 
 def _call(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
 
 
 def _message(run: subprocess.CompletedProcess[str]) -> str:
@@ -173,7 +173,7 @@ def _message(run: subprocess.CompletedProcess[str]) -> str:
 def main() -> None:
     """Prints the problems of the profile named on the command line."""
     folder = Path(sys.argv[1])
-    found = list(problems(yaml.safe_load((folder / "config.yaml").read_text())))
+    found = list(problems(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
     for line in found:
         print(line)
     if found:

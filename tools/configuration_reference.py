@@ -32,6 +32,12 @@ Editors with a YAML language server (VS Code with the YAML extension, for exampl
 you type. They read [the JSON schema](../configs/config.schema.json), which the first line of every file in `configs/`
 names:
 
+A configuration file can run code, and does so while a run is only planned: Snakemake hands a YAML file that says
+`__use_yte__: true` to its template engine YTE, whose `__definitions__` and `?` expressions are Python. This happens
+before it reads this workflow, which therefore cannot refuse such a file. None of the configurations here uses it.
+Look for `__use_yte__` in a configuration that you did not write, as you would read a script before running it.
+
+
 ```yaml
 # yaml-language-server: $schema=config.schema.json
 ```
@@ -156,4 +162,4 @@ def _number(value: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(reference())
+    PAGE.write_text(reference(), encoding="utf-8")

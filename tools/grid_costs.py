@@ -68,7 +68,7 @@ def featurizing_rates(results: Path) -> dict[str, Rate]:
     """Time for a crystal, by folder name of the feature set."""
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
     for path in results.glob("costs/*/featurize/*/shard*.tsv"):
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             row = next(csv.DictReader(file, delimiter="\t"))
         seconds[path.parents[2].name, path.parent.name] += float(row["s"])
     tables = {name: CrystalTable.open(results / "data" / name / "structures.parquet") for name, _ in seconds}
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, required=True, help="crystals of its data set")
     parser.add_argument("--measured", type=Path, required=True, help="folder with finished runs")
     arguments = parser.parse_args()
-    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text()))
+    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
     print(HEADER, *rows(benchmark, arguments.crystals, arguments.measured), sep="\n")
 
 

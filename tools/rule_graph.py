@@ -18,7 +18,9 @@ BLOCK = re.compile(r"```mermaid\n.*?```", flags=re.DOTALL)
 def rule_graph(directory: Path) -> str:
     """The graph as a Mermaid block, planned in `directory`."""
     command = ["snakemake", "--rulegraph", "dot", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)]
-    dot = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=True).stdout
+    dot = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', dot))
     edges = [(names[start], names[end]) for start, end in re.findall(r"(\d+) -> (\d+)", dot)]
     graph = nx.transitive_reduction(nx.DiGraph(edges))
@@ -28,4 +30,4 @@ def rule_graph(directory: Path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(BLOCK.sub(rule_graph(ROOT), PAGE.read_text()))
+    PAGE.write_text(BLOCK.sub(rule_graph(ROOT), PAGE.read_text(encoding="utf-8")), encoding="utf-8")

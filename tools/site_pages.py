@@ -27,7 +27,7 @@ Written from the docstrings of the package, one page for each folder. Most users
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages, and the files that pages link to."""
-    for path, content in {"changelog.md": (ROOT / "CHANGELOG.md").read_text(), **api_pages()}.items():
+    for path, content in {"changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), **api_pages()}.items():
         files.append(File.generated(config, path, content=content))
     for target in sorted({target for page in files.documentation_pages() for target in _outward(page)}):
         files.append(File.generated(config, _copy(target), content=(ROOT / target).read_bytes()))

@@ -31,10 +31,10 @@ def cell(lines: list[str], row: int) -> str:
 def main() -> None:
     """One column a property with a single value an element."""
     folder = Path(matminer.utils.data.__file__).parent / "data_files" / "magpie_elementdata"
-    tables = {path.stem: path.read_text().splitlines() for path in sorted(folder.glob("*.table"))}
+    tables = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in sorted(folder.glob("*.table"))}
     names = [name for name in tables if name not in SEVERAL_VALUES]
     rows = [",".join(cell(tables[name], row) for name in names) for row in range(N_ELEMENTS)]
-    TABLE.write_text(NOTE + "\n".join([",".join(names), *rows]) + "\n")
+    TABLE.write_text(NOTE + "\n".join([",".join(names), *rows]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 HEADER = """\
 # Written by tools/write_environments.py from requirements.lock; do not edit.
+# Without the lock's hashes: pip takes them for all packages of a file or for none, and torch has none.
 # {purpose}
 channels:
   - conda-forge
@@ -35,8 +36,14 @@ PURPOSES = {
 
 
 def pins(lock: Path) -> list[str]:
-    """Requirements in a lock file, comments left out."""
-    return [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    """Requirements in a lock file, comments and hashes left out."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return [line.removesuffix(" \\") for line in lines if line and not line.startswith(("#", " "))]
+
+
+def all_pins(envs: Path) -> list[str]:
+    """What `make` installs with dependencies: the hashed pins, and torch's, which has no hash."""
+    return sorted(pins(envs / "requirements.lock") + pins(envs / "requirements-torch.lock"), key=str.lower)
 
 
 def environment_files(envs: Path) -> dict[str, str]:
@@ -45,7 +52,7 @@ def environment_files(envs: Path) -> dict[str, str]:
     files = {}
     for name, purpose in PURPOSES.items():
         index = [f"--extra-index-url {CPU_INDEX}"] if name == "cpu" else []
-        lines = [f"      - {pin}\n" for pin in [*index, *pins(envs / "requirements.lock")]]
+        lines = [f"      - {pin}\n" for pin in [*index, *all_pins(envs)]]
         files[f"{name}.yaml"] = HEADER.format(purpose=purpose) + "".join(lines)
         files[f"{name}.post-deploy.sh"] = POST_DEPLOY.format(pins=nodeps)
     return files
@@ -53,4 +60,4 @@ def environment_files(envs: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     for name, text in environment_files(ENVS).items():
-        (ENVS / name).write_text(text)
+        (ENVS / name).write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
 """Grid entries of the configuration, expanded to trials."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from sitenet.errors import UserError
 from sitenet.models.registry import model_kinds
 from sitenet.settings.problems import unknown, validate
 
+MAX_TRIALS = 10_000
 GridEntry = Mapping[str, Mapping[str, Any]]
 
 
@@ -54,6 +56,9 @@ def _points(entry: GridEntry, where: str) -> Iterator[dict[str, dict[str, Any]]]
     """One nested dictionary for each combination of the scanned values."""
     keys = [(section, key) for section, values in entry.items() for key in values]
     scans = [_scan(entry[section][key], f"{where}.{section}.{key}") for section, key in keys]
+    n_points = math.prod(map(len, scans))
+    if n_points > MAX_TRIALS:
+        raise UserError(f"configuration key '{where}' scans {n_points:,} combinations; the limit is {MAX_TRIALS:,}")
     for values in itertools.product(*scans):
         point: dict[str, dict[str, Any]] = {}
         for (section, key), value in zip(keys, values, strict=True):

@@ -1,7 +1,7 @@
 """Folders and zip archives as files by name; nothing is ever unpacked to disk."""
 
 import zipfile
-import zlib
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
@@ -40,18 +40,26 @@ class Folder:
             if not path.is_file():
                 raise BadCrystal(f"missing file: {name}")
             with path.open("rb") as file:
-                return _read_limited(file, name)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+                return read_limited(file, name)
+        except (OSError, RuntimeError, ValueError) as error:  # links in a circle; NUL in a name
+            if isinstance(error, BadCrystal):
+                raise
             raise BadCrystal(f"unreadable: {name}: {error}") from None
 
 
 class Archive:
-    """Members of a zip archive."""
+    """Members of a zip archive; backslashes in their names, as some Windows programs write them, are slashes."""
 
     def __init__(self, path: Path):
-        self._zip = zipfile.ZipFile(path)
-        members = (name for name in self._zip.namelist() if not name.endswith("/"))
-        self._members = {PurePosixPath(name).as_posix(): name for name in members}
+        """Reads the table of contents; raises BadCrystal with the reason if it cannot be had."""
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except Exception as error:  # of many kinds: a damaged archive may hold anything
+            raise BadCrystal(f"a damaged zip archive: {error}") from None
+        members = [info for info in self._zip.infolist() if not info.is_dir()]
+        self._members = {_plain(info.filename): info for info in members}
+        counts = Counter(_plain(info.filename) for info in members)
+        self._repeated = {name for name, n in counts.items() if n > 1}
 
     def names(self) -> list[str]:
         """Names of all files, sorted, without hidden ones."""
@@ -59,15 +67,39 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
-        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(_plain(name)).parts:
             raise BadCrystal(f"unreadable: {name} leads out of the archive")
+        if _plain(name) in self._repeated:
+            raise BadCrystal(f"unreadable: the archive holds {name} more than once")
+        if _plain(name) not in self._members:
+            raise BadCrystal(f"missing file: {name}")
         try:
-            with self._zip.open(self._members[name]) as file:
-                return _read_limited(file, name)
-        except KeyError:
-            raise BadCrystal(f"missing file: {name}") from None
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-            raise BadCrystal(f"unreadable: {name}: {error}") from None
+            with self._zip.open(self._members[_plain(name)]) as file:
+                return read_limited(file, name)
+        except BadCrystal:
+            raise
+        except Exception as error:  # each kind of compression has its own
+            raise BadCrystal(f"unreadable: {name}: {type(error).__name__}: {error}") from None
+
+
+class Subfolder:
+    """What lies below one folder of a container, without the folder's name."""
+
+    def __init__(self, container: Container, folder: str):
+        self._container, self._folder = container, folder
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted, without hidden ones."""
+        prefix = f"{self._folder}/"
+        return [name.removeprefix(prefix) for name in self._container.names() if name.startswith(prefix)]
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        return self._container.read(f"{self._folder}/{name}")
+
+
+def _plain(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def _is_hidden(name: str) -> bool:
@@ -75,7 +107,8 @@ def _is_hidden(name: str) -> bool:
     return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in PurePosixPath(name).parts)
 
 
-def _read_limited(file: IO[bytes], name: str) -> bytes:
+def read_limited(file: IO[bytes], name: str) -> bytes:
+    """Content of an open file; raises BadCrystal if it is larger than `MAX_FILE`."""
     content = file.read(MAX_FILE + 1)  # sizes that an archive states are not to be trusted
     if len(content) > MAX_FILE:
         raise BadCrystal(f"too large: {name} has more than {MAX_FILE // 1_000_000} MB")

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,16 +14,17 @@ import pyarrow.parquet as pq
 
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.formula import reduced_formula
-from sitenet.data.manifest import Counts, Download, Manifest
+from sitenet.data.manifest import Counts, Download, Manifest, TargetRange
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.sources.base import Source, SourceRow
 from sitenet.data.table import copy_rows, write_crystals
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 from sitenet.failures import Failure, write_failures
 from sitenet.files import replacing, sha256_of
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 10_000
+MAX_TARGET = 1e15  # networks compute in 32 bits, where the squares of larger ones overflow
 Targets = dict[str, float | None]
 
 
@@ -45,11 +47,12 @@ class _Rows:
     def read(self, source: Source, settings: DatasetSettings) -> Iterator[Crystal]:
         """Yields the valid crystals of a source and records every row here, so that no structure stays in memory."""
         for row in source.rows:
-            self.ids[row.id] += 1
+            id_ = plain(row.id)
+            self.ids[id_] += 1
             try:
                 crystal = _checked(row, settings)
             except BadCrystal as reason:
-                self.failures.append(Failure(row.id, "data", " ".join(str(reason).split())))
+                self.failures.append(Failure(id_, "data", plain(" ".join(str(reason).split()))))
                 continue
             self.targets[row.id] = row.target
             self.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
@@ -93,6 +96,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     _write_targets(out / "targets.parquet", kept, rows)
     write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
+    log.info("%s", manifest.describe_targets())
     return manifest.write(out / "manifest.json", files=("structures.parquet", "targets.parquet", "failures.csv"))
 
 
@@ -100,10 +104,14 @@ def _checked(row: SourceRow, settings: DatasetSettings) -> Crystal:
     """The crystal of a row; raises BadCrystal with the reason if it is not valid."""
     if isinstance(row.crystal, BadCrystal):
         raise row.crystal
+    if plain(row.id) != row.id:
+        raise BadCrystal("bad id: it has control characters, or is not UTF-8")
     check_crystal(row.crystal, settings.max_sites)
     if row.target is not None:
         if not (isinstance(row.target, int | float) and math.isfinite(row.target)):
             raise BadCrystal(f"bad target: {row.target} is not a finite number")
+        if abs(row.target) > MAX_TARGET:
+            raise BadCrystal(f"bad target: {row.target} is larger than {MAX_TARGET:g}; use another unit or a logarithm")
         if settings.non_negative and row.target < 0:
             raise BadCrystal(f"bad target: {row.target} is negative, but {settings.target} is non-negative")
     return row.crystal
@@ -161,6 +169,13 @@ def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
         pq.write_table(pa.table(columns), temporary)
 
 
+def _range(kept: Targets) -> TargetRange | None:
+    targets = [target for target in kept.values() if target is not None]
+    if not targets:
+        return None
+    return TargetRange(smallest=min(targets), median=statistics.median(targets), largest=max(targets))
+
+
 def _manifest(
     settings: DatasetSettings, source: Source, rows: _Rows, kept: Targets, structures_sha256: str
 ) -> Manifest:
@@ -180,6 +195,7 @@ def _manifest(
             left_out=n_rows - n_failed - len(kept),
             unlabelled=sum(target is None for target in kept.values()),
         ),
+        targets=_range(kept),
         filters={name: limit for name, limit in limits.items() if limit is not None},
         failures=_kinds(rows),
         structures_sha256=structures_sha256,

@@ -22,12 +22,21 @@ class Counts(Record):
     unlabelled: int
 
 
+class TargetRange(Record):
+    """The targets of the crystals kept, in their unit, so that a wrong column or unit is seen."""
+
+    smallest: float
+    median: float
+    largest: float
+
+
 class Manifest(FileRecord):
     """What a data set is, where it comes from and what became of its rows.
 
     Attributes:
         sha256: Checksum of the file that was read.
         structures_sha256: Checksum of the `structures.parquet` written from it.
+        targets: What they are like; None where none is known, or in manifests of before there were ranges.
         filters: Settings that leave crystals out.
         failures: Number of failed rows of each kind; each is listed in `failures.csv`.
     """
@@ -44,9 +53,20 @@ class Manifest(FileRecord):
     unit: str
     non_negative: bool
     counts: Counts
+    targets: TargetRange | None = None
     filters: dict[str, int]
     failures: dict[str, int]
     structures_sha256: str
+
+    def describe_targets(self) -> str:
+        """One line for people: how many targets were read, and from where to where they go."""
+        read = (
+            f"{self.name}: {self.counts.kept - self.counts.unlabelled:,} targets of {self.counts.rows:,} rows are used"
+        )
+        if self.targets is None:
+            return read
+        numbers = vars(self.targets)
+        return f"{read} ({self.target}, {self.unit}): " + ", ".join(f"{name} {numbers[name]:.4g}" for name in numbers)
 
 
 class FoldCounts(Record):

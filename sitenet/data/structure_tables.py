@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import ijson
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.sources.base import SourceRow
 from sitenet.data.structures import from_dict
@@ -17,6 +17,7 @@ from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
 
 ROWS_AT_ONCE = 4096
+CHUNK = 2**20  # characters
 # A crystal table as others write it: any lengths and whole numbers, checked row by row.
 COLUMNS = {
     "lattice": pa.list_(pa.float64()),
@@ -33,14 +34,55 @@ def json_rows(path: Path) -> Iterator[SourceRow]:
     """
     n = 0
     try:
-        with path.open("rb") as file:
-            for n, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
+        with path.open(encoding="utf-8-sig") as file:
+            for n, row in enumerate(_items(file), start=1):
                 yield _row(row if isinstance(row, dict) else {}, n)
-    except ijson.JSONError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is damaged after {n} crystals: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        # Without the place, which JSON's errors count from where the item begins.
+        raise UserError(f"{path} is damaged after {n} crystals: {getattr(error, 'msg', error)}") from None
     if n == 0:
         raise UserError(f"{path} is not a JSON list of objects with the keys id, target and structure")
+
+
+def _items(file: TextIO) -> Iterator[Any]:
+    """Items of a JSON list one by one; those with NaN too, which is no JSON, so that their row fails alone.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    text, at_end, decode = file.read(CHUNK), False, json.JSONDecoder().raw_decode
+    at, is_first = _skip_blanks(text, 0) + 1, True
+    if text[at - 1 : at] != "[":
+        return
+    while True:
+        complete = False
+        try:
+            start = _skip_blanks(text, at)
+            if text[start : start + 1] == "]":
+                return
+            if not is_first:
+                if text[start : start + 1] != ",":
+                    raise ValueError("no comma after an item of the list")
+                start = _skip_blanks(text, start + 1)
+            item, end = decode(text, start)
+            complete = end < len(text)  # else a number may go on
+        except ValueError:
+            if at_end or len(text) - at > MAX_FILE:
+                raise
+        if complete:
+            yield item
+            at, is_first = end, False
+        elif at_end:
+            raise ValueError("it ends within the list")
+        else:
+            more = file.read(max(CHUNK, len(text) - at))
+            text, at, at_end = text[at:] + more, 0, not more
+
+
+def _skip_blanks(text: str, at: int) -> int:
+    while text[at : at + 1] in (" ", "\t", "\n", "\r"):
+        at += 1
+    return at
 
 
 def parquet_rows(path: Path) -> Iterator[SourceRow]:
@@ -60,11 +102,28 @@ def parquet_rows(path: Path) -> Iterator[SourceRow]:
     for name in needed:
         if name not in names:
             raise UserError(f"{path} lacks the column '{name}'; it has {', '.join(names)}")
+        if names.count(name) > 1:
+            raise UserError(f"{path} has the column '{name}' twice: keep the one that counts")
     number = 0
-    for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*needed, *{"group"}.intersection(names)]):
-        for row in _cast(batch, path).to_pylist():
-            number += 1
-            yield _row(row, number)
+    try:
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*needed, *{"group"}.intersection(names)]):
+            for row in _rows(_cast(batch, path)):
+                number += 1
+                yield _row(row, number) if isinstance(row, dict) else SourceRow(f"row {number}", row, None)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is damaged after {number} crystals: {' '.join(str(error).split())[:200]}") from None
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any] | BadCrystal]:
+    """Rows one by one; one with text that is not UTF-8 is unreadable, the others are not."""
+    try:
+        yield from table.to_pylist()
+    except UnicodeDecodeError as error:
+        if len(table) == 1:
+            yield BadCrystal(f"unreadable: its text is not UTF-8 ({error.reason})")
+        else:
+            for number in range(len(table)):
+                yield from _rows(table.slice(number, 1))
 
 
 def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:

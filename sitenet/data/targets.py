@@ -2,24 +2,40 @@
 
 import csv
 import io
+import logging
+import re
+from collections import Counter
 from typing import Any
 
 from sitenet.data.crystal import BadCrystal
 from sitenet.errors import UserError
 
+log = logging.getLogger(__name__)
+MAX_ROWS = 1_000_000
+COLUMNS = ("file", "target", "id", "group")
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+# Not all that `float` takes: it reads 1_5 as 15, and digits of any script.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
+
 
 def parse_target(value: Any) -> float:
-    """A target as a number.
+    """A target as a number, which need not be finite.
 
     Raises:
         BadCrystal: It is missing or not a number.
     """
     if value is None or str(value).strip().lower() in ("", "nan", "none", "null"):
         raise BadCrystal("missing target: the field is empty")
+    text = str(value).strip()
+    if isinstance(value, bool) or not (
+        NUMBER.fullmatch(text) if isinstance(value, str) else hasattr(value, "__float__")
+    ):
+        hint = ", write 1234.5 with a point and nothing between thousands" if re.search(r"\d,\d", text) else ""
+        raise BadCrystal(f"bad target: '{text[:80]}' is not a number{hint}")
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise BadCrystal(f"bad target: '{value}' is not a number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise BadCrystal(f"bad target: '{text[:80]}' is not a number") from None
 
 
 def parse_group(value: Any) -> str | None:
@@ -29,21 +45,62 @@ def parse_group(value: Any) -> str | None:
 
 
 def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
-    """Rows of a CSV with the columns file and target, and if wanted id and group.
+    """Rows of a table with the columns file and target, and if wanted id and group.
+
+    Columns are separated by commas, semicolons or tabs, whichever makes the header one with file and target. The
+    encoding is UTF-8, or UTF-16 with the mark that spreadsheets write.
 
     Args:
         content: What the file holds.
         name: Its name, for messages.
 
     Raises:
-        UserError: It is no CSV file in UTF-8, or lacks a column.
+        UserError: It is no such table: the line and the reason.
     """
+    text = _decoded(content, name)
+    if text.count("\n") > MAX_ROWS:
+        raise UserError(f"{name} has more than {MAX_ROWS:,} rows: use a Parquet file for a data set of that size")
+    separator, header = _header(text, name)
+    log.info("%s: columns %s, separated by %s", name, ", ".join(filter(None, header)), SEPARATORS[separator])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows = []
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        rows = [{key: value.strip() for key, value in row.items() if key and value} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{name} is not a CSV file in UTF-8: {error}") from None
-    for column in ("file", "target"):
-        if column not in (reader.fieldnames or ()):
-            raise UserError(f"{name} lacks the column '{column}'; it has {', '.join(reader.fieldnames or ())}")
+        for fields in reader:
+            if reader.line_num > 1 and any(field.strip() for field in fields):
+                if len(fields) != len(header):
+                    raise UserError(
+                        f"{name}: line {reader.line_num} has {len(fields)} fields, the header {len(header)} "
+                        f"(separated by {SEPARATORS[separator]}): quote a field that holds the separator, and write "
+                        "numbers with a decimal point"
+                    )
+                rows.append(dict(zip(header, (field.strip() for field in fields), strict=True)))
+    except csv.Error as error:
+        raise UserError(f"{name} is not a CSV file in UTF-8: line {reader.line_num}: {error}") from None
     return rows
+
+
+def _decoded(content: bytes, name: str) -> str:
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{name} is not a CSV file in UTF-8: line {line}: {error.reason}; save it as UTF-8") from None
+
+
+def _header(text: str, name: str) -> tuple[str, list[str]]:
+    """The separator and the names of the columns, those that matter in lower case."""
+    line = text.splitlines()[0] if text.strip() else ""
+    found = {}
+    for separator in SEPARATORS:
+        names = [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+        found[separator] = [field.lower() if field.lower() in COLUMNS else field for field in names]
+    separator = max(SEPARATORS, key=lambda s: (len({"file", "target"} & set(found[s])), len(found[s])))
+    header = found[separator]
+    for column in ("file", "target"):
+        if column not in header:
+            raise UserError(f"{name} lacks the column '{column}'; it has {', '.join(header) or 'no columns'}")
+    twice = [column for column, n in Counter(header).items() if column and n > 1]
+    if twice:
+        raise UserError(f"{name} has the column '{twice[0]}' twice: keep the one that counts")
+    return separator, header

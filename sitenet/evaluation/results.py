@@ -26,6 +26,7 @@ class Results:
         manifest: Description of the data set.
         splits: Description of its folds.
         failures: Crystals that could not be used, from all stages.
+        changed: Of each feature set, the number of crystals whose distortions the primitive cell averages away.
     """
 
     standings: Standings
@@ -33,6 +34,7 @@ class Results:
     manifest: Manifest
     splits: Splits
     failures: list[Failure]
+    changed: Mapping[str, int]
 
     @property
     def planned(self) -> PlannedRuns:
@@ -72,7 +74,15 @@ def read_results(
         chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
     standings = compute_standings(runs, chosen, planned, config["resamples"])
     manifest = Manifest.read(data, check=[FAILURES])
-    return Results(standings, runs, manifest, Splits.read(splits), _failures(Path(data), map(Path, features)))
+    sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
+    return Results(
+        standings,
+        runs,
+        manifest,
+        Splits.read(splits),
+        _failures(Path(data), sets),
+        {path.parent.name: record.changed for path, record in sets.items()},
+    )
 
 
 def _failures(data: Path, features: Iterable[Path]) -> list[Failure]:
@@ -80,7 +90,6 @@ def _failures(data: Path, features: Iterable[Path]) -> list[Failure]:
     found = read_failures(data.with_name(FAILURES))
     seen: set[str] = set()
     for manifest in features:
-        FeatureManifest.read(manifest, check=[FAILURES])
         for failure in read_failures(manifest.with_name(FAILURES)):
             if failure.id not in seen:
                 found.append(failure)

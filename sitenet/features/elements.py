@@ -44,7 +44,7 @@ def standardised_properties(names: Sequence[str]) -> NDArray[np.float64]:
 
 @cache
 def _table() -> dict[str, NDArray[np.float64]]:
-    with TABLE.open() as file:
+    with TABLE.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     return {name: _filled([row[name] for row in rows]) for name in rows[0]}
 

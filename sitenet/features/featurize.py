@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances
 from sitenet.features.point_set import PointSet
-from sitenet.features.primitive import primitive_cell
+from sitenet.features.primitive import distortion, primitive_cell
 from sitenet.features.reduction import reduce_pairs
 from sitenet.features.supercell import supercell_matrix, translations
 from sitenet.settings.features import FeatureSettings
@@ -14,8 +14,6 @@ from sitenet.settings.features import FeatureSettings
 # Shortest allowed distance in angstrom. The shortest bond, H-H in a hydrogen molecule, has 0.74 angstrom; pymatgen's
 # `Structure.is_valid` has the same limit.
 MIN_DISTANCE = 0.5
-# The P x P distances of one crystal must fit in memory, and its counts in 16 bits.
-MAX_PRIMITIVE_SITES = 2000
 # Added to a radius, in angstrom, so that it splits no shell: more than rounding errors, less than shells differ.
 SHELL_MARGIN = 1e-6
 
@@ -33,9 +31,10 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
             overlapping atoms; the message is the reason.
     """
     cell, distances = neighbour_distances(crystal, settings)
+    merged = distortion(crystal, cell)
     if settings.distance_tolerance == 0:
-        return _all_pairs(cell, distances, _limit(settings))
-    return _reduced_pairs(cell, distances, settings)
+        return _all_pairs(cell, distances, _limit(settings), merged)
+    return _reduced_pairs(cell, distances, settings, merged)
 
 
 def expand_attention(
@@ -79,10 +78,7 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
         BadCrystal: The crystal cannot be used; the message is the reason.
     """
     check_crystal(crystal, max_sites=None)
-    cell = primitive_cell(crystal)
-    n_sites = len(cell.atomic_numbers)
-    if n_sites > MAX_PRIMITIVE_SITES:
-        raise BadCrystal(f"too large: {n_sites} primitive sites, the limit is {MAX_PRIMITIVE_SITES}")
+    cell = primitive_cell(crystal, settings.cell_tolerance)
     _check_lattice(cell)
     if settings.radius is not None:
         reach = _limit(settings) + settings.distance_tolerance
@@ -90,7 +86,7 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
     else:
         matrix = np.eye(3, dtype=np.int64)
         if settings.supercell:
-            matrix = supercell_matrix(cell.lattice, n_sites, settings.max_sites)
+            matrix = supercell_matrix(cell.lattice, len(cell.atomic_numbers), settings.max_sites)
         distances = pair_distances(cell.lattice, cell.frac_coords, matrix, translations(matrix))
     _check_overlap(cell, distances)
     return cell, distances
@@ -116,7 +112,7 @@ def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
         )
 
 
-def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float) -> PointSet:
+def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float, merged: float) -> PointSet:
     n_sites, _, n_images = distances.shape
     seen = distances <= limit
     rows, pair_sites, _ = np.nonzero(seen)
@@ -130,10 +126,11 @@ def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float) -> P
         pair_sites=pair_sites,
         pair_counts=np.ones(len(rows), dtype=np.int64),
         distances=distances[seen],
+        distortion=merged,
     )
 
 
-def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: FeatureSettings) -> PointSet:
+def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: FeatureSettings, merged: float) -> PointSet:
     reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
     seen = reduction.pair_distances <= _limit(settings)
     rows, pair_sites, _ = reduction.pair_ends
@@ -147,4 +144,5 @@ def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: Feat
         pair_sites=pair_sites[seen],
         pair_counts=reduction.pair_counts[seen],
         distances=reduction.pair_distances[seen],
+        distortion=merged,
     )

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 from sitenet.failures import Failure, read_failures, write_failures
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
 from sitenet.features.store import (
+    CHANGED,
     REMEDY,
     FeatureStore,
     ShardManifest,
@@ -33,6 +34,7 @@ class FeatureManifest(FileRecord):
     Attributes:
         crystals: Number of featurized crystals.
         failures: Number of crystals that could not be featurized, by kind of failure.
+        changed: Number of crystals in which the primitive cell averages away a distortion of more than 0.02 angstrom.
         pairs: Number of reduced pairs of all crystals.
         bytes: Size of all shards.
         sha256: Checksum of each shard by file name.
@@ -40,6 +42,7 @@ class FeatureManifest(FileRecord):
 
     crystals: int
     failures: dict[str, int]
+    changed: int
     pairs: int
     bytes: int
     sha256: dict[str, str]
@@ -80,7 +83,7 @@ def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Itera
             yield Failure(crystal.id, "features", str(reason))
         except Exception as error:  # an unexpected error in one crystal must not stop the others
             logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
-            yield Failure(crystal.id, "features", f"unexpected error: {type(error).__name__}: {error}")
+            yield Failure(crystal.id, "features", plain(f"unexpected error: {type(error).__name__}: {error}"))
 
 
 def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, failures_out: Path) -> FeatureManifest:
@@ -111,9 +114,13 @@ def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, fa
             f"dataset.max_failed_share = {max_failed_share:g} allows; "
             f"the reasons are in {', '.join(str(failures_path(shard)) for shard in shards)}"
         )
+    changed = sum(manifest.changed for manifest in manifests)
+    if changed:
+        logger.info("%d crystals changed by more than %g angstrom in the search for primitive cells", changed, CHANGED)
     return FeatureManifest(
         crystals=crystals,
         failures=dict(Counter(failure.kind for failure in failures)),
+        changed=changed,
         pairs=sum(manifest.pairs for manifest in manifests),
         bytes=sum(manifest.bytes for manifest in manifests),
         sha256={shard.name: manifest.sha256 for shard, manifest in zip(shards, manifests, strict=True)},

@@ -23,8 +23,11 @@ LISTS = {
     "distances": pa.float32(),
 }
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("n_images", pa.uint16())] + [(name, pa.list_(kind)) for name, kind in LISTS.items()]
+    [("id", pa.string()), ("n_images", pa.uint16()), ("distortion", pa.float64())]
+    + [(name, pa.list_(kind)) for name, kind in LISTS.items()]
 )
+# Angstrom: crystals in which the primitive cell averages away larger distortions are counted.
+CHANGED = 0.02
 # Limits the writer's memory; readers do not depend on where record batches end.
 PAIRS_PER_BATCH = 1_000_000
 REMEDY = "delete the folder {} and run again"
@@ -36,6 +39,7 @@ class ShardManifest(FileRecord):
     Attributes:
         crystals: Number of crystals in the shard.
         failures: Number of crystals in its failures table.
+        changed: Crystals whose distortion, averaged away in the primitive cell, is larger than `CHANGED`.
         pairs: Number of reduced pairs.
         bytes: Size of the shard file.
         sha256: Checksum of the shard file, hexadecimal.
@@ -43,6 +47,7 @@ class ShardManifest(FileRecord):
 
     crystals: int
     failures: int
+    changed: int
     pairs: int
     bytes: int
     sha256: str
@@ -72,7 +77,7 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     path.parent.mkdir(parents=True, exist_ok=True)
     manifest_path(path).unlink(missing_ok=True)
     failures: list[Failure] = []
-    crystals = pairs = 0
+    crystals = changed = pairs = 0
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), SCHEMA) as writer:
         group: list[PointSet] = []
         group_pairs = 0
@@ -83,6 +88,7 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
             group.append(result)
             group_pairs += len(result.distances)
             crystals += 1
+            changed += result.distortion > CHANGED
             pairs += len(result.distances)
             if group_pairs >= PAIRS_PER_BATCH:
                 writer.write_batch(_record_batch(group))
@@ -93,6 +99,7 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     manifest = ShardManifest(
         crystals=crystals,
         failures=len(failures),
+        changed=changed,
         pairs=pairs,
         bytes=path.stat().st_size,
         sha256=sha256_of(path),
@@ -105,6 +112,7 @@ def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
     columns = [
         pa.array([point_set.id for point_set in point_sets], pa.string()),
         pa.array([point_set.n_images for point_set in point_sets], pa.uint16()),
+        pa.array([point_set.distortion for point_set in point_sets], pa.float64()),
     ]
     for name, kind in LISTS.items():
         arrays = [getattr(point_set, name) for point_set in point_sets]
@@ -168,6 +176,7 @@ class FeatureStore:
         self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
         self._lists = [{name: _list_views(batch, name) for name in LISTS} for batch in batches]
         self._n_images = _joined(batch["n_images"].to_numpy() for batch in batches)
+        self._distortions = [float(value) for batch in batches for value in batch["distortion"].to_numpy()]
         self.ids: list[str] = [id_ for batch in batches for id_ in batch["id"].to_pylist()]
         self.n_pairs = self._lengths("distances")
         self._index = {id_: index for index, id_ in enumerate(self.ids)}
@@ -204,7 +213,8 @@ class FeatureStore:
         arrays = {
             name: values[offsets[row] : offsets[row + 1]] for name, (offsets, values) in self._lists[batch].items()
         }
-        return PointSet(id=self.ids[index], n_images=int(self._n_images[index]), **arrays)
+        n_images, distortion = int(self._n_images[index]), self._distortions[index]
+        return PointSet(id=self.ids[index], n_images=n_images, distortion=distortion, **arrays)
 
     def _lengths(self, name: str) -> NDArray[np.int64]:
         return _joined(np.diff(lists[name][0]) for lists in self._lists)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sitenet.data.containers import Folder
+from sitenet.data.containers import Folder, read_limited
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structure_files import is_structure_file, parse_structure
-from sitenet.errors import UserError
+from sitenet.errors import UserError, plain
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.files import replacing, write_text
@@ -97,8 +97,13 @@ def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in paths:
         found = list(_files_in(path)) if path.is_dir() else []
-        files |= {str(file): file for file in found or [path]}
+        files |= {_id(file): file for file in found or [path]}
     return files
+
+
+def _id(file: Path) -> str:
+    """The path; spreadsheets run what begins with one of these signs, and `./` before it leads to the same file."""
+    return f"./{file}" if str(file).startswith(("=", "+", "-", "@")) else str(file)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
@@ -111,18 +116,23 @@ def _featurize(files: dict[str, Path], settings: FeatureSettings) -> tuple[Featu
     failures: dict[str, str] = {}
     for id_, path in files.items():
         try:
+            if plain(id_) != id_:
+                raise BadCrystal("bad id: the path has control characters, or is not UTF-8")
             crystal = parse_structure(id_, path.name, _content(path))
             valid.append((crystal, featurize(crystal, settings)))
         except BadCrystal as reason:
-            failures[id_] = " ".join(str(reason).split())
+            failures[plain(id_)] = plain(" ".join(str(reason).split()))
     return valid, failures
 
 
 def _content(path: Path) -> bytes:
     if path.is_dir():
         raise BadCrystal("missing file: the folder contains no structure file")
+    if path.exists() and not path.is_file():
+        raise BadCrystal("unreadable: it is no regular file")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return read_limited(file, path.name)
     except FileNotFoundError:
         raise BadCrystal("missing file: no such file") from None
     except OSError as error:

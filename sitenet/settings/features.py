@@ -15,12 +15,16 @@ class FeatureSettings(Section):
         supercell: Repeat the primitive cell to a supercell; false uses the primitive cell alone.
         radius: Use a sphere instead of a supercell: a site is paired with all periodic images within this distance
             (angstrom). Shells are never split, so the choice of cell does not matter. Null builds a supercell.
+        primitive_tolerance: Copies of a site that differ by less (angstrom, along each axis) are averaged to one
+            site of the primitive cell. Null is the paper's 0.5 for a supercell, which also averages away real
+            distortions, and 0.01 with a radius, which needs no primitive cell.
         distance_tolerance: Distances that differ by at most this (angstrom) count as equal; 0 merges no pairs.
     """
 
     max_sites: Annotated[int, Field(ge=1, le=2000)] = 100
     supercell: bool = True
     radius: Annotated[float, Field(ge=1, le=20)] | None = None
+    primitive_tolerance: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     distance_tolerance: Annotated[float, Field(ge=0, le=0.01)] = 1e-4
 
     @model_validator(mode="after")
@@ -30,6 +34,13 @@ class FeatureSettings(Section):
         if self.radius is not None and given:
             raise ValueError(f"radius {self.radius:g} replaces the supercell: leave out {' and '.join(given)}")
         return self
+
+    @property
+    def cell_tolerance(self) -> float:
+        """The `primitive_tolerance` that holds, in angstrom."""
+        if self.primitive_tolerance is not None:
+            return self.primitive_tolerance
+        return 0.5 if self.radius is None else 0.01
 
     @property
     def size(self) -> str:

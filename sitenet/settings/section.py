@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from sitenet.errors import plain
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -12,3 +14,14 @@ class Section(BaseModel):
     """Base of all sections: immutable; unknown keys, infinity and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _input_path(path: str) -> str:
+    if plain(path) != path:
+        raise ValueError("a path has no control characters")
+    if set("{}") & set(path):
+        raise ValueError("Snakemake takes braces in a path for wildcards; rename the file or folder, or link to it")
+    return path
+
+
+InputPath = Annotated[str, AfterValidator(_input_path)]

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from sitenet.settings.section import Section
+from sitenet.settings.section import InputPath, Section
 
 
 class _Splits(Section):
@@ -59,7 +59,7 @@ class GivenSplits(_Splits):
     """
 
     kind: Literal["ids"]
-    path: str
+    path: InputPath
     n_folds: Annotated[int, Field(ge=1, le=100)] = 1
 
     @property

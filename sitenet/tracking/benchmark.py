@@ -61,7 +61,7 @@ def _log_parity(session: Session, run: Run) -> None:
 
 
 def _publish_benchmark(task: Publish, settings: TrackingSettings, data: Manifest, runs: Sequence[Run]) -> str | None:
-    config = yaml.safe_load(task.config.read_text())
+    config = yaml.safe_load(task.config.read_text(encoding="utf-8"))
     rows = _leaderboard_rows(config, runs, task.selections)
     identity = benchmark_identity(task.benchmark, data.name)
     with Session(settings, identity, task.folder, finish_seconds=FINISH_SECONDS) as session:

@@ -101,7 +101,7 @@ def _commit(checkout: Path) -> dict[str, str]:
     if not (checkout / ".git").exists():
         return {}
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=10, encoding="utf-8", errors="replace")
     return {"commit": run.stdout.strip()} if run.returncode == 0 else {}
 
 

@@ -95,6 +95,7 @@ def _start(task: Follow | Publish, scratch: Path | None) -> subprocess.Popen[str
             text=True,
             env=environment(task.folder) | {"TMPDIR": str(scratch.resolve())},
             start_new_session=True,  # Ctrl-C stops only the training; the tracker then notices the end of its input
+            encoding="utf-8",
         )
         assert worker.stdin
         worker.stdin.write(Task(task).model_dump_json() + "\n")

@@ -19,7 +19,8 @@ NICENESS = 10  # lower priority than trainings
 def main() -> None:
     """Does the task; any error is printed as one line."""
     os.nice(NICENESS)
-    answer = os.fdopen(os.dup(1), "w")  # wandb's service would inherit descriptor 1 itself and keep it open
+    # wandb's service would inherit descriptor 1 itself and keep it open.
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
         problem = _run(Task.model_validate_json(sys.stdin.readline()))

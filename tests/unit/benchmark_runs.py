@@ -1,6 +1,6 @@
 """Small benchmarks for the tests of tables and figures: runs on disk as the workflow leaves them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +167,9 @@ def results_of(
     selections: dict[int, Selection] | None = None,
     splits: Splits = SPLITS,
     failures: Sequence[Failure] = (),
+    changed: Mapping[str, int] | None = None,
 ) -> Results:
     """Results of these runs, selected by their validation scores."""
     chosen = select(runs) if selections is None else selections
     standings = compute_standings(runs, chosen, plan or planned(), n_resamples)
-    return Results(standings, runs, MANIFEST, splits, list(failures))
+    return Results(standings, runs, MANIFEST, splits, list(failures), changed or {})

@@ -53,6 +53,16 @@ def trial(**sections: dict) -> Trial:
         (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
         (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
         (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
+        (
+            ["splits"],
+            {"kind": "ids", "path": "{x}.csv"},
+            "'splits.path' has the value '{x}.csv': snakemake takes braces",
+        ),
+        (
+            ["dataset"],
+            {"source": "files", "name": "x", "path": "my {crystals}", "target": "x", "unit": "x"},
+            "'dataset.path' has the value 'my {crystals}': snakemake takes braces in a path for wildcards",
+        ),
         (["grid"], [], "'grid' is empty"),
         (["grid", 0, "model", "kind"], "sitnet", "did you mean 'sitenet'?"),
         (["grid", 0, "model", "blocks"], [], "'grid.0.model.blocks' is an empty list"),
@@ -108,6 +118,18 @@ def test_trial_ids_are_pinned() -> None:
     assert trial(model={"kind": "published", "submission": "matbench_v0.1_alignn"}).id == "1f90962b"
     assert trial(model={"kind": "dummy"}).id == "bde2fcf4"
     assert trial(model={"kind": "random_forest"}).id == "b26c651e"
+    assert trial(model={"kind": "sitenet_radial"}, features={"radius": 6.0}).feature_id == "sphere6-e53d2337"
+
+
+def test_the_tolerance_of_primitive_cells_is_the_papers_for_supercells_alone() -> None:
+    assert trial(model={"kind": "sitenet"}).features.cell_tolerance == 0.5
+    assert trial(model={"kind": "sitenet"}, features={"radius": 6.0}).features.cell_tolerance == 0.01
+    published = {"max_sites": 100, "supercell": True, "radius": 6.0, "distance_tolerance": 0.0001}
+    old = Trial.from_settings({"model": {"kind": "sitenet"}, "features": published, "training": {}})
+    assert (old.features.cell_tolerance, old.feature_id) == (0.01, "sphere6-e53d2337")
+    kept = trial(model={"kind": "sitenet"}, features={"primitive_tolerance": 0.01})
+    assert (kept.features.cell_tolerance, kept.id) != (0.5, "635935f9")
+    assert kept.features.size == "sites100"
 
 
 @pytest.mark.parametrize("kind", model_kinds())
@@ -118,6 +140,12 @@ def test_defaults_leave_the_id_alone(kind: str) -> None:
         for key, value in values.items():
             values[key] = [value] if isinstance(value, (list, tuple)) else value
     assert trial(**written).id == trial(model={"kind": kind}).id
+
+
+def test_a_grid_of_millions_is_refused_before_it_is_formed() -> None:
+    scan = {"max_epochs": list(range(1, 1001)), "patience": list(range(1, 1001)), "max_minutes": list(range(60))}
+    with pytest.raises(UserError, match=r"'grid\.0' scans 60,000,000 combinations; the limit is 10,000"):
+        expand_grid([{"model": {"kind": "sitenet"}, "training": scan}])
 
 
 def test_one_more_grid_value_keeps_the_other_trials() -> None:

@@ -149,3 +149,32 @@ def test_a_parquet_file_without_structures_names_the_column(tmp_path: Path) -> N
     pq.write_table(pa.table({"id": ["a"], "target": [1.0]}), tmp_path / "data.parquet")
     with pytest.raises(UserError, match="lacks the column 'structure'; it has id, target"):
         load(tmp_path / "data.parquet", tmp_path / "out")
+
+
+def test_a_parquet_file_that_is_damaged_within_is_one_clear_line(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "data", records())
+    content = bytearray(path.read_bytes())
+    start = pq.ParquetFile(path).metadata.row_group(0).column(2).data_page_offset
+    content[start : start + 400] = bytes(400)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"data\.parquet is damaged after 0 crystals: ") as caught:
+        load(path, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_of_text_that_is_not_utf_8_fails_alone(tmp_path: Path) -> None:
+    ids = [crystal.id.encode() for crystal in REAL]
+    ids[2] = b"M\xfcller"
+    columns = crystal_columns(REAL) | {"target": pa.array(range(6), pa.int64())}
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int32)
+    columns["id"] = pa.StringArray.from_buffers(6, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(ids)))
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+    load(tmp_path / "data.parquet", tmp_path / "out")
+    assert reasons(tmp_path / "out") == {"row 3": "unreadable: its text is not UTF-8 (invalid start byte)"}
+
+
+def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
+    columns = [pa.array(["a"]), pa.array([1.0]), pa.array([2.0]), pa.array(["{}"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["id", "target", "target", "structure"]), tmp_path / "data.parquet")
+    with pytest.raises(UserError, match="has the column 'target' twice"):
+        load(tmp_path / "data.parquet", tmp_path / "out")

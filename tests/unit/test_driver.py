@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sitenet.driver import take_folder
+from sitenet.driver import check_interpreter, take_folder
 from sitenet.errors import UserError
 
 HOLD = "import sys; from pathlib import Path; from sitenet.driver import take_folder;"
@@ -38,3 +38,10 @@ def test_folder_is_free_after_a_killed_driver(tmp_path: Path) -> None:
 def test_two_folders_do_not_matter_to_each_other(tmp_path: Path) -> None:
     with take_folder(tmp_path / "one") as one, take_folder(tmp_path / "two") as two:
         assert one.name != two.name
+
+
+@pytest.mark.parametrize("python", ["/my crystals/.venv/bin/python", "/a&b/bin/python", "/it's/bin/python"])
+def test_an_interpreter_that_no_job_can_start_is_refused(python: str) -> None:
+    check_interpreter("/home/me/.venv/bin/python3.11")
+    with pytest.raises(UserError, match="make the environment in a folder without"):
+        check_interpreter(python)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.write_environments import environment_files, pins
+from tools.write_environments import all_pins, environment_files, pins
 
 ROOT = Path(__file__).parents[2]
-LOCK = pins(ROOT / "envs" / "requirements.lock")
+LOCK = all_pins(ROOT / "envs")
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda"])
@@ -26,6 +26,20 @@ def test_files_are_those_the_tool_writes() -> None:
 
 def test_everything_is_pinned() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", pin) for pin in LOCK)
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-nodeps.lock"])
+def test_every_pin_has_hashes(name: str) -> None:
+    requirements = re.split(r"\n(?=\S)", (ROOT / "envs" / name).read_text(encoding="utf-8"))
+    hashed = [r for r in requirements if re.fullmatch(r"\S+==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?", r)]
+    assert len(hashed) == len(pins(ROOT / "envs" / name)) == len([r for r in requirements if not r.startswith("#")])
+
+
+def test_hashes_are_asked_for_wherever_there_are_some() -> None:
+    for name in ("Makefile", "envs/Dockerfile"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert text.count("--require-hashes") == 2, name
+        assert "requirements-torch.lock" in text or "$(TORCH)" in text
 
 
 def test_container_is_built_from_the_lock() -> None:

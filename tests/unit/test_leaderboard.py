@@ -14,7 +14,7 @@ from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_
 from sitenet.evaluation.tables.markdown import trials_markdown
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.evaluation.tables.write import write_tables
-from sitenet.failures import Failure
+from sitenet.failures import Failure, read_failures, write_failures
 from sitenet.features.shard import FeatureManifest
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
@@ -209,12 +209,28 @@ def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> N
     assert standings.difference(0, 1).value == -standings.difference(1, 0).value
 
 
+def test_a_spreadsheet_runs_no_id_of_a_failed_crystal(tmp_path: Path) -> None:
+    ids = ['=HYPERLINK("x")', "+1", "-1", "@x", "mp-1", "a=b"]
+    write_failures(tmp_path / "stage.csv", [Failure(id_, "data", "empty: x") for id_ in ids])
+    failures = read_failures(tmp_path / "stage.csv")
+    assert [failure.id for failure in failures] == ids
+    write_tables(results([], failures=failures), tmp_path, ablation=False)
+    shown = [failure.id for failure in read_failures(tmp_path / "failures.csv")]
+    assert shown == [f"'{id_}" for id_ in ids[:4]] + ids[4:]
+
+
 def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     failures = [Failure(id_, "data", f"disordered structure: {what}") for id_, what in (("a", "Fe0.5"), ("b", "Ni0.5"))]
-    write_tables(results(runs, failures=failures), tmp_path, ablation=False)
+    changed = {"sites100-44136fa3": 10, "sphere6-00000000": 0}
+    write_tables(
+        results(runs, failures=failures, changed=changed),
+        tmp_path,
+        ablation=False,
+    )
     text = (tmp_path / "leaderboard.md").read_text()
     for expected in (
+        "changed by more than 0.02 angstrom in the search for primitive cells: 10 in sites100-44136fa3.",
         "MAE (eV)",
         "2 of 2",
         "90 + 10 of 100",
@@ -270,7 +286,9 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
     data, features = tmp_path / "data" / "manifest.json", [tmp_path / name / "manifest.json" for name in "ab"]
     MANIFEST.write(data, files=["failures.csv"])
     for path in features:
-        FeatureManifest(crystals=9, failures={}, pairs=0, bytes=0, sha256={}).write(path, files=["failures.csv"])
+        FeatureManifest(crystals=9, failures={}, changed=0, pairs=0, bytes=0, sha256={}).write(
+            path, files=["failures.csv"]
+        )
     SPLITS.write(tmp_path / "splits.json")
     config = {"trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
     failures = read_results(config, [], data, tmp_path / "splits.json", features).failures

@@ -12,7 +12,7 @@ from sitenet.training.checkpoint import load_best
 from tests.golden.published import CHECKPOINTS, RESULTS, benchmarks
 
 RECORDS = sorted([*RESULTS.glob("**/result.json"), *RESULTS.glob("**/run.json")])
-TABLES = {"learning_curve/trials.csv": 6, "ablation/ablation.csv": 11, "ablation/regularisation.csv": 8}
+TABLES = {"training_size/trials.csv": 6, "ablation/ablation.csv": 11, "ablation/regularisation.csv": 8}
 
 
 def test_every_run_is_published_whole() -> None:

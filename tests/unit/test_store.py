@@ -17,7 +17,7 @@ from sitenet.features import progress, shard, store
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.shard import collect, featurize_shard
-from sitenet.features.store import FeatureStore, failures_path, manifest_path, verify_shard, write_shard
+from sitenet.features.store import CHANGED, FeatureStore, failures_path, manifest_path, verify_shard, write_shard
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals as real_crystals
 
@@ -205,3 +205,10 @@ def test_whatever_one_crystal_brings_about_costs_no_other(
     reasons = {failure.id: failure.reason for failure in read_failures(failures_path(path))}
     assert set(reasons) == {"bad", CRYSTALS[3].id}
     assert reasons[CRYSTALS[3].id] == "unexpected error: LinAlgError: singular matrix"
+
+
+def test_crystals_whose_distortion_is_averaged_away_are_counted(tmp_path: Path) -> None:
+    write_crystals(tmp_path / "few.parquet", [real_crystals()[id_] for id_ in ("mp-9064", "mp-714882", "mp-252")])
+    paths = write_shards(CrystalTable.open(tmp_path / "few.parquet"), tmp_path, 2)
+    assert collect(paths, 3, 0, tmp_path / "failures.csv").changed == 1
+    assert [FeatureStore(paths)[index].distortion > CHANGED for index in range(3)] == [True, False, False]

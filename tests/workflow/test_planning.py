@@ -104,6 +104,16 @@ def test_configuration_error_is_one_line(override: str, expected: str, tmp_path:
     assert "Traceback" not in run.stderr
 
 
+def test_an_environment_in_a_folder_with_a_blank_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "my venv").symlink_to(sys.prefix)
+    python = tmp_path / "my venv" / "bin" / "python"
+    command = [python, "-m", "snakemake", "-n", "-s", ROOT / "Snakefile", "-d", tmp_path, "--cores", "1"]
+    run = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert f"Snakemake cannot start jobs with {python}" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_planning_imports_no_heavy_package(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "snakemake", "-n", "-s", ROOT / "Snakefile", "--cores", "1"],

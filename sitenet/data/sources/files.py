@@ -4,6 +4,7 @@ from typing import Literal
 
 from sitenet.data.manifest import Download
 from sitenet.data.sources.base import BaseDataset, Identifier, Source
+from sitenet.settings.section import InputPath
 
 
 class FilesDataset(BaseDataset):
@@ -24,8 +25,8 @@ class FilesDataset(BaseDataset):
 
     source: Literal["files"]
     name: Identifier
-    path: str
-    targets: str | None = None
+    path: InputPath
+    targets: InputPath | None = None
     target: str
     unit: str
     non_negative: bool = False

@@ -63,7 +63,7 @@ class GrowingSnapshot:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Appends rows as they come."""
-        with self._part.open("a") as file:
+        with self._part.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def finish(self) -> None:
@@ -102,7 +102,7 @@ def _rows(path: Path) -> Iterator[str]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with gzip.open(path, "rt") as file:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
             yield from file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to fetch it again") from None

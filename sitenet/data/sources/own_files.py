@@ -1,11 +1,10 @@
 """The user's own crystals: a folder or zip archive of structure files with a CSV of targets, or one file."""
 
 import hashlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sitenet.data.containers import Archive, Container, Folder
+from sitenet.data.containers import Archive, Container, Folder, Subfolder, read_limited
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.base import Provenance, Source, SourceRow
 from sitenet.data.sources.files import FilesDataset
@@ -34,14 +33,16 @@ def open_files(settings: FilesDataset) -> Source:
         return _collection(settings, _archive(path))
     if path.suffix not in READERS:
         raise UserError(f"dataset.path '{path}' is neither a folder nor a .zip, .parquet or .json file")
+    if not path.is_file():
+        raise UserError(f"dataset.path '{path}' is no regular file")
     return Source(_provenance(settings, sha256_of(path)), READERS[path.suffix](path))
 
 
 def _archive(path: Path) -> Archive:
     try:
         return Archive(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"dataset.path '{path}' is a damaged zip archive: {error}") from None
+    except BadCrystal as reason:
+        raise UserError(f"dataset.path '{path}' is {reason}") from None
 
 
 def _provenance(settings: FilesDataset, sha256: str) -> Provenance:
@@ -51,25 +52,50 @@ def _provenance(settings: FilesDataset, sha256: str) -> Provenance:
 
 
 def _collection(settings: FilesDataset, container: Container) -> Source:
+    if settings.targets is None:
+        container = _with_targets(settings, container)
     try:
-        table = Path(settings.targets).read_bytes() if settings.targets else container.read(TARGETS)
+        table = _own_table(Path(settings.targets)) if settings.targets else container.read(TARGETS)
     except (BadCrystal, OSError) as error:
         raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
-    rows = [_with_plain_name(row) for row in read_targets(table, settings.targets or TARGETS)]
     names = [name for name in container.names() if is_structure_file(name)]
+    known = frozenset(names)
+    rows = [_with_plain_name(row, known) for row in read_targets(table, settings.targets or TARGETS)]
     return Source(_provenance(settings, _checksum(table, container, names)), _rows(container, names, rows))
 
 
-def _with_plain_name(row: dict[str, str]) -> dict[str, str]:
-    """Writes `./sub//a.cif` as `sub/a.cif`; `..` stays, for the container to refuse."""
-    return row | {"file": PurePosixPath(row["file"]).as_posix()} if row.get("file") else row
+def _own_table(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return read_limited(file, str(path))
+
+
+def _with_targets(settings: FilesDataset, container: Container) -> Container:
+    """The container, or the one folder in it that holds everything, as when a folder is packed with its name."""
+    names = container.names()
+    tables = [PurePosixPath(name) for name in names if PurePosixPath(name).name == TARGETS]
+    if TARGETS in names or not tables:
+        return container
+    top = tables[0].parent.as_posix()
+    if len(tables) == 1 and all(name.startswith(f"{top}/") for name in names):
+        return Subfolder(container, top)
+    found = ", ".join(map(str, tables[:3]))
+    raise UserError(
+        f"dataset.path '{settings.path}' needs {TARGETS} at its top, or dataset.targets; further down it has {found}"
+    )
+
+
+def _with_plain_name(row: dict[str, str], names: frozenset[str]) -> dict[str, str]:
+    r"""Writes `./sub//a.cif` as `sub/a.cif`, and `sub\a.cif` if it is none; `..` stays for the container to refuse."""
+    name = PurePosixPath(row["file"]).as_posix() if row["file"] else ""
+    slashed = PurePosixPath(name.replace("\\", "/")).as_posix()
+    return row | {"file": slashed if name not in names and slashed in names else name}
 
 
 def _checksum(table: bytes, container: Container, names: list[str]) -> str:
     """SHA-256 over the table of targets and the names and contents of all readable structure files."""
     digest = hashlib.sha256(table)
     for name in names:
-        digest.update(name.encode())
+        digest.update(name.encode("utf-8", "surrogateescape"))
         try:
             digest.update(container.read(name))
         except BadCrystal:

@@ -1,7 +1,7 @@
 """Markdown tables: rounded values with units, and a footer on data, statistics and hardware."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -106,7 +106,13 @@ def comparison_markdown(table: pd.DataFrame, unit: str, digits: int) -> str:
 def footer(results: Results) -> str:
     """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
     manifest, standings = results.manifest, results.standings
-    lines = [_data(manifest), *_splits(results.splits, results.planned.folds), _failures(manifest, results.failures)]
+    lines = [
+        _data(manifest),
+        *_targets(manifest),
+        *_splits(results.splits, results.planned.folds),
+        _failures(manifest, results.failures),
+        *_changed(results.changed),
+    ]
     if manifest.filters:
         limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
         lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
@@ -120,6 +126,13 @@ def _data(manifest: Manifest) -> str:
         f"({manifest.unit}); source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256}; "
         f"licence: {manifest.licence}. Cite: {manifest.citation}."
     )
+
+
+def _targets(manifest: Manifest) -> list[str]:
+    if manifest.targets is None:
+        return []
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in vars(manifest.targets).items())
+    return [f"Targets ({manifest.unit}): {numbers}."]
 
 
 def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:
@@ -136,6 +149,13 @@ def _failures(manifest: Manifest, failures: Sequence[Failure]) -> str:
     featureless = any(failure.stage == "features" for failure in failures)
     note = " Networks predict the mean of their training targets for crystals without features." if featureless else ""
     return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
+
+
+def _changed(changed: Mapping[str, int]) -> list[str]:
+    listed = ", ".join(f"{n:,} in {features}" for features, n in changed.items() if n)
+    return (
+        [f"Crystals changed by more than 0.02 angstrom in the search for primitive cells: {listed}."] if listed else []
+    )
 
 
 def _unlabelled(standings: Standings) -> list[str]:

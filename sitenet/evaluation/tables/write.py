@@ -17,8 +17,10 @@ from sitenet.evaluation.tables.markdown import (
     trials_markdown,
 )
 from sitenet.evaluation.tables.trials import trials_table
-from sitenet.failures import write_failures
+from sitenet.failures import Failure, write_failures
 from sitenet.files import write_text
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
@@ -45,7 +47,7 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
         _write_csv(_identified(changes, manifest), folder / "ablation.csv")
         text = f"# Ablation: trials compared with a reference\n\n{ablation_markdown(changes, manifest.unit)}\n"
         write_text(folder / "ablation.md", text)
-    write_failures(folder / "failures.csv", results.failures)
+    write_failures(folder / "failures.csv", map(_for_people, results.failures))
 
 
 def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
@@ -56,3 +58,11 @@ def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _for_people(failure: Failure) -> Failure:
+    """Spreadsheets run no cell that begins with an apostrophe.
+
+    Ids stay as they are in the lists that programs read, those of the single stages.
+    """
+    return Failure(*(f"'{text}" if text.startswith(FORMULA) else text for text in failure))
