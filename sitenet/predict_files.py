@@ -11,7 +11,7 @@ import pandas as pd
 from sitenet.config.features import FeatureSettings
 from sitenet.data.containers import Folder
 from sitenet.data.crystal import BadCrystal, Crystal
-from sitenet.data.structure_files import is_structure_file, parse_structure
+from sitenet.data.structures.parse import is_structure_file, parse_structure
 from sitenet.errors import UserError
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet

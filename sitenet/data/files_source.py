@@ -9,8 +9,8 @@ from sitenet.config.data import FilesDataset
 from sitenet.data.containers import Archive, Container, Folder
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.source import Entry, Provenance, Source, sha256_of
-from sitenet.data.structure_files import is_structure_file, parse_structure
 from sitenet.data.structure_tables import json_entries, parquet_entries
+from sitenet.data.structures.parse import is_structure_file, parse_structure
 from sitenet.data.targets import parse_group, parse_target, read_targets
 from sitenet.errors import UserError
 

@@ -14,7 +14,7 @@ from sitenet.data.download import check_sha256, fetch
 from sitenet.data.manifest import Download
 from sitenet.data.matbench_task import OfficialTask, official_task
 from sitenet.data.source import Entry, Provenance, Source
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from sitenet.data.materials_project_snapshot import (
     read_rows,
 )
 from sitenet.data.source import Entry, Provenance, Source, sha256_of
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError
 from sitenet.records import Record
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.source import Entry
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
 

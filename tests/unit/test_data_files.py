@@ -97,26 +97,27 @@ def test_a_cif_with_a_block_of_authors_in_latin_1_is_read_and_its_formula_checke
     files = {"good.cif": good, "bad.cif": bad, "targets.csv": table}
     load(as_folder(tmp_path / "data", files), tmp_path / "out")
     assert CrystalTable.open(tmp_path / "out" / "structures.parquet").ids == ["good.cif"]
-    assert "Incorrect stoichiometry" in reasons(tmp_path / "out")["bad.cif"]
+    assert "the sites make Cl1 Na1 (P 1), the file says Na2 Cl" in reasons(tmp_path / "out")["bad.cif"]
 
 
 def test_what_a_parser_warns_of_is_logged_with_the_name_of_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = {"odd.cif": nacl(formula="?"), "targets.csv": table_of([["odd.cif", 1]])}
+    files = {"odd.cif": nacl(formula="salt"), "targets.csv": table_of([["odd.cif", 1]])}
     load(as_folder(tmp_path / "data", files), tmp_path / "out")
-    assert "odd.cif: Cannot determine chemical composition from CIF!" in caplog.text
+    assert "odd.cif: the formula 'salt' cannot be read" in caplog.text
 
 
 DISORDERED = GOOD["a.cif"].replace("  1\n", "  0.5\n")
 VASP4 = "no symbols\n1.0\n4 0 0\n0 4 0\n0 0 4\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+INCOMPLETE = "incomplete structure: the sites make Cl1 Na1 (P 1), the file says"
 BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "empty.cif": ("", "unreadable: the file holds 0 structures"),
-    "text.vasp": ("no structure at all", "unreadable: text.vasp"),
-    "binary.cif": (bytes(range(256)), "unreadable: the file holds 0 structures"),
-    "half.json": (GOOD["f.json"][:200], "unreadable: half.json: JSONDecodeError"),
+    "text.vasp": ("no structure at all", "unreadable: a POSCAR has 8 lines or more, this file 1"),
+    "binary.cif": (bytes(range(256)), "unreadable: binary.cif is no text"),
+    "half.json": (GOOD["f.json"][:200], "unreadable: no JSON: "),
     "other.json": ('{"a": 1}', "unreadable: not a pymatgen structure"),
-    "disordered.cif": (DISORDERED, "disordered: site"),
+    "disordered.cif": (DISORDERED, "disordered: the site"),
     "two.cif": (
         GOOD["a.cif"] + GOOD["a.cif"].replace("data_", "data_2"),
         "unreadable: the file holds 2 structures",
@@ -125,16 +126,16 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
         GOOD["a.cif"] + "data_second\n_cell_length_a 4.0\n_cell_length_b oops\n",
         "unreadable: the file holds 2 structures",
     ),
-    "no_hydrogens.cif": (nacl(formula="Na H Cl"), "incomplete structure: Missing elements H"),
-    "wrong_formula.cif": (nacl(formula="Na2 Cl"), "incomplete structure: Incorrect stoichiometry"),
-    "no_occupancy.cif": (nacl(occupancy="0.0"), "incomplete structure: a site has the occupancy 0.0"),
-    "hydroxide.cif": (nacl(formula="Na", symbol="OH"), "incomplete structure: the parser drops the site Cl1"),
-    "water.cif": (nacl(formula="?", symbol="O-H"), "incomplete structure: hydrogens have no coordinates"),
-    "nan.cif": (nacl(occupancy="nan"), "incomplete structure: a site has the occupancy nan"),
+    "no_hydrogens.cif": (nacl(formula="Na H Cl"), f"{INCOMPLETE} Na H Cl"),
+    "wrong_formula.cif": (nacl(formula="Na2 Cl"), f"{INCOMPLETE} Na2 Cl"),
+    "no_occupancy.cif": (nacl(occupancy="0.0"), "incomplete structure: the site Cl1 has the occupancy 0.0"),
+    "hydroxide.cif": (nacl(formula="Na", symbol="OH"), "unknown element: 'OH' names no element"),
+    "water.cif": (nacl(formula="?", symbol="O-H"), "unknown element: 'O-H' names no element"),
+    "nan.cif": (nacl(occupancy="nan"), "unreadable: the occupancy of Cl1: 'nan' is not a number"),
     "nan.json": (GOOD["f.json"].replace('"occu": 1', '"occu": NaN', 1), "disordered: site 0 holds"),
     "no_cell.xyz": ("1\n\nSi 0 0 0\n", 'unreadable: the second line has no Lattice="..."'),
     "short.xyz": (GOOD["d.extxyz"].rsplit("\n", 2)[0], "sites are announced"),
-    "no_symbols.vasp": (VASP4, "unreadable: no_symbols.vasp: BadPoscarWarning"),
+    "no_symbols.vasp": (VASP4, "unreadable: no symbols say what the elements are"),
     "notes.docx": ("hello", "unreadable: notes.docx is none of .cif"),
 }
 

@@ -1,0 +1,64 @@
+"""Sites that are too near to be two atoms: one site that is listed twice, or a reading that is wrong."""
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+from sitenet.config.elements import SYMBOLS
+from sitenet.data.crystal import BadCrystal
+
+# Angstrom. Below this distance, two sites of one element are one site, listed twice or in rounded coordinates.
+SAME_PLACE = 0.05
+# No two atoms are nearer than this share of the sum of their covalent radii, nor than this distance in angstrom:
+# the shortest share in Matbench is 0.6, the shortest bond there is, in hydrogen molecules, measures 0.74 angstrom.
+SHORTEST_SHARE, SHORTEST = 0.4, 0.5
+MIN_HEIGHT = 0.3  # angstrom between two faces of the cell
+_RADII = np.array([0.0, *(gemmi.Element(symbol).covalent_r for symbol in SYMBOLS)])
+
+
+def distinct_sites(
+    lattice: NDArray[np.float64], atomic_numbers: NDArray[np.integer], frac_coords: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which sites to keep so that each is listed once, not again as its periodic image.
+
+    Args:
+        lattice: (3, 3) lattice vectors as rows, in angstrom.
+        atomic_numbers: (N,) of each site.
+        frac_coords: (N, 3) fractional coordinates.
+
+    Returns:
+        (N,) true for every site that is in no place of an earlier one.
+
+    Raises:
+        BadCrystal: Two elements share a place, or two sites are nearer to each other than atoms can be.
+    """
+    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    if not heights.min() >= MIN_HEIGHT:
+        raise BadCrystal(f"unphysical: two faces of the cell are {heights.min():.2g} angstrom apart")
+    radii = _RADII[atomic_numbers]
+    reach = max(SHORTEST, 2 * SHORTEST_SHARE * radii.max())
+    cartesian = np.ascontiguousarray((frac_coords % 1) @ lattice)
+    periodic = np.ones(3, dtype=np.int64)
+    i, j, images, distances = find_points_in_spheres(
+        cartesian, cartesian, reach, periodic, np.ascontiguousarray(lattice), 1e-8
+    )
+    pairs = (i != j) | images.any(axis=1)  # not: a site and itself
+    i, j, distances = i[pairs], j[pairs], distances[pairs]
+    keep = np.ones(len(atomic_numbers), dtype=bool)
+    same = (distances < SAME_PLACE) & (i < j)
+    for a, b in zip(i[same], j[same], strict=True):
+        if atomic_numbers[a] != atomic_numbers[b]:
+            raise BadCrystal(f"disordered: {_pair(atomic_numbers, a, b)} share one place")
+        keep[b] &= not keep[a]
+    too_near = keep[i] & keep[j] & (distances <= np.maximum(SHORTEST, SHORTEST_SHARE * (radii[i] + radii[j])))
+    if too_near.any():
+        nearest = np.flatnonzero(too_near)[distances[too_near].argmin()]
+        pair = _pair(atomic_numbers, i[nearest], j[nearest])
+        raise BadCrystal(f"unphysical: {pair} are {distances[nearest]:.3f} angstrom apart")
+    return keep
+
+
+def _pair(atomic_numbers: NDArray[np.integer], a: int, b: int) -> str:
+    first, second = sorted((int(a), int(b)))
+    return f"sites {first} ({SYMBOLS[atomic_numbers[first] - 1]}) and {second} ({SYMBOLS[atomic_numbers[second] - 1]})"

@@ -1,0 +1,76 @@
+"""Extended XYZ: one frame with a cell, read by ASE; pymatgen, which knows no cell in XYZ, reads its sites."""
+
+import io
+
+import numpy as np
+from ase.io.extxyz import key_val_str_to_dict, read_xyz
+from pymatgen.core import Element
+from pymatgen.io.xyz import XYZ
+
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.structures.agreement import Sites, agreed
+from sitenet.data.structures.species import element_of_type
+from sitenet.data.structures.text import number
+
+MAX_SITES = 20_000
+
+
+def read_extxyz(id_: str, text: str) -> Crystal:
+    """Reads one frame: number of sites, `Lattice="..." Properties=...`, one line a site.
+
+    Raises:
+        BadCrystal: It is something else, has no cell or one that is not periodic, or the readers see different sites.
+    """
+    lines = text.strip().splitlines()
+    if len(lines) < 3 or not lines[0].strip().isdecimal() or len(lines[0].strip()) > 6:
+        raise BadCrystal("unreadable: extended XYZ begins with the number of sites and a line of properties")
+    n_sites = int(lines[0])
+    if len(lines) != n_sites + 2 or n_sites > MAX_SITES:
+        raise BadCrystal(f"unreadable: {n_sites} sites are announced, {len(lines) - 2} lines follow")
+    if len(lines[1]) > 100_000:
+        raise BadCrystal("too large: the second line has more than 100,000 characters")
+    info = key_val_str_to_dict(lines[1])
+    if not isinstance(info.get("Lattice"), np.ndarray):
+        raise BadCrystal('unreadable: the second line has no Lattice="..."')
+    if not np.all(info.get("pbc", True)):
+        raise BadCrystal(f"not periodic: pbc is {info['pbc']}")
+    numbers, positions = _columns(lines, str(info.get("Properties", "species:S:1:pos:R:3")))
+    (atoms,) = read_xyz(io.StringIO("\n".join(lines) + "\n"), index=slice(0, 1))
+    by_ase = Sites(np.array(atoms.cell), atoms.numbers, atoms.get_scaled_positions(wrap=False))
+    if not np.array_equal(by_ase.atomic_numbers, numbers):
+        raise BadCrystal("undecided: ASE sees other elements than the file names")
+    rows = [f"{Element.from_Z(n).symbol} {' '.join(row)}" for n, row in zip(numbers, positions, strict=True)]
+    molecule = XYZ.from_str("\n".join([str(n_sites), "sites", *rows]) + "\n").molecule
+    frac_coords = molecule.cart_coords @ np.linalg.inv(by_ase.lattice)
+    by_pymatgen = Sites(by_ase.lattice, np.array(molecule.atomic_numbers), frac_coords)
+    return agreed(id_, "ASE", by_ase, "pymatgen", by_pymatgen)
+
+
+def _columns(lines: list[str], properties: str) -> tuple[list[int], list[list[str]]]:
+    """Atomic numbers and positions of all sites, from the columns that `Properties` names."""
+    fields = properties.split(":")
+    starts: dict[str, int] = {}
+    column = 0
+    for name, width in zip(fields[::3], fields[2::3], strict=False):
+        starts[name.lower()] = column
+        if not width.isdecimal() or len(width) > 4:
+            raise BadCrystal(f"unreadable: Properties={properties[:80]} has no widths")
+        column += int(width)
+    species, z, position = (starts.get(name) for name in ("species", "z", "pos"))
+    if position is None or (species is None and z is None):
+        raise BadCrystal(f"unreadable: Properties={properties[:80]} names no elements and positions")
+    numbers, positions = [], []
+    for row, line in enumerate(lines[2:], start=3):
+        values = line.split()
+        if len(values) < column:
+            raise BadCrystal(f"unreadable: line {row} has {len(values)} columns, Properties names {column}")
+        positions.append(values[position : position + 3])
+        for value in positions[-1]:
+            number(value, f"line {row}")
+        seen = [element_of_type(values[species])] if species is not None else []
+        if z is not None:
+            seen.append(int(number(values[z], f"line {row}")))
+        if len(set(seen)) != 1 or not 0 < seen[0] < 119:
+            raise BadCrystal(f"contradictory: line {row} names no element, or two")
+        numbers.append(seen[0])
+    return numbers, positions
