@@ -1,6 +1,7 @@
 """POSCAR files, read by ASE and by pymatgen."""
 
 import io
+import re
 import warnings
 from itertools import groupby
 
@@ -29,8 +30,8 @@ def read_poscar(id_: str, text: str) -> Crystal:
     lines = text.splitlines()
     if len(lines) < 8:
         raise BadCrystal(f"unreadable: a POSCAR has 8 lines or more, this file {len(lines)}")
-    scale = _numbers(lines, 1, (1, 3))
-    vectors = np.array([_numbers(lines, row, (3,)) for row in (2, 3, 4)])
+    scale = _scale(lines)
+    vectors = np.array([_numbers(lines, row) for row in (2, 3, 4)])
     symbols, counts, start = _symbols_and_counts(lines)
     modes = [lines[row].strip().lower()[:1] for row in (start, start + 1) if row < len(lines)]
     selective = modes[:1] == ["s"]
@@ -39,7 +40,7 @@ def read_poscar(id_: str, text: str) -> Crystal:
     n_sites = sum(counts)
     if not 0 < n_sites <= MAX_SITES or len(lines) < first + n_sites or not mode or not mode[0]:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {max(len(lines) - first, 0)} lines follow")
-    sites = np.array([_numbers(lines, row, (3,)) for row in range(first, first + n_sites)])
+    sites = np.array([_numbers(lines, row) for row in range(first, first + n_sites)])
     behind = _symbols_behind([line.split()[3 + 3 * selective :] for line in lines[first : first + n_sites]])
     atomic_numbers = [element_of_type(name) for name in _names(symbols, counts, behind)]
     names = [SYMBOLS[number - 1] for number in atomic_numbers]
@@ -55,27 +56,27 @@ def read_poscar(id_: str, text: str) -> Crystal:
     return agreed(id_, "ASE", by_ase, "pymatgen", by_pymatgen)
 
 
-def _numbers(lines: list[str], row: int, how_many: tuple[int, ...]) -> list[float]:
+def _numbers(lines: list[str], row: int, how_many: int = 3) -> list[float]:
     """The numbers that a line begins with; what follows is a remark."""
-    tokens = lines[row].replace("!", " ! ").replace("#", " # ").split()
-    n_numbers = max(how_many)
-    values = []
-    for token in tokens[:n_numbers]:
-        try:
-            values.append(number(token, f"line {row + 1}"))
-        except BadCrystal:
-            if len(values) in how_many:
-                break
-            raise
-    usable = [n for n in how_many if n <= len(values)]
-    if not usable:
-        raise BadCrystal(f"unreadable: line {row + 1} has {len(values)} numbers, not {how_many[0]}")
-    return values[: max(usable)]
+    tokens = _before_remarks(lines[row])[:how_many]
+    if len(tokens) < how_many:
+        raise BadCrystal(f"unreadable: line {row + 1} has {len(tokens)} numbers, not {how_many}")
+    return [number(token, f"line {row + 1}") for token in tokens]
+
+
+def _before_remarks(line: str) -> list[str]:
+    return re.split("[!#]", line)[0].split()
+
+
+def _scale(lines: list[str]) -> list[float]:
+    """One factor, or three if more than words follow the first."""
+    more = _before_remarks(lines[1])[1:3]
+    return _numbers(lines, 1, 3 if any(token[:1] in "+-.0123456789" for token in more) else 1)
 
 
 def _symbols_and_counts(lines: list[str]) -> tuple[list[str], list[int], int]:
     """Symbols (none in VASP 4), counts, and the row behind them; VASP breaks long lists into several lines."""
-    rows = [line.split("!")[0].split("#")[0].split() for line in lines[5:25]]
+    rows = [_before_remarks(line) for line in lines[5:25]]
     n_symbols = next((n for n, row in enumerate(rows) if row and row[0].isdecimal()), None)
     if n_symbols is None:
         raise BadCrystal("unreadable: no line of whole numbers says how many sites there are")

@@ -124,22 +124,30 @@ def _key(operators: tuple[str, ...]) -> frozenset[bytes]:
 
 @lru_cache(maxsize=1024)
 def _gemmi_named(hall: str, hm: str, number: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Space groups of gemmi's table with a Hall symbol, or a Hermann-Mauguin symbol, or a number."""
-    if hall:
-        try:
-            group = gemmi.symops_from_hall(hall.replace("_", " "))
-            return [(hall, tuple(op.wrap().triplet() for op in group))]
-        except (RuntimeError, ValueError):
-            pass
+    """Space groups by Hall symbol, else those of gemmi's table by Hermann-Mauguin symbol, else by number.
+
+    A Hall symbol of another space group than the Hermann-Mauguin symbol does not outdo it.
+    """
     symbol, setting = _symbol_and_setting(hm)
     known = gemmi.find_spacegroup_by_name(symbol) if symbol else None
-    if known is None and number.isdecimal():
-        known, setting = gemmi.find_spacegroup_by_number(int(number[:9])), ""
-    if known is None:
-        return []
-    settings = [group for group in gemmi.spacegroup_table() if group.hm == known.hm]
+    if not hall and not hm and number.isdecimal():
+        known = gemmi.find_spacegroup_by_number(int(number[:9]))
+    settings = [group for group in gemmi.spacegroup_table() if known and group.hm == known.hm]
     chosen = [group for group in settings if setting and group.ext == setting] or settings
-    return [(group.xhm(), tuple(op.wrap().triplet() for op in group.operations())) for group in chosen]
+    named = [(group.xhm(), _operators_of(group.operations())) for group in chosen]
+    try:
+        by_hall = gemmi.symops_from_hall(hall.replace("_", " ")) if hall else None
+    except (RuntimeError, ValueError):
+        by_hall = None
+    if by_hall is None:
+        return named
+    found = gemmi.find_spacegroup_by_ops(by_hall)
+    contradicted = known is not None and found is not None and known.number != found.number
+    return [(hall, _operators_of(by_hall)), *(named if contradicted else [])]
+
+
+def _operators_of(group: gemmi.GroupOps) -> tuple[str, ...]:
+    return tuple(op.wrap().triplet() for op in group)
 
 
 def _symbol_and_setting(hm: str) -> tuple[str, str]:
@@ -169,7 +177,7 @@ def _pymatgen_named(hall: str, hm: str, number: str) -> list[tuple[str, tuple[st
     found = [row for row in rows if hall and _bare(row["hall"]) == _bare(hall)]
     found = found or [row for row in rows if spelt & {_bare(row["hermann_mauguin"]), _bare(row["short_h_m"])}]
     found = [row for row in found if setting and row["universal_h_m"].endswith(f":{setting}")] or found
-    if not found and number.isdecimal():
+    if not hall and not hm and number.isdecimal():
         same = [row for row in rows if row["number"] == int(number[:9])]
         found = [row for row in same if row["hermann_mauguin"] == same[0]["hermann_mauguin"]]
     return [(row["universal_h_m"].replace(" :", ":"), tuple(row["symops"])) for row in found]

@@ -1,9 +1,11 @@
 """Extended XYZ: one frame with a cell, read by ASE; pymatgen, which knows no cell in XYZ, reads its sites."""
 
 import io
+import re
 
 import numpy as np
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
+from numpy.typing import NDArray
 from pymatgen.core import Element
 from pymatgen.io.xyz import XYZ
 
@@ -13,6 +15,8 @@ from sitenet.data.structures.species import element_of_type
 from sitenet.data.structures.text import number
 
 MAX_SITES = 20_000
+_QUOTED = r"""(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|\[([^]]*)\])"""
+_LATTICE = re.compile(rf"""(?<!\S)["']?Lattice["']?\s*=\s*{_QUOTED}""")
 
 
 def read_extxyz(id_: str, text: str) -> Crystal:
@@ -30,8 +34,7 @@ def read_extxyz(id_: str, text: str) -> Crystal:
     if len(lines[1]) > 100_000:
         raise BadCrystal("too large: the second line has more than 100,000 characters")
     info = key_val_str_to_dict(lines[1])
-    if not isinstance(info.get("Lattice"), np.ndarray):
-        raise BadCrystal('unreadable: the second line has no Lattice="..."')
+    lattice = _lattice(lines[1])
     if not np.all(info.get("pbc", True)):
         raise BadCrystal(f"not periodic: pbc is {info['pbc']}")
     numbers, positions = _columns(lines, str(info.get("Properties", "species:S:1:pos:R:3")))
@@ -41,9 +44,23 @@ def read_extxyz(id_: str, text: str) -> Crystal:
         raise BadCrystal("undecided: ASE sees other elements than the file names")
     rows = [f"{Element.from_Z(n).symbol} {' '.join(row)}" for n, row in zip(numbers, positions, strict=True)]
     molecule = XYZ.from_str("\n".join([str(n_sites), "sites", *rows]) + "\n").molecule
-    frac_coords = molecule.cart_coords @ np.linalg.inv(by_ase.lattice)
-    by_pymatgen = Sites(by_ase.lattice, np.array(molecule.atomic_numbers), frac_coords)
+    frac_coords = molecule.cart_coords @ np.linalg.inv(lattice)
+    by_pymatgen = Sites(lattice, np.array(molecule.atomic_numbers), frac_coords)
     return agreed(id_, "ASE", by_ase, "pymatgen", by_pymatgen)
+
+
+def _lattice(properties: str) -> NDArray[np.float64]:
+    """(3, 3) lattice vectors, as ASE should read them."""
+    found = _LATTICE.findall(properties)
+    if len(found) != 1:
+        raise BadCrystal('unreadable: the second line has no Lattice="...", or several')
+    values = [number(value, "Lattice in line 2") for value in re.split(r"[\s,]+", "".join(found[0]).strip())]
+    if len(values) != 9:
+        raise BadCrystal(f"unreadable: Lattice in line 2 has {len(values)} numbers, not 9")
+    matrix = np.array(values).reshape(3, 3)
+    if abs(np.linalg.det(matrix)) < 1e-3:
+        raise BadCrystal("unreadable: the cell has no volume")
+    return matrix
 
 
 def _columns(lines: list[str], properties: str) -> tuple[list[int], list[list[str]]]:
