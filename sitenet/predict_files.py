@@ -12,6 +12,7 @@ from sitenet.config.features import FeatureSettings
 from sitenet.data.containers import Folder
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.parse import is_structure_file, parse_structure
+from sitenet.data.structures.text import one_line, printable
 from sitenet.errors import UserError
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
@@ -94,12 +95,13 @@ def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in paths:
         found = list(_files_in(path)) if path.is_dir() else []
-        files |= {str(file): file for file in found or [path]}
+        files |= {printable(str(file)): file for file in found or [path]}
     return files
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
-    return (folder / name for name in Folder(folder).names() if is_structure_file(name))
+    """Structure files, and links to folders, which are listed as failures."""
+    return (folder / name for name in Folder(folder).names() if is_structure_file(name) or name.endswith("/"))
 
 
 def _featurized(files: dict[str, Path], settings: FeatureSettings) -> tuple[Usable, dict[str, str]]:
@@ -111,13 +113,17 @@ def _featurized(files: dict[str, Path], settings: FeatureSettings) -> tuple[Usab
             crystal = parse_structure(id_, path.name, _content(path))
             usable.append((crystal, featurize(crystal, settings)))
         except BadCrystal as reason:
-            failures[id_] = " ".join(str(reason).split())
+            failures[id_] = one_line(reason)
     return usable, failures
 
 
 def _content(path: Path) -> bytes:
+    if path.is_dir() and path.is_symlink():
+        raise BadCrystal("unreadable: a link to a folder, which is not followed: name the folder itself")
     if path.is_dir():
         raise BadCrystal("missing file: the folder holds no structure file")
+    if path.exists() and not path.is_file():
+        raise BadCrystal("unreadable: no ordinary file")
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -9,6 +9,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 needs_reference = pytest.mark.skipif(
     not (SHARED / "reference").is_dir(), reason="reference values (../shared/reference) are not on this machine"
 )
+needs_cases = pytest.mark.skipif(
+    not (SHARED / "cases").is_dir(), reason="files that fail (../shared/cases) are not on this machine"
+)
 needs_matbench = pytest.mark.skipif(
     not (SHARED / "data").is_dir(), reason="matbench_mp_gap (../shared/data) is not on this machine"
 )

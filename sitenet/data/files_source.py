@@ -11,10 +11,12 @@ from sitenet.data.crystal import BadCrystal
 from sitenet.data.source import Entry, Provenance, Source, sha256_of
 from sitenet.data.structure_tables import json_entries, parquet_entries
 from sitenet.data.structures.parse import is_structure_file, parse_structure
+from sitenet.data.structures.text import printable
 from sitenet.data.targets import parse_group, parse_target, read_targets
 from sitenet.errors import UserError
 
 TARGETS = "targets.csv"
+LINKED_FOLDER = "unreadable: a link to a folder, which is not followed: put the folder itself there"
 READERS = {".parquet": parquet_entries, ".json": json_entries}
 
 
@@ -55,7 +57,7 @@ def _collection(settings: FilesDataset, container: Container) -> Source:
     except (BadCrystal, OSError) as error:
         raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
     rows = [_with_plain_name(row) for row in read_targets(table, settings.targets or TARGETS)]
-    names = [name for name in container.names() if is_structure_file(name)]
+    names = [name for name in container.names() if is_structure_file(name) or name.endswith("/")]
     return Source(_provenance(settings, _checksum(table, container, names)), _entries(container, names, rows))
 
 
@@ -68,7 +70,7 @@ def _checksum(table: bytes, container: Container, names: list[str]) -> str:
     """SHA-256 over the table of targets and the names and contents of all readable structure files."""
     digest = hashlib.sha256(table)
     for name in names:
-        digest.update(name.encode())
+        digest.update(name.encode("utf-8", "surrogateescape"))
         try:
             digest.update(container.read(name))
         except BadCrystal:
@@ -81,8 +83,11 @@ def _entries(container: Container, names: list[str], rows: list[dict[str, str]])
         yield _entry(container, row)
     listed = {row.get("file") for row in rows}
     for name in names:
-        if name not in listed:
-            yield Entry(name, BadCrystal("missing target: the table of targets has no row for this file"), None)
+        if name.endswith("/"):
+            yield Entry(printable(name), BadCrystal(LINKED_FOLDER), None)
+        elif name not in listed:
+            reason = BadCrystal("missing target: the table of targets has no row for this file")
+            yield Entry(printable(name), reason, None)
 
 
 def _entry(container: Container, row: dict[str, str]) -> Entry:

@@ -1,9 +1,10 @@
 """One Parquet or JSON file that holds structures and targets."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ijson
 import numpy as np
@@ -17,6 +18,7 @@ from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
 
 ROWS_AT_ONCE = 4096
+MAX_DEPTH = 100  # of brackets in brackets; a structure in a row has eight
 # A crystal table as others write it: any lengths and whole numbers, checked row by row.
 COLUMNS = {
     "lattice": pa.list_(pa.float64()),
@@ -34,13 +36,37 @@ def json_entries(path: Path) -> Iterator[Entry]:
     n = 0
     try:
         with path.open("rb") as file:
-            for n, row in enumerate(ijson.items(file, "item", use_float=True), start=1):
+            for n, row in enumerate(ijson.items(_Shallow(file, path), "item", use_float=True), start=1):
                 yield _entry(row if isinstance(row, dict) else {}, n)
     except ijson.JSONError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged after {n} crystals: {reason}") from None
     if n == 0:
         raise UserError(f"{path} is not a JSON list of objects with the keys id, target and structure")
+
+
+class _Shallow:
+    """A JSON file that is refused where it is nested more deeply than structures are, before it takes all memory."""
+
+    def __init__(self, file: IO[bytes], path: Path):
+        self._file, self._path = file, path
+        self._depth = self._quotes = 0
+        self._escaped = False  # whether the last character was a backslash that escapes the next
+
+    def read(self, size: int = -1) -> bytes:
+        """The next part of the file."""
+        part = self._file.read(size)
+        plain = re.sub(rb"\\.", b"", part[1:] if self._escaped else part, flags=re.DOTALL)
+        self._escaped = plain.endswith(b"\\")
+        codes = np.frombuffer(plain, dtype=np.uint8)
+        quotes = self._quotes + np.cumsum(codes == ord('"'))
+        steps = np.isin(codes, list(b"[{")).astype(np.int64) - np.isin(codes, list(b"]}"))
+        depths = self._depth + np.cumsum(np.where(quotes % 2 == 0, steps, 0))
+        if len(codes):
+            self._depth, self._quotes = int(depths[-1]), int(quotes[-1])
+            if depths.max() > MAX_DEPTH:
+                raise UserError(f"{self._path} is nested more than {MAX_DEPTH} deep, as no list of structures is")
+        return part
 
 
 def parquet_entries(path: Path) -> Iterator[Entry]:
@@ -111,5 +137,5 @@ def _from_json(id_: str, row: dict[str, Any]) -> Crystal:
 def _as_dict(structure: Any) -> Any:
     try:
         return json.loads(structure) if isinstance(structure, str) else structure
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCrystal(f"unreadable: the structure is not JSON ({error})") from None

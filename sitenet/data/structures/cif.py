@@ -1,7 +1,8 @@
 """The one structure of a CIF file, as the file states it; symmetry is applied elsewhere."""
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -109,7 +110,7 @@ def _one_block(text: str) -> gemmi.cif.Block:
     try:
         document = gemmi.cif.read_string(text, 0)
     except (ValueError, RuntimeError) as error:
-        raise BadCrystal(f"unreadable: no CIF: {str(error).removeprefix('string:').splitlines()[0]}") from None
+        raise BadCrystal(_why_no_cif(text, str(error))) from None
     holders = [block for block in document if block.find_value("_cell_length_a") or _has(block, "_atom_site_fract_x")]
     if len(holders) == 1:
         return holders[0]
@@ -117,6 +118,13 @@ def _one_block(text: str) -> gemmi.cif.Block:
         raise BadCrystal("unreadable: this is mmCIF, the format of proteins, not CIF of crystal structures")
     names = f" ({', '.join(block.name for block in holders[:5])})" if holders else ""
     raise BadCrystal(f"unreadable: the file holds {len(holders)} structures{names}, not one")
+
+
+def _why_no_cif(text: str, error: str) -> str:
+    odd = re.search(r"^[^'\"#;_\n]*?([^\s'\"]*[^\x00-\x7f][^\s'\"]*)", text, re.MULTILINE)
+    if odd:
+        return f"unreadable: '{odd[1][:40]}' in {line_of(text, odd[1])} has characters beyond ASCII"
+    return "unreadable: no CIF: " + re.sub(r"^(?:string:)?(\d+):\d+\(\d+\): ", r"line \1: ", error.splitlines()[0])
 
 
 def _has(block: gemmi.cif.Block, tag: str) -> bool:
@@ -151,12 +159,15 @@ def _first(tags: Tags, names: Iterable[str]) -> str:
     return next((value for value in values if value not in _MISSING), "")
 
 
-def _optional(tags: Tags, names: Iterable[str]) -> float | None:
-    """A positive number, None if it is left out or none: it is asked for only to check others."""
+def _optional(tags: Tags, names: Sequence[str]) -> float | None:
+    """A positive number, None if it is left out; what is none is told, since it is only to check others."""
+    written = _first(tags, names)
     try:
-        value = number(_first(tags, names), "", uncertainty=True)
+        value = number(written, "", uncertainty=True)
     except BadCrystal:
-        return None
+        value = 0.0
+    if written and not value > 0:
+        warnings.warn(f"{names[0]} is '{written[:40]}', so that nothing is compared with it", stacklevel=2)
     return value if value > 0 else None
 
 

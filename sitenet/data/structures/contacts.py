@@ -3,7 +3,7 @@
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.optimization.neighbors import find_points_in_spheres
+from scipy.spatial import cKDTree
 
 from sitenet.config.elements import SYMBOLS
 from sitenet.data.crystal import BadCrystal
@@ -38,13 +38,7 @@ def distinct_sites(
         raise BadCrystal(f"unphysical: two faces of the cell are {heights.min():.2g} angstrom apart")
     radii = _RADII[atomic_numbers]
     reach = max(SHORTEST, 2 * SHORTEST_SHARE * radii.max())
-    cartesian = np.ascontiguousarray((frac_coords % 1) @ lattice)
-    periodic = np.ones(3, dtype=np.int64)
-    i, j, images, distances = find_points_in_spheres(
-        cartesian, cartesian, reach, periodic, np.ascontiguousarray(lattice), 1e-8
-    )
-    pairs = (i != j) | images.any(axis=1)  # not: a site and itself
-    i, j, distances = i[pairs], j[pairs], distances[pairs]
+    i, j, distances = _pairs(lattice, frac_coords % 1, reach, reach / heights)
     keep = np.ones(len(atomic_numbers), dtype=bool)
     same = (distances < SAME_PLACE) & (i < j)
     for a, b in zip(i[same], j[same], strict=True):
@@ -57,6 +51,28 @@ def distinct_sites(
         pair = _pair(atomic_numbers, i[nearest], j[nearest])
         raise BadCrystal(f"unphysical: {pair} are {distances[nearest]:.3f} angstrom apart")
     return keep
+
+
+def _pairs(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], reach: float, margins: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Sites and the periodic images within reach of them, but not themselves, with their distances.
+
+    pymatgen's search takes memory for all the empty space of a large cell.
+    """
+    steps = [np.arange(-n, n + 1) for n in np.ceil(margins).astype(int)]
+    shifts = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    images = (frac_coords + shifts).reshape(-1, 3)
+    sites = np.tile(np.arange(len(frac_coords)), len(shifts))
+    moved = np.repeat((shifts != 0).any(axis=(1, 2)), len(frac_coords))
+    near = ((images >= -margins) & (images <= 1 + margins)).all(axis=1)
+    images, sites, moved = images[near], sites[near], moved[near]
+    found = cKDTree(frac_coords @ lattice).sparse_distance_matrix(
+        cKDTree(images @ lattice), reach, output_type="ndarray"
+    )
+    i, j = found["i"], sites[found["j"]]
+    others = (i != j) | moved[found["j"]]
+    return i[others], j[others], found["v"][others]
 
 
 def _pair(atomic_numbers: NDArray[np.integer], a: int, b: int) -> str:

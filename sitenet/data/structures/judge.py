@@ -69,7 +69,7 @@ def _check_formula(content: CifContent, reading: Reading) -> None:
     """Checks the sites against the sum formula: Z times it if Z is stated, else the same proportions, exactly."""
     if content.formula is None:
         if content.formula_text:
-            unread = f"the formula '{content.formula_text}' cannot be read"
+            unread = f"the formula '{content.formula_text[:40]}' cannot be read"
             warnings.warn(f"{unread}, so that nothing is compared with it", stacklevel=2)
         return
     counts = reading.composition

@@ -38,7 +38,9 @@ def read_poscar(id_: str, text: str) -> Crystal:
     mode = (modes[1:] if selective else modes)[:1]
     first = start + 1 + selective
     n_sites = sum(counts)
-    if not 0 < n_sites <= MAX_SITES or len(lines) < first + n_sites or not mode or not mode[0]:
+    if n_sites > MAX_SITES:
+        raise BadCrystal(f"too large: {n_sites} sites are announced, the limit is {MAX_SITES}")
+    if n_sites == 0 or len(lines) < first + n_sites or not mode or not mode[0]:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {max(len(lines) - first, 0)} lines follow")
     sites = np.array([_numbers(lines, row) for row in range(first, first + n_sites)])
     behind = _symbols_behind([line.split()[3 + 3 * selective :] for line in lines[first : first + n_sites]])

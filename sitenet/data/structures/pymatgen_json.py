@@ -27,7 +27,7 @@ def from_dict(id_: str, structure: dict[str, Any]) -> Crystal:
         frac_coords = np.array([site["abc"] for site in sites], dtype=float).reshape(len(sites), 3)
     except BadCrystal:
         raise
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadCrystal(f"unreadable: not a pymatgen structure ({type(error).__name__}: {error})") from None
     return Crystal(id_, lattice, np.array(numbers, dtype=np.uint8), frac_coords)
 

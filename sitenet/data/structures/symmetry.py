@@ -174,9 +174,11 @@ def _pymatgen_named(hall: str, hm: str, number: str) -> list[tuple[str, tuple[st
     known = gemmi.find_spacegroup_by_name(symbol) if symbol else None
     spelt = {_bare(symbol), _bare(known.hm) if known else ""} - {""}
     rows = [row for row in _pymatgen_table() if "(" not in row["universal_h_m"]]
-    found = [row for row in rows if hall and _bare(row["hall"]) == _bare(hall)]
-    found = found or [row for row in rows if spelt & {_bare(row["hermann_mauguin"]), _bare(row["short_h_m"])}]
-    found = [row for row in found if setting and row["universal_h_m"].endswith(f":{setting}")] or found
+    by_hall = [row for row in rows if hall and _bare(row["hall"]) == _bare(hall)]
+    by_hm = [row for row in rows if spelt & {_bare(row["hermann_mauguin"]), _bare(row["short_h_m"])}]
+    by_hm = [row for row in by_hm if setting and row["universal_h_m"].endswith(f":{setting}")] or by_hm
+    contradicted = by_hall and by_hm and by_hall[0]["number"] != by_hm[0]["number"]
+    found = [*by_hall, *by_hm] if contradicted else by_hall or by_hm
     if not hall and not hm and number.isdecimal():
         same = [row for row in rows if row["number"] == int(number[:9])]
         found = [row for row in same if row["hermann_mauguin"] == same[0]["hermann_mauguin"]]

@@ -29,12 +29,14 @@ def read_extxyz(id_: str, text: str) -> Crystal:
     if len(lines) < 3 or not lines[0].strip().isdecimal() or len(lines[0].strip()) > 6:
         raise BadCrystal("unreadable: extended XYZ begins with the number of sites and a line of properties")
     n_sites = int(lines[0])
-    if len(lines) != n_sites + 2 or n_sites > MAX_SITES:
+    if n_sites > MAX_SITES:
+        raise BadCrystal(f"too large: {n_sites} sites are announced, the limit is {MAX_SITES}")
+    if len(lines) != n_sites + 2:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {len(lines) - 2} lines follow")
     if len(lines[1]) > 100_000:
         raise BadCrystal("too large: the second line has more than 100,000 characters")
-    info = key_val_str_to_dict(lines[1])
     lattice = _lattice(lines[1])
+    info = key_val_str_to_dict(lines[1])
     if not np.all(info.get("pbc", True)):
         raise BadCrystal(f"not periodic: pbc is {info['pbc']}")
     numbers, positions = _columns(lines, str(info.get("Properties", "species:S:1:pos:R:3")))

@@ -1,0 +1,469 @@
+"""What a file says is what is read: every kind of fault, and of odd but valid file, with neighbours of both."""
+
+import csv
+import gzip
+import json
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext, suppress
+
+import numpy as np
+import pytest
+from pymatgen.core import Structure
+
+from sitenet.config.elements import SYMBOLS
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.structures.parse import is_structure_file, parse_structure
+from tests.shared_data import SHARED, needs_cases
+from tests.structure_texts import (
+    BISMUTH_CELL,
+    CELL,
+    DIRECT,
+    IRON_SITES,
+    POLONIUM,
+    ROCK_SALT_SITES,
+    ZIRCONIA_CELL,
+    ZIRCONIA_SITES,
+    cif,
+    cubic,
+    extxyz,
+    operators,
+    poscar,
+    rock_salt,
+)
+
+
+def read(name: str, content: str | bytes) -> Crystal:
+    return parse_structure("x", name, content.encode() if isinstance(content, str) else content)
+
+
+def composition(crystal: Crystal) -> str:
+    counts = Counter(SYMBOLS[number - 1] for number in crystal.atomic_numbers)
+    return " ".join(f"{symbol}{counts[symbol]}" for symbol in sorted(counts))
+
+
+def shortest(crystal: Crystal) -> float:
+    distances = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).distance_matrix
+    return float(distances[distances > 0].min())
+
+
+SALT = "Cl4 Na4"
+H_M = "_symmetry_space_group_name_H-M"
+FORMULA, Z = "_chemical_formula_sum 'Cl Na'", "_cell_formula_units_Z"
+EIGHT_SITES = [
+    (f"{symbol}{n}", symbol, place)
+    for symbol, places in {
+        "Na": ("0 0 0", "0 0.5 0.5", "0.5 0 0.5", "0.5 0.5 0"),
+        "Cl": ("0.5 0.5 0.5", "0.5 0 0", "0 0.5 0", "0 0 0.5"),
+    }.items()
+    for n, place in enumerate(places)
+]
+EIGHT = cif(cubic(5.64), EIGHT_SITES, FORMULA)
+COMMENT = "_publ_section_comment\n;\nIt took long.\n  data_collection\ndata_two took\n_cell_length_a 9\n;\n"
+SILICON = [("Si1", "Si", "0.125 0.125 0.125")]
+ORIGIN = (f"{H_M} 'F d -3 m'", "_chemical_formula_sum Si", f"{Z} 8")
+MANGANESE = [("Mn1", "Mn", "0 0 0"), ("O1", "O", "0.5 0.5 0.5")]
+MOMENTS = "loop_\n_atom_site_moment.label\n_atom_site_moment.crystalaxis_x\nMn1 4.5\n"
+MAGNETIC = """loop_
+_space_group_symop_magn_operation.xyz
+x,y,z,+1
+-x,-y,-z,+1
+loop_
+_space_group_symop_magn_centering.xyz
+x,y,z,+1
+x,y+1/2,z+1/2,-1
+x+1/2,y,z+1/2,-1
+x+1/2,y+1/2,z,+1"""
+HOLMIUM_NITRIDE = [("HO1", "", "0 0 0"), ("N1", "", "0.5 0.5 0.5")]
+METHYLENE = [("C1", "C", "0 0 0"), ("H1", "H", "0.12 0 0"), ("H2", "H", "0 0.12 0")]
+WITH_OCCUPANCY = [("Na1", "Na", "0 0 0 1"), ("Cl1", "Cl", "0.5 0.5 0.5 0.9999999")]
+
+VALID_CIF = {
+    "text before": (EIGHT.replace("_cell_length_a", COMMENT + "_cell_length_a", 1), SALT),
+    "text behind": (EIGHT + COMMENT, SALT),
+    "name": (rock_salt(f"{H_M} 'F m -3 m'"), SALT),
+    "name without blanks": (rock_salt(f"{H_M} Fm-3m"), SALT),
+    "old name": (rock_salt(f"{H_M} 'F m 3 m'"), SALT),
+    "lower-case name": (rock_salt(f"{H_M} 'f m -3 m'"), SALT),
+    "name of newer files": (rock_salt("_space_group_name_H-M_alt 'F m -3 m'"), SALT),
+    "Hall symbol": (rock_salt("_symmetry_space_group_name_Hall '-F 4 2 3'"), SALT),
+    "number": (rock_salt("_space_group_IT_number 225"), SALT),
+    "operators": (rock_salt(operators("F m -3 m")), SALT),
+    "operators that are no tabulated setting": (
+        cif(cubic(7.0), POLONIUM, "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\nx+1/2,y,z\nx,y+1/2,z\nx+1/2,y+1/2,z"),
+        "Po4",
+    ),
+    "monoclinic name": (cif(ZIRCONIA_CELL, ZIRCONIA_SITES, f"{H_M} 'P 21/c'", f"{Z} 4"), "O8 Zr4"),
+    "monoclinic name with brackets": (cif(ZIRCONIA_CELL, ZIRCONIA_SITES, f"{H_M} P2(1)/c"), "O8 Zr4"),
+    "monoclinic name with underscore": (cif(ZIRCONIA_CELL, ZIRCONIA_SITES, f"{H_M} P2_1/c"), "O8 Zr4"),
+    "monoclinic operators": (cif(ZIRCONIA_CELL, ZIRCONIA_SITES, operators("P 21/c"), f"{H_M} 'P 21/c'"), "O8 Zr4"),
+    "rhombohedral axes by name": (cif(BISMUTH_CELL, [("Bi1", "Bi", "0.234 0.234 0.234")], f"{H_M} 'R -3 m'"), "Bi2"),
+    "rhombohedral axes by number": (
+        cif(BISMUTH_CELL, [("Bi1", "Bi", "0.234 0.234 0.234")], "_space_group_IT_number 166"),
+        "Bi2",
+    ),
+    "hexagonal axes by name": (
+        cif((4.546, 4.546, 11.862, 90, 90, 120), [("Bi1", "Bi", "0 0 0.234")], f"{H_M} 'R -3 m'"),
+        "Bi6",
+    ),
+    "origin 2 by Z": (cif(cubic(5.431), SILICON, *ORIGIN), "Si8"),
+    "origin 1 by Z": (cif(cubic(5.431), [("Si1", "Si", "0 0 0")], *ORIGIN), "Si8"),
+    "origin by contacts": (cif(cubic(5.431), SILICON, f"{H_M} 'F d -3 m:2'"), "Si8"),
+    "origin as in ICSD": (cif(cubic(5.431), SILICON, f"{H_M} 'F d -3 m Z'"), "Si8"),
+    "magnetic beside ordinary operators": (cif(cubic(4.445), MANGANESE, operators("F -1"), MOMENTS), "Mn4 O4"),
+    "magnetic operators alone": (cif(cubic(4.445), MANGANESE, MAGNETIC, MOMENTS), "Mn4 O4"),
+    "occupancy of almost one": (
+        cif(cubic(3.99), WITH_OCCUPANCY, columns=("occupancy",)),
+        "Cl1 Na1",
+    ),
+    "charges": (cif(cubic(3.99), [("Na1", "Na+1", "0 0 0"), ("Cl1", "Cl1-", "0.5 0.5 0.5")]), "Cl1 Na1"),
+    "upper-case elements": (cif(cubic(3.99), [("NA1", "NA", "0 0 0"), ("CL1", "CL", "0.5 0.5 0.5")]), "Cl1 Na1"),
+    "labels alone": (cif(cubic(3.99), [("Na1", "", "0 0 0"), ("Cl1A", "", "0.5 0.5 0.5")], types=False), "Cl1 Na1"),
+    "holmium in upper case": (
+        cif(cubic(4.91), HOLMIUM_NITRIDE, "_chemical_formula_sum 'Ho N'", types=False),
+        "Ho1 N1",
+    ),
+    "one site outside a loop": (
+        cif(cubic(3.359), [], f"{H_M} 'P m -3 m'").split("loop_")[0]
+        + "_atom_site_label Po1\n_atom_site_fract_x 0\n_atom_site_fract_y 0\n_atom_site_fract_z 0\n",
+        "Po1",
+    ),
+    "loop without rows": (EIGHT + "loop_\n_geom_hbond_atom_site_label_D\n\nloop_\n_publ_author_name\n'A. B.'\n", SALT),
+    "upper-case tags": (EIGHT.replace("_cell_length", "_CELL_LENGTH").replace("loop_", "LOOP_"), SALT),
+    "line ends of old Macs": (EIGHT.replace("\n", "\r"), SALT),
+    "images listed": (
+        cif(cubic(3.99), [*ROCK_SALT_SITES, ("Na2", "Na", "1 0 0"), ("Na3", "Na", "0 1 1")]),
+        "Cl1 Na1",
+    ),
+    "symmetry images listed": (cif(cubic(5.64), EIGHT_SITES, f"{H_M} 'F m -3 m'", FORMULA, f"{Z} 4"), SALT),
+    "formula and Z": (rock_salt(f"{H_M} 'F m -3 m'", FORMULA, f"{Z} 4", "_cell_volume 179.4(2)"), SALT),
+    "deuterium": (
+        cif(cubic(4.085), [("Li1", "Li", "0 0 0"), ("D1", "D", "0.5 0.5 0.5")], f"{H_M} 'F m -3 m'", f"{Z} 4",
+            "_chemical_formula_sum 'D Li'"),
+        "H4 Li4",
+    ),
+    "only the identity, all sites": (
+        cif(cubic(5.64), EIGHT_SITES, f"{H_M} 'F m -3 m'", FORMULA, f"{Z} 4", "_symmetry_equiv_pos_as_xyz x,y,z"),
+        SALT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", VALID_CIF)
+def test_valid_cif_files_are_read(kind: str) -> None:
+    content, right = VALID_CIF[kind]
+    assert composition(read("x.cif", content)) == right
+
+
+BAD_CIF = {
+    "only the identity": (
+        rock_salt(f"{H_M} 'F m -3 m'", FORMULA, f"{Z} 4", "_symmetry_equiv_pos_as_xyz x,y,z"),
+        "incomplete structure: the sites make Cl1 Na1 (P 1), the file says Z 4 and Cl Na",
+    ),
+    "only the identity, no Z": (
+        rock_salt(f"{H_M} 'F m -3 m'", "_symmetry_equiv_pos_as_xyz x,y,z"),
+        "contradictory: 1 operators are listed, F m -3 m has 192",
+    ),
+    "operators that are no group": (
+        rock_salt("loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-y,x,z"),
+        "contradictory: 2 operators are listed, but only 4 make a group",
+    ),
+    "a cell without the symmetry": (
+        cif((5.6, 5.9, 6.3, 90, 90, 90), ROCK_SALT_SITES, f"{H_M} 'F m -3 m'"),
+        "contradictory: the cell 5.6 5.9 6.3 90 90 90 does not have the symmetry of F m -3 m",
+    ),
+    "an unknown name": (rock_salt(f"{H_M} 'F m 9'"), "unreadable: no space group is called 'F m 9'"),
+    "a name of one group, a Hall symbol of another": (
+        rock_salt(f"{H_M} 'P m -3 m'", "_symmetry_space_group_name_Hall '-F 4 2 3'"),
+        "undecided: read as Cl4 Na4 (F m -3 m) and as Cl1 Na1 (P m -3 m), the file says no Z",
+    ),
+    "an origin that is not stated": (
+        cif(cubic(8.08), [("Mg1", "Mg", "0.125 0.125 0.125")], f"{H_M} 'F d -3 m'"),
+        "undecided: read as Mg16 (F d -3 m:1) and as Mg8 (F d -3 m:2), the file says no Z",
+    ),
+    "a typographic minus": (
+        cif(cubic(4.2), ROCK_SALT_SITES, "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n'\u2212x,\u2212y,\u2212z'"),
+        "unreadable: '\u2212x,\u2212y,\u2212z' in line 11 is no symmetry operator",
+    ),
+    "a typographic minus in a number": (
+        cif(cubic(3.99), [ROCK_SALT_SITES[0], ("Cl1", "Cl", "0.5 \u22120.5 0.5")]),
+        "unreadable: '\u22120.5' in line 15 has characters beyond ASCII",
+    ),
+    "an operator of two parts": (rock_salt("_symmetry_equiv_pos_as_xyz x,y"), "unreadable: 'x,y' in line 8"),
+    "attached hydrogens": (
+        cif(cubic(3.9), [("Ca1", "Ca", "0 0 0 0"), ("O1", "O", "0.5 0.5 0.5 2")], columns=("attached_hydrogens",)),
+        "incomplete structure: 2 hydrogens of O1 have no coordinates",
+    ),
+    "a dummy": (
+        cif(cubic(2.87), [("Fe1", "Fe", "0 0 0 d"), ("Fe2", "Fe", "0.5 0.5 0.5 dum")], columns=("calc_flag",)),
+        "incomplete structure: the site Fe2 is a dummy",
+    ),
+    "a part of a site": (
+        cif(cubic(2.87), [("Fe1", "Fe", "0 0 0 0.9975")], columns=("occupancy",)),
+        "disordered: the site Fe1 has the occupancy 0.9975",
+    ),
+    "two elements in one place": (
+        cif(cubic(2.87), [("Fe1", "Fe", "0 0 0"), ("Co1", "Co", "0 0 1")]),
+        "disordered: sites 0 (Fe) and 1 (Co) share one place",
+    ),
+    "a vacancy by label": (
+        cif(cubic(2.87), [IRON_SITES[0], ("Vac1", "", "0.5 0.5 0.5")], types=False).replace(" Fe ", " "),
+        "unknown element: 'Vac1' names no element",
+    ),
+    "a vacancy by type": (
+        cif(cubic(2.87), [IRON_SITES[0], ("V1", "Va", "0.5 0.5 0.5")]),
+        "unknown element: 'Va' names no element",
+    ),
+    "a tetrahedral site": (cif(cubic(4.0), [("T1", "T", "0 0 0")]), "unknown element: 'T' names no element"),
+    "a hydroxyl group": (
+        cif(cubic(4.0), [("HO1", "", "0 0 0")], types=False),
+        "unknown element: 'HO1' may be Ho or a group of atoms",
+    ),
+    "calcium or carbon": (
+        cif(cubic(4.0), [("CA1", "", "0 0 0")], types=False),
+        "unknown element: 'CA1' may be Ca or a group of atoms",
+    ),
+    "hydrogens that are missing": (
+        cif(cubic(9.0), METHYLENE, "_chemical_formula_sum 'C H4'"),
+        "incomplete structure: the sites make C1 H2 (P 1), the file says C H4",
+    ),
+    "one hydrogen in a hundred too few": (
+        cif(
+            cubic(200.0),
+            [(f"{'C' if n < 50 else 'H'}{n}", "C" if n < 50 else "H", f"{n / 149:.4f} 0 0") for n in range(149)],
+            "_chemical_formula_sum 'C50 H100'",
+        ),
+        "incomplete structure: the sites make C50 H99 (P 1), the file says C50 H100",
+    ),
+    "another volume": (
+        rock_salt(f"{H_M} 'F m -3 m'", "_cell_volume 100.0"),
+        "contradictory: the cell measures 179.41, the file says 100 cubic angstrom",
+    ),
+    "sites that touch": (
+        cif(cubic(2.87), [IRON_SITES[0], ("Fe2", "Fe", "0.1 0.1 0.1")]),
+        "unphysical: sites 0 (Fe) and 1 (Fe) are 0.497 angstrom apart",
+    ),
+    "a site almost on a special position": (
+        cif(cubic(5.64), [("Na1", "Na", "0.03 0 0")], f"{H_M} 'F m -3 m'"),
+        "undecided: F m -3 m makes 24 sites, or as gemmi reads it 4",
+    ),
+    "proteins' format": (
+        "data_1ABC\n_cell.length_a 4.0\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n1 Na 0\n",
+        "unreadable: this is mmCIF",
+    ),
+    "two structures": (
+        EIGHT + EIGHT.replace("data_x", "data_y"),
+        "unreadable: the file holds 2 structures (x, y), not one",
+    ),
+    "a modulated structure": (rock_salt("_cell_modulation_dimension 1"), "not periodic: the structure is modulated"),
+    "no coordinates": (
+        cif(cubic(3.99), [ROCK_SALT_SITES[0], ("Cl1", "Cl", "0.5 ? 0.5")]),
+        "incomplete structure: the site Cl1 has no coordinates",
+    ),
+    "a cell without an angle": (EIGHT.replace("_cell_angle_beta 90\n", ""), "unreadable: _cell_angle_beta is missing"),
+    "a missing value": (EIGHT.rsplit(" ", 1)[0] + "\n", "unreadable: no CIF: line 9: Wrong number of values"),
+    "a tag twice": (EIGHT.replace("_cell_length_b", "_cell_length_a"), "unreadable: _cell_length_a is given twice"),
+    "too long an operator": (
+        rock_salt(f"_symmetry_equiv_pos_as_xyz x,y,z+1/{'2' * 1000}"),
+        "unreadable: 'x,y,z+1/2222",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_CIF)
+def test_cif_files_that_are_no_one_structure_are_refused(kind: str) -> None:
+    content, reason = BAD_CIF[kind]
+    with pytest.raises(BadCrystal) as caught:
+        read("x.cif", content)
+    assert str(caught.value).startswith(reason)
+
+
+VALID_LISTS = {
+    "POSCAR_plain": poscar(*DIRECT),
+    "POSCAR_all_T": poscar("Selective dynamics", "Direct", "0 0 0 T T T", "0.5 0.5 0.5 T T T"),
+    "POSCAR_selective": poscar(" s", "d", "0 0 0 .TRUE. F t", "0.5 0.5 0.5 F F F Cl"),
+    "POSCAR_remarks": poscar(
+        "Direct ! mode", "0 0 0 first", "0.5 0.5 0.5 ! second", scale="1.0 scale", counts="1 1 # counts"
+    ),
+    "POSCAR_three_scales": poscar(*DIRECT, scale="1.0 1.0 1.0"),
+    "POSCAR_vasp4": poscar(*DIRECT, symbols="", head="Na Cl"),
+    "POSCAR_vasp4_behind": poscar("Direct", "0 0 0 Na", "0.5 0.5 0.5 Cl", symbols=""),
+    "POSCAR_potcar": poscar(*DIRECT, symbols="Na_pv/6a2f546d Cl"),
+    "POSCAR_fortran": poscar("Direct", "0 0 0", "0.5D0 5.0d-1 .5", scale="0.1D+01"),
+    "POSCAR_velocities": poscar(*DIRECT, "", "0 0 0", "0 0 0"),
+    "POSCAR_volume": poscar(*DIRECT, scale="-73.92"),
+    "POSCAR_volume_cartesian": poscar("Cartesian", "0 0 0", "2.0 2.1 2.2", scale="-73.92"),
+    "lines.vasp": poscar(*DIRECT).replace("\n", "\r\n"),
+    "double.extxyz": extxyz(f'Lattice="{CELL}" Properties=species:S:1:pos:R:3'),
+    "single.extxyz": extxyz(f"Lattice='{CELL}' Properties=species:S:1:pos:R:3 pbc='T T T'"),
+    "braces.xyz": extxyz(f"Lattice={{{CELL}}}"),
+    "brackets.xyz": extxyz(f"Lattice=[{CELL.replace(' ', ', ')}] pbc=[T, T, T]"),
+    "other_key.extxyz": extxyz(f'input.Lattice="9 0 0 0 9 0 0 0 9" Lattice="{CELL}" Properties=species:S:1:pos:R:3'),
+    "z.extxyz": extxyz(f'Lattice="{CELL}" Properties=pos:R:3:Z:I:1', "0 0 0 11", "2.0 2.1 2.2 17"),
+    "both.extxyz": extxyz(f'Lattice="{CELL}" Properties=Z:I:1:species:S:1:pos:R:3', "11 Na 0 0 0", "17 Cl 2.0 2.1 2.2"),
+}
+
+
+@pytest.mark.parametrize("name", VALID_LISTS)
+def test_valid_lists_of_sites_are_read(name: str) -> None:
+    crystal = read(name, VALID_LISTS[name])
+    assert composition(crystal) == "Cl1 Na1"
+    assert abs(np.linalg.det(crystal.lattice)) == pytest.approx(73.92)
+    assert shortest(crystal) == pytest.approx(np.linalg.norm([2.0, 2.1, 2.2]))
+
+
+BAD_LISTS = {
+    "POSCAR_no_symbols": (poscar(*DIRECT, symbols=""), "unreadable: no symbols say what the elements are"),
+    "POSCAR_more_words": (poscar(*DIRECT, symbols="", head="C of Na Cl"), "unreadable: no symbols"),
+    "POSCAR_other_symbols": (
+        poscar("Direct", "0 0 0 Cl", "0.5 0.5 0.5 Na"),
+        "contradictory: site 0 is Na, the symbol behind it says Cl",
+    ),
+    "POSCAR_counts": (poscar(*DIRECT, symbols="Na Cl O"), "unreadable: 3 symbols and 2 numbers of sites"),
+    "POSCAR_short": (poscar(*DIRECT[:2]), "unreadable: 2 sites are announced, 1 lines follow"),
+    "POSCAR_two_scales": (poscar(*DIRECT, scale="1.0 2.0"), "unreadable: line 2 has 2 numbers, not 3"),
+    "POSCAR_underscore": (poscar("Direct", "0 0 0", "0.5 0.5 1_0"), "unreadable: line 10: '1_0' is not a number"),
+    "POSCAR_wide": (poscar("Direct", "0 0 0", "0.5 0.5 \uff11"), "unreadable: line 10: '\uff11' is not a number"),
+    "POSCAR_group": (poscar(*DIRECT, symbols="HO Cl"), "unknown element: 'HO' may be Ho or a group of atoms"),
+    "POSCAR_half": (
+        "Po\n1\n0.5 0 0\n0 4 0\n0 0 4\nPo\n1\nDirect\n0 0 0\n",
+        "unphysical: sites 0 (Po) and 0 (Po) are 0.500 angstrom apart",
+    ),
+    "POSCAR_flat": (poscar(*DIRECT, scale="1e-3"), "unreadable: the cell has no volume"),
+    "pbc.extxyz": (extxyz(f'Lattice="{CELL}" pbc="F F F"'), "not periodic: pbc is [False, False, False]"),
+    "slab.extxyz": (extxyz(f'Lattice="{CELL}" pbc="T T F"'), "not periodic: pbc is [True, True, False]"),
+    "twice.extxyz": (extxyz(f'Lattice="{CELL}" Lattice="{CELL}"'), 'unreadable: the second line has no Lattice="..."'),
+    "eight.extxyz": (extxyz('Lattice="4 0 0 0 4 0 0 0"'), "unreadable: Lattice in line 2 has 8 numbers, not 9"),
+    "wide.extxyz": (extxyz(f'Lattice="{CELL.replace("4.2", "4_2")}"'), "unreadable: Lattice in line 2: '4_2'"),
+    "other_z.extxyz": (
+        extxyz(f'Lattice="{CELL}" Properties=Z:I:1:species:S:1:pos:R:3', "11 Cl 0 0 0", "17 Cl 2 2 2"),
+        "contradictory: line 3 names no element, or two",
+    ),
+    "dummy.extxyz": (extxyz(f'Lattice="{CELL}"', "X 0 0 0"), "unknown element: 'X' names no element"),
+    "columns.extxyz": (extxyz(f'Lattice="{CELL}"', "Na 0 0"), "unreadable: line 3 has 3 columns, Properties names 4"),
+    "nested.json": ("[" * 100_000, "unreadable: the JSON is nested too deeply"),
+    "long.json": ("9" * 5000, "unreadable: no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LISTS)
+def test_lists_of_sites_that_are_no_structure_are_refused(name: str) -> None:
+    content, reason = BAD_LISTS[name]
+    with pytest.raises(BadCrystal) as caught:
+        read(name, content)
+    assert str(caught.value).startswith(reason)
+
+
+def as_json(**lattice: object) -> str:
+    sites = [
+        {"species": [{"element": symbol, "occu": 1}], "abc": [place] * 3}
+        for symbol, place in (("Na", 0.0), ("Cl", 0.5))
+    ]
+    return json.dumps({"lattice": lattice, "sites": sites})
+
+
+def test_a_lattice_in_json_may_be_lengths_and_angles() -> None:
+    crystal = read("x.json", as_json(a=4.0, b=4.2, c=4.4, alpha=90, beta=90, gamma=90))
+    assert abs(np.linalg.det(crystal.lattice)) == pytest.approx(73.92)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "reason"),
+    [
+        ({"matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]], "pbc": [True, True, False]}, "not periodic: the cell's pbc is"),
+        ({"a": 4.0, "b": 4.2}, "unreadable: not a pymatgen structure (KeyError: 'c')"),
+        ({"matrix": [[10**400, 0, 0], [0, 4, 0], [0, 0, 4]]}, "unreadable: not a pymatgen structure (OverflowError"),
+    ],
+)
+def test_other_lattices_in_json_are_refused(lattice: dict, reason: str) -> None:
+    with pytest.raises(BadCrystal) as caught:
+        read("x.json", as_json(**lattice))
+    assert str(caught.value).startswith(reason)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_are_read_in_any_encoding_and_packed(encoding: str, packed: bool) -> None:
+    content = EIGHT.replace("data_x", "data_x\n_publ_author_name 'Müller'").encode(encoding)
+    name = "x.cif.gz" if packed else "x.cif"
+    assert composition(read(name, gzip.compress(content) if packed else content)) == SALT
+
+
+def test_damaged_and_huge_packed_files_are_refused() -> None:
+    with pytest.raises(BadCrystal, match=r"unreadable: x\.cif\.gz is damaged"):
+        read("x.cif.gz", gzip.compress(EIGHT.encode())[:-20])
+    with pytest.raises(BadCrystal, match=r"too large: x\.cif\.gz has more than 50 MB when unpacked"):
+        read("x.cif.gz", gzip.compress(bytes(50_000_001), 1))
+
+
+def test_names_of_structure_files() -> None:
+    yes = (
+        "a.cif",
+        "A.CIF",
+        "a.mcif",
+        "a.cif.gz",
+        "POSCAR",
+        "POSCAR.gz",
+        "CONTCAR_1",
+        "a.vasp",
+        "a.extxyz",
+        "sub/a.json",
+    )
+    assert all(map(is_structure_file, yes))
+    assert not any(map(is_structure_file, ("a.txt", "a.gz", "a.cif.bak", "targets.csv")))
+
+
+def test_reasons_are_one_printable_line() -> None:
+    with pytest.raises(BadCrystal) as caught:
+        read("\x1b[31m.cif", rock_salt().replace("Na1 Na", "Na1 \x1b[31m" + "Q" * 500))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= 300
+
+
+def test_sites_in_rounded_coordinates_are_moved_onto_their_special_positions() -> None:
+    """Magnesium at 1/3, 2/3 with four digits: all twelve neighbours in two shells, not in several."""
+    text = cif((3.2094, 3.2094, 5.2108, 90, 90, 120), [("Mg1", "Mg", "0.3333 0.6667 0.25")], f"{H_M} 'P 63/m m c'")
+    crystal = read("x.cif", text)
+    structure = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)
+    lengths = sorted(round(neighbour.nn_distance, 6) for neighbour in structure.get_neighbors(structure[0], 3.3))
+    assert Counter(Counter(lengths).values()) == {6: 2}
+
+
+def test_what_is_merged_or_not_compared_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    read("images.cif", VALID_CIF["images listed"][0])
+    read("salt.cif", rock_salt(f"{H_M} 'F m -3 m'", "_chemical_formula_sum salt", f"{Z} four"))
+    assert "images.cif: 2 of 4 sites are images of others and are merged with them" in caplog.text
+    assert "salt.cif: the formula 'salt' cannot be read" in caplog.text
+    assert "salt.cif: _cell_formula_units_z is 'four'" in caplog.text
+
+
+def shared_cases() -> list[tuple[str, str]]:
+    path = SHARED / "cases" / "structures" / "right.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [(row["file"], row["right"]) for row in csv.DictReader(file)]
+
+
+@needs_cases
+@pytest.mark.parametrize(("name", "right"), shared_cases())
+def test_shared_cases_give_their_right_value_or_a_refusal(name: str, right: str) -> None:
+    content = (SHARED / "cases" / "structures" / name).read_bytes()
+    allowed: AbstractContextManager = (
+        pytest.raises(BadCrystal, match=r"^[a-z ]+: ") if right == "refuse" else nullcontext()
+    )
+    if right.endswith("|refuse"):
+        allowed = suppress(BadCrystal)
+    crystal = None
+    with allowed:
+        crystal = parse_structure("x", name, content)
+    if crystal is None:
+        assert "refuse" in right
+        return
+    words = next(words for words in right.split("|") if words != "refuse").split()
+    sites = [word for word in words if "=" not in word]
+    assert composition(crystal) == " ".join(sites)
+    wanted = dict(word.split("=") for word in words if "=" in word)
+    if "V" in wanted:
+        assert abs(np.linalg.det(crystal.lattice)) == pytest.approx(float(wanted["V"]), abs=0.05)
+    if "dmin" in wanted:
+        assert shortest(crystal) == pytest.approx(float(wanted["dmin"]), abs=0.002)
