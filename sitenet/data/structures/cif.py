@@ -99,7 +99,7 @@ def read_content(text: str) -> CifContent:
         number=_first(tags, _NUMBER),
         formula=formula,
         formula_text=formula_text,
-        z=_optional(tags, ("_cell_formula_units_z",)),
+        z=_formula_units(tags, formula),
         volume=_optional(tags, ("_cell_volume",)),
         density=_optional(tags, _DENSITY),
         multiplicities=_multiplicities(tags),
@@ -147,9 +147,12 @@ def _tags(block: gemmi.cif.Block) -> Tags:
         for tag, column in columns:
             name = tag.lower().replace(".", "_")
             if name.startswith(wanted):
-                if name in tags:
+                found = [gemmi.cif.as_string(value).strip() for value in column]
+                before, empty = tags.get(name), [[word] for word in _MISSING]
+                if before is None or before in empty:
+                    tags[name] = found
+                elif found not in empty and found != before:
                     raise BadCrystal(f"unreadable: {tag} is given twice")
-                tags[name] = [gemmi.cif.as_string(value).strip() for value in column]
     return tags
 
 
@@ -169,6 +172,16 @@ def _optional(tags: Tags, names: Sequence[str]) -> float | None:
     if written and not value > 0:
         warnings.warn(f"{names[0]} is '{written[:40]}', so that nothing is compared with it", stacklevel=2)
     return value if value > 0 else None
+
+
+def _formula_units(tags: Tags, formula: Formula | None) -> float | None:
+    """Z, how many sum formulas the cell holds; 1 where the sum formula is that of the cell, as pymatgen writes it."""
+    z = _optional(tags, ("_cell_formula_units_z",))
+    structural = parse_formula(_first(tags, ("_chemical_formula_structural",)))
+    if z is None or formula is None or structural is None:
+        return z
+    same = all(abs(z * structural.get(n, 0) - formula.get(n, 0)) < 1e-6 for n in {*structural, *formula})
+    return 1.0 if same else z
 
 
 def _parameter(tags: Tags, text: str, tag: str) -> float:
