@@ -1,6 +1,8 @@
 """The user's own files, good and bad; structures are those of bundled crystals."""
 
+import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,6 +247,26 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     (path / "link.json").symlink_to(tmp_path / "outside.json")
     load(path, tmp_path / "out")
     assert "outside the data set's folder" in reasons(tmp_path / "out")["link.json"]
+
+
+def test_no_structure_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+    elsewhere = as_folder(tmp_path / "elsewhere", {"c.vasp": GOOD["c.vasp"]})
+    files: dict[str, str | bytes] = {
+        "f.json": GOOD["f.json"],
+        "packed.cif.gz": gzip.compress(GOOD["a.cif"].encode()),
+        "moments.mcif": GOOD["a.cif"],
+        "targets.csv": table_of([["f.json", 1], ["packed.cif.gz", 2]]),
+    }
+    path = as_folder(tmp_path / "data", files)
+    (path / "linked").symlink_to(elsewhere)
+    (path / os.fsdecode(b"odd-\xff.cif")).write_text(GOOD["a.cif"])
+    manifest = load(path, tmp_path / "out")
+    assert manifest.counts.kept == 2
+    assert reasons(tmp_path / "out") == {
+        "linked/": "unreadable: a link to a folder, which is not followed: put the folder itself there",
+        "moments.mcif": "missing target: the table of targets has no row for this file",
+        r"odd-\udcff.cif": "missing target: the table of targets has no row for this file",
+    }
 
 
 @pytest.mark.parametrize("pack", [as_folder, as_zip])

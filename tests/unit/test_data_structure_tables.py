@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sitenet.data import structure_tables
 from sitenet.data.formula import reduced_formula
 from sitenet.data.table import CrystalTable, crystal_columns
 from sitenet.data.targets import parse_group
@@ -135,6 +137,9 @@ def test_groups_may_be_numbers(tmp_path: Path) -> None:
     [
         ("data.json", b'[{"id": "a", "tar', "is damaged after 0 crystals"),
         ("data.json", b"{}", "is not a JSON list"),
+        ("data.json", b"[" * 100_000, "is nested more than 100 deep, as no list of structures is"),
+        ("data.json", b'[{"id": "\\\\\\"[[", "a": ' + b'{"b":' * 101, "is nested more than 100 deep"),
+        ("data.json", b'[{"id": "a", "target": ' + b"9" * 400 + b"}]", "is damaged after 0 crystals"),
         ("data.parquet", b"text", "is not a Parquet file"),
     ],
 )
@@ -149,3 +154,21 @@ def test_a_parquet_file_without_structures_names_the_column(tmp_path: Path) -> N
     pq.write_table(pa.table({"id": ["a"], "target": [1.0]}), tmp_path / "data.parquet")
     with pytest.raises(UserError, match="lacks the column 'structure'; it has id, target"):
         load(tmp_path / "data.parquet", tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_brackets_in_text_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """However the file is cut into parts, also within a text or behind a backslash."""
+    rows = records()
+    rows[0]["note"] = '[{"' * 200 + "\\" * 3 + "[" * 200
+    path = write_json(tmp_path / "data", rows)
+    items = structure_tables.ijson.items
+    monkeypatch.setattr(structure_tables.ijson, "items", partial(items, buf_size=size))
+    assert [entry.id for entry in structure_tables.json_entries(path)] == [crystal.id for crystal in REAL]
+
+
+def test_a_structure_nested_deeply_in_a_row_is_listed(tmp_path: Path) -> None:
+    rows = records()
+    rows[1]["structure"] = "[" * 100_000
+    load(write_json(tmp_path / "data", rows), tmp_path / "out")
+    assert reasons(tmp_path / "out")[REAL[1].id].startswith("unreadable: the structure is not JSON (maximum recursion")
