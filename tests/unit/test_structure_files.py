@@ -168,6 +168,10 @@ BAD_CIF = {
         rock_salt(f"{H_M} 'F m -3 m'", "_symmetry_equiv_pos_as_xyz x,y,z"),
         "contradictory: 1 operators are listed, F m -3 m has 192",
     ),
+    "operators of another space group": (
+        rock_salt(operators("P 2/m"), f"{H_M} 'P 21/c'", "_chemical_formula_sum 'Na Cl'", f"{Z} 1"),
+        "contradictory: the operators are those of space group 10, the file names P 21/c",
+    ),
     "operators that are no group": (
         rock_salt("loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-y,x,z"),
         "contradictory: 2 operators are listed, but only 4 make a group",
@@ -333,6 +337,7 @@ BAD_LISTS = {
     ),
     "POSCAR_counts": (poscar(*DIRECT, symbols="Na Cl O"), "unreadable: 3 symbols and 2 numbers of sites"),
     "POSCAR_short": (poscar(*DIRECT[:2]), "unreadable: 2 sites are announced, 1 lines follow"),
+    "POSCAR_no_mode": (poscar(*DIRECT[1:], "0.1 0.1 0.1"), "unreadable: line 8 says neither Direct nor Cartesian"),
     "POSCAR_two_scales": (poscar(*DIRECT, scale="1.0 2.0"), "unreadable: line 2 has 2 numbers, not 3"),
     "POSCAR_underscore": (poscar("Direct", "0 0 0", "0.5 0.5 1_0"), "unreadable: line 10: '1_0' is not a number"),
     "POSCAR_wide": (poscar("Direct", "0 0 0", "0.5 0.5 \uff11"), "unreadable: line 10: '\uff11' is not a number"),

@@ -9,7 +9,7 @@ from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.cif import CifContent, read_content
 from sitenet.data.structures.readings import Reading, read_as
 from sitenet.data.structures.species import decimals
-from sitenet.data.structures.symmetry import named_orders, possible_symmetries
+from sitenet.data.structures.symmetry import group_number, named_groups, possible_symmetries
 
 # How far a volume or a density may be off, as a share: they are rounded, or measured otherwise.
 _SHARE = 0.02
@@ -92,9 +92,17 @@ def _check_statements(content: CifContent, reading: Reading) -> None:
     if content.volume is not None and abs(volume / content.volume - 1) > _SHARE:
         stated = f"{content.volume:g} cubic angstrom"
         raise BadCrystal(f"contradictory: the cell measures {volume:.2f}, the file says {stated}")
-    orders = named_orders(content) if content.operators else set()
-    n_listed, confirmed = len(content.operators), content.formula is not None and content.z is not None
-    if orders and n_listed not in orders and not confirmed:
-        named = content.hall or content.hm
-        has = " or ".join(map(str, sorted(orders)))
-        raise BadCrystal(f"contradictory: {n_listed} operators are listed, {named} has {has}")
+    if content.operators:
+        _check_name(content)
+
+
+def _check_name(content: CifContent) -> None:
+    """Checks the operators against the space group beside them, unless Z and formula speak for the operators."""
+    groups, n_listed = named_groups(content), len(content.operators)
+    name, orders = content.hall or content.hm, sorted({order for _, order in groups})
+    if orders and n_listed not in orders and (content.formula is None or content.z is None):
+        has = " or ".join(map(str, orders))
+        raise BadCrystal(f"contradictory: {n_listed} operators are listed, {name} has {has}")
+    listed = group_number(content.operators)
+    if n_listed in orders and listed and all(number not in (listed, 0) for number, _ in groups):
+        raise BadCrystal(f"contradictory: the operators are those of space group {listed}, the file names {name}")

@@ -40,7 +40,9 @@ def read_poscar(id_: str, text: str) -> Crystal:
     n_sites = sum(counts)
     if n_sites > MAX_SITES:
         raise BadCrystal(f"too large: {n_sites} sites are announced, the limit is {MAX_SITES}")
-    if n_sites == 0 or len(lines) < first + n_sites or not mode or not mode[0]:
+    if not mode or not mode[0].isalpha():
+        raise BadCrystal(f"unreadable: line {first} says neither Direct nor Cartesian")
+    if n_sites == 0 or len(lines) < first + n_sites:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {max(len(lines) - first, 0)} lines follow")
     sites = np.array([_numbers(lines, row) for row in range(first, first + n_sites)])
     behind = _symbols_behind([line.split()[3 + 3 * selective :] for line in lines[first : first + n_sites]])

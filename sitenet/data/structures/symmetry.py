@@ -60,11 +60,19 @@ def possible_symmetries(content: CifContent) -> list[Symmetry]:
     return fitting
 
 
-def named_orders(content: CifContent) -> set[int]:
-    """How many operators the space groups have that the file may name; empty if it names none that is known."""
-    if content.hall or content.hm:
-        return {len(operators) for _, operators in _gemmi_named(content.hall, content.hm, "")}
-    return set()
+def named_groups(content: CifContent) -> set[tuple[int, int]]:
+    """Numbers and orders of the space groups that the file may name; empty if it names none that is known."""
+    if not content.hall and not content.hm:
+        return set()
+    named = (operators for _, operators in _gemmi_named(content.hall, content.hm, ""))
+    return {(group_number(operators), len(operators)) for operators in named}
+
+
+@lru_cache(maxsize=1024)
+def group_number(operators: tuple[str, ...]) -> int:
+    """The number of the space group, 0 if gemmi's table has it not in this setting."""
+    group = gemmi.find_spacegroup_by_ops(gemmi.GroupOps([gemmi.Op(operator) for operator in operators]))
+    return group.number if group else 0
 
 
 @lru_cache(maxsize=1024)
