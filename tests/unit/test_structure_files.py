@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import resource
+import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext, suppress
 
@@ -174,7 +176,7 @@ BAD_CIF = {
     ),
     "operators that are no group": (
         rock_salt("loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-y,x,z"),
-        "contradictory: 2 operators are listed, but only 4 make a group",
+        "contradictory: 2 operators are listed, together they make a group of 4",
     ),
     "a cell without the symmetry": (
         cif((5.6, 5.9, 6.3, 90, 90, 90), ROCK_SALT_SITES, f"{H_M} 'F m -3 m'"),
@@ -250,6 +252,10 @@ BAD_CIF = {
     "two formulas": (
         rock_salt(FORMULA, "_chemical_formula_sum 'Na2 Cl'"),
         "unreadable: _chemical_formula_sum is given twice",
+    ),
+    "a name with two origins, one known to one reader alone": (
+        cif((5, 6, 7, 90, 90, 90), [("Mg1", "Mg", "0 0.25 0.25")], f"{H_M} 'C c c a'"),
+        "undecided: read as Mg8 (C c c a:1) and as Mg4 (C c c a:2), the file says no Z",
     ),
     "another volume": (
         rock_salt(f"{H_M} 'F m -3 m'", "_cell_volume 100.0"),
@@ -377,6 +383,34 @@ def as_json(**lattice: object) -> str:
         for symbol, place in (("Na", 0.0), ("Cl", 0.5))
     ]
     return json.dumps({"lattice": lattice, "sites": sites})
+
+
+HOSTILE = {
+    "empty_lines.cif": "\n" * 100_000 + EIGHT,
+    "long_word.cif": EIGHT + "a" * 1_000_000,
+    "open_quote.cif": EIGHT + "'" + "a" * 1_000_000,
+    "wide_word.cif": EIGHT + "\u22120.5" + "a" * 1_000_000,
+    "brackets.cif": EIGHT.replace("'Cl Na'", f"'{'(' * 1000}'"),
+    "digits.cif": EIGHT.replace("Na0 Na", f"Na0 Na{'1' * 100_000}x"),
+    "operators.cif": rock_salt("loop_\n_symmetry_equiv_pos_as_xyz\n" + "x,y,z\n" * 100_000),
+    "sites.cif": EIGHT + "Na1 Na 0 0 0\n" * 100_000,
+    "POSCAR_empty_space": poscar(*DIRECT, scale="1e6"),
+    "POSCAR_dense": poscar("Direct", *["0.1 0.2 0.3"] * 20_000, counts="10000 10000"),
+    "POSCAR_counts": poscar(*DIRECT, counts="9" * 400),
+    "quotes.xyz": extxyz('"' * 90_000),
+    "brackets.xyz": extxyz("Lattice=" + "[" * 90_000),
+    "brackets.json": "[" * 1_000_000 + "]" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_take_little_time_and_memory(name: str) -> None:
+    content = HOSTILE[name].encode()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with suppress(BadCrystal):
+        parse_structure("x", name, content)
+    assert time.process_time() - start < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1e6  # kB
 
 
 def test_a_lattice_in_json_may_be_lengths_and_angles() -> None:

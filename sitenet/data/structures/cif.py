@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import cast
 
 import gemmi
@@ -121,9 +122,12 @@ def _one_block(text: str) -> gemmi.cif.Block:
 
 
 def _why_no_cif(text: str, error: str) -> str:
-    odd = re.search(r"^[^'\"#;_\n]*?([^\s'\"]*[^\x00-\x7f][^\s'\"]*)", text, re.MULTILINE)
-    if odd:
-        return f"unreadable: '{odd[1][:40]}' in {line_of(text, odd[1])} has characters beyond ASCII"
+    """gemmi's reason, or the number or operator beyond ASCII that it stumbled over."""
+    for odd in islice(re.finditer(r"[^\x00-\x7f]", text), 100):
+        before = text[max(0, odd.start() - 40) : odd.start()]
+        word = re.split(r"\s", before)[-1] + re.split(r"\s", text[odd.start() : odd.start() + 40])[0]
+        if re.search(r"[\d,]", word) and not re.search("['\"#;]", before.splitlines()[-1] if before else ""):
+            return f"unreadable: '{word[:40]}' in {line_of(text, word)} has characters beyond ASCII"
     return "unreadable: no CIF: " + re.sub(r"^(?:string:)?(\d+):\d+\(\d+\): ", r"line \1: ", error.splitlines()[0])
 
 

@@ -15,6 +15,7 @@ SAME_PLACE = 0.05
 # the pressure of planets, atoms of caesium and lithium have been computed at 0.39.
 SHORTEST_SHARE, SHORTEST = 0.3, 0.5
 MIN_HEIGHT = 0.3  # angstrom between two faces of the cell
+MIN_VOLUME = 0.2  # cubic angstrom a site, sites that are listed several times included
 _RADII = np.array([0.0, *(gemmi.Element(symbol).covalent_r for symbol in SYMBOLS)])
 
 
@@ -37,6 +38,9 @@ def distinct_sites(
     heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     if not heights.min() >= MIN_HEIGHT:
         raise BadCrystal(f"unphysical: two faces of the cell are {heights.min():.2g} angstrom apart")
+    volume = abs(np.linalg.det(lattice)) / len(frac_coords)
+    if not volume >= MIN_VOLUME:
+        raise BadCrystal(f"unphysical: a site has {volume:.2g} cubic angstrom")
     radii = _RADII[atomic_numbers]
     reach = max(SHORTEST, 2 * SHORTEST_SHARE * radii.max())
     i, j, distances = _pairs(lattice, frac_coords % 1, reach, reach / heights)

@@ -69,7 +69,7 @@ def read_as(content: CifContent, symmetry: Symmetry) -> Reading:
     if not np.isfinite(lattice).all() or abs(np.linalg.det(lattice)) < 1e-3:
         raise BadCrystal("unreadable: the cell has no volume")
     operators = matrices(symmetry.operators)
-    if len(content.labels) * len(operators) > 20 * MAX_SITES:
+    if len(content.labels) * len(operators) > 5 * MAX_SITES:
         raise BadCrystal(f"too large: {len(content.labels)} sites and {len(operators)} operators")
     orbits = _orbits(content, lattice, operators)
     multiplicities = [len(orbit) for orbit in orbits]

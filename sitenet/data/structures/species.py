@@ -10,7 +10,7 @@ from sitenet.config.elements import SYMBOLS
 from sitenet.data.crystal import BadCrystal
 
 Formula = Mapping[int, float]  # amounts by atomic number
-MAX_FORMULA = 500  # characters
+MAX_FORMULA, MAX_SYMBOL = 500, 100  # characters
 _ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)} | {"D": 1}
 _SINGLE = {symbol for symbol in SYMBOLS if len(symbol) == 1}
 # Upper-case symbols that also name what a group of atoms is, such as hydroxyl or cyanide.
@@ -29,7 +29,7 @@ def element_of_type(symbol: str, formula: Formula | None = None) -> int:
     Raises:
         BadCrystal: It is no element.
     """
-    match = _TYPE.fullmatch(symbol)
+    match = _TYPE.fullmatch(symbol[:MAX_SYMBOL])
     return _element(match[1] if match else symbol, symbol, formula, _GROUPS)
 
 
@@ -41,7 +41,7 @@ def element_of_label(label: str, formula: Formula | None = None) -> int:
     Raises:
         BadCrystal: It is no element, or may be two.
     """
-    match = _LABEL.fullmatch(label)
+    match = _LABEL.fullmatch(label[:MAX_SYMBOL])
     letters = match[1] if match else label
     return _element(letters, label, formula, {letters} if letters[:1] in _SINGLE else _GROUPS)
 
@@ -59,9 +59,11 @@ def _element(letters: str, symbol: str, formula: Formula | None, ambiguous: set[
 @cache
 def parse_formula(text: str) -> Formula | None:
     """A sum formula such as `C2 H6 O`, `Ca (C O3)` or `NaCl`, deuterium as hydrogen; None if it is none."""
+    if len(text) > MAX_FORMULA:
+        return None
     formula: dict[int, float] = {}
     try:
-        for element, amount in Composition(" ".join(text[:MAX_FORMULA].split())).items():
+        for element, amount in Composition(" ".join(text.split())).items():
             number = _ATOMIC_NUMBERS[element.symbol]
             formula[number] = formula.get(number, 0) + amount
     except (ValueError, KeyError):

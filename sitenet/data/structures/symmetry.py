@@ -98,7 +98,9 @@ def _listed(operators: tuple[str, ...]) -> Symmetry:
     group = gemmi.GroupOps(parsed)
     group.add_missing_elements()
     if len(group) != len(distinct):
-        raise BadCrystal(f"contradictory: {len(distinct)} operators are listed, but only {len(group)} make a group")
+        raise BadCrystal(
+            f"contradictory: {len(distinct)} operators are listed, together they make a group of {len(group)}"
+        )
     known = gemmi.find_spacegroup_by_ops(group)
     one = "P 1" if len(distinct) == 1 else f"{len(distinct)} operators"
     return Symmetry(known.xhm() if known else one, tuple(sorted(distinct)), ("gemmi", "pymatgen"))
@@ -119,8 +121,7 @@ def _named(content: CifContent) -> list[Symmetry]:
             by_operators[key] = Symmetry(name, operators, (*readers, reader))
     if not by_operators:
         raise BadCrystal(f"unreadable: no space group is called '{words[:40]}', and no operators are listed")
-    agreed = [symmetry for symmetry in by_operators.values() if len(symmetry.readers) == len(tables)]
-    return agreed or list(by_operators.values())
+    return list(by_operators.values())
 
 
 @lru_cache(maxsize=1024)
