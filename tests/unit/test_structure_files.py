@@ -267,7 +267,7 @@ BAD_CIF = {
     ),
     "a site almost on a special position": (
         cif(cubic(5.64), [("Na1", "Na", "0.03 0 0")], f"{H_M} 'F m -3 m'"),
-        "undecided: F m -3 m makes 24 sites, or as gemmi reads it 4",
+        "unphysical: sites ",
     ),
     "proteins' format": (
         "data_1ABC\n_cell.length_a 4.0\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n1 Na 0\n",
@@ -276,6 +276,10 @@ BAD_CIF = {
     "two structures": (
         EIGHT + EIGHT.replace("data_x", "data_y"),
         "unreadable: the file holds 2 structures (x, y), not one",
+    ),
+    "symmetry in another block": (
+        f"data_symmetry\n{H_M} 'F m -3 m'\n{rock_salt()}",
+        "contradictory: the block 'symmetry' has the symmetry, 'x' the sites",
     ),
     "a modulated structure": (rock_salt("_cell_modulation_dimension 1"), "not periodic: the structure is modulated"),
     "no coordinates": (

@@ -114,6 +114,9 @@ def _one_block(text: str) -> gemmi.cif.Block:
         raise BadCrystal(_why_no_cif(text, str(error))) from None
     holders = [block for block in document if block.find_value("_cell_length_a") or _has(block, "_atom_site_fract_x")]
     if len(holders) == 1:
+        elsewhere = next((block.name for block in document if len(document) > 1 and _has_symmetry(block)), None)
+        if elsewhere is not None and not _has_symmetry(holders[0]):
+            raise BadCrystal(f"contradictory: the block '{elsewhere}' has the symmetry, '{holders[0].name}' the sites")
         return holders[0]
     if any(_has(block, tag) for block in document for tag in ("_cell.length_a", "_atom_site.Cartn_x", "_entry.id")):
         raise BadCrystal("unreadable: this is mmCIF, the format of proteins, not CIF of crystal structures")
@@ -129,6 +132,10 @@ def _why_no_cif(text: str, error: str) -> str:
         if re.search(r"[\d,]", word) and not re.search("['\"#;]", before.splitlines()[-1] if before else ""):
             return f"unreadable: '{word[:40]}' in {line_of(text, word)} has characters beyond ASCII"
     return "unreadable: no CIF: " + re.sub(r"^(?:string:)?(\d+):\d+\(\d+\): ", r"line \1: ", error.splitlines()[0])
+
+
+def _has_symmetry(block: gemmi.cif.Block) -> bool:
+    return any(_has(block, tag) for tag in (*_OPERATORS, *_HALL, *_HM, *_NUMBER))
 
 
 def _has(block: gemmi.cif.Block, tag: str) -> bool:

@@ -55,7 +55,8 @@ class Reading:
 
     def equals(self, other: "Reading") -> bool:
         """Whether both are the same sites of the same cell."""
-        return len(self.frac_coords) == len(other.frac_coords) and _same_places(self, other.frac_coords)
+        same_size = len(self.frac_coords) == len(other.frac_coords)
+        return same_size and _same_sites(self, other.atomic_numbers, other.frac_coords)
 
 
 def read_as(content: CifContent, symmetry: Symmetry) -> Reading:
@@ -75,8 +76,8 @@ def read_as(content: CifContent, symmetry: Symmetry) -> Reading:
     multiplicities = [len(orbit) for orbit in orbits]
     atomic_numbers = np.repeat(content.atomic_numbers, multiplicities)
     full = Reading(symmetry.name, lattice, atomic_numbers, np.concatenate(orbits), multiplicities)
-    _check_against_gemmi(content, symmetry, full)
     keep = distinct_sites(lattice, atomic_numbers, full.frac_coords)
+    _check_against_gemmi(content, symmetry, full)
     if not keep.all():
         n_merged = len(keep) - keep.sum()
         warnings.warn(f"{n_merged} of {len(keep)} sites are images of others and are merged with them", stacklevel=2)
@@ -149,11 +150,12 @@ def _check_against_gemmi(content: CifContent, symmetry: Symmetry, reading: Readi
         return  # gemmi applies only the space groups of its table
     small.spacegroup = group
     small.setup_cell_images()
-    frac_coords = np.array([site.fract.tolist() for site in small.get_all_unit_cell_sites()])
+    sites = small.get_all_unit_cell_sites()
+    frac_coords = np.array([site.fract.tolist() for site in sites])
     if len(frac_coords) != len(reading.frac_coords):
         n_sites = len(reading.frac_coords)
         raise BadCrystal(f"undecided: {symmetry.name} makes {n_sites} sites, or as gemmi reads it {len(frac_coords)}")
-    if not _same_places(reading, frac_coords):
+    if not _same_sites(reading, np.array([site.element.atomic_number for site in sites]), frac_coords):
         raise BadCrystal(f"undecided: gemmi finds the sites of {symmetry.name} in other places")
 
 
@@ -162,9 +164,10 @@ def _tabulated(operators: tuple[str, ...]) -> gemmi.SpaceGroup | None:
     return gemmi.find_spacegroup_by_ops(gemmi.GroupOps([gemmi.Op(operator) for operator in operators]))
 
 
-def _same_places(reading: Reading, frac_coords: NDArray[np.float64]) -> bool:
-    """Whether as many sites are in the same places, each near one of the other's."""
+def _same_sites(reading: Reading, atomic_numbers: NDArray[np.integer], frac_coords: NDArray[np.float64]) -> bool:
+    """Whether as many sites are of the same elements in the same places; 0 stands for any element."""
     _, nearest = cKDTree(reading.frac_coords, boxsize=1).query(_wrapped(frac_coords))
     shifts = frac_coords - reading.frac_coords[nearest]
     distances = np.linalg.norm((shifts - np.rint(shifts)) @ reading.lattice, axis=1)
-    return bool(distances.max() < _AGREEMENT)
+    elements = (atomic_numbers == reading.atomic_numbers[nearest]) | (atomic_numbers == 0)
+    return bool(distances.max() < _AGREEMENT and elements.all())
