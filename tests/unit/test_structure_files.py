@@ -277,6 +277,14 @@ BAD_CIF = {
         EIGHT + EIGHT.replace("data_x", "data_y"),
         "unreadable: the file holds 2 structures (x, y), not one",
     ),
+    "a number of another space group than the name": (
+        rock_salt(f"{H_M} 'F m -3 m'", "_space_group_IT_number 221"),
+        "contradictory: F m -3 m is number 225, the file says 221",
+    ),
+    "a number of another space group than the operators": (
+        rock_salt(operators("F m -3 m"), "_space_group_IT_number 221"),
+        "contradictory: the operators are those of space group 225, not 221",
+    ),
     "symmetry in another block": (
         f"data_symmetry\n{H_M} 'F m -3 m'\n{rock_salt()}",
         "contradictory: the block 'symmetry' has the symmetry, 'x' the sites",

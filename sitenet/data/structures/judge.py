@@ -100,9 +100,11 @@ def _check_name(content: CifContent) -> None:
     """Checks the operators against the space group beside them, unless Z and formula speak for the operators."""
     groups, n_listed = named_groups(content), len(content.operators)
     name, orders = content.hall or content.hm, sorted({order for _, order in groups})
-    if orders and n_listed not in orders and (content.formula is None or content.z is None):
+    listed, confirmed = group_number(content.operators), content.formula is not None and content.z is not None
+    if orders and n_listed not in orders and not confirmed:
         has = " or ".join(map(str, orders))
         raise BadCrystal(f"contradictory: {n_listed} operators are listed, {name} has {has}")
-    listed = group_number(content.operators)
     if n_listed in orders and listed and all(number not in (listed, 0) for number, _ in groups):
         raise BadCrystal(f"contradictory: the operators are those of space group {listed}, the file names {name}")
+    if listed and content.number.isdecimal() and int(content.number[:9]) != listed and not confirmed:
+        raise BadCrystal(f"contradictory: the operators are those of space group {listed}, not {content.number[:9]}")

@@ -53,6 +53,10 @@ def possible_symmetries(content: CifContent) -> list[Symmetry]:
         found = _named(content)
     else:
         found = [Symmetry("P 1", _IDENTITY, ("gemmi", "pymatgen"))]
+    numbers = {group_number(symmetry.operators) for symmetry in found}
+    if not content.operators and content.number.isdecimal() and not numbers & {int(content.number[:9]), 0}:
+        named = f"{found[0].name} is number {min(numbers)}"
+        raise BadCrystal(f"contradictory: {named}, the file says {content.number[:9]}")
     fitting = [symmetry for symmetry in found if _fits(content.cell, symmetry.operators)]
     if not fitting:
         cell = " ".join(f"{value:g}" for value in content.cell)
