@@ -271,7 +271,7 @@ BAD_CIF = {
     ),
     "proteins' format": (
         "data_1ABC\n_cell.length_a 4.0\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n1 Na 0\n",
-        "unreadable: this is mmCIF",
+        "unreadable: data names with dots are those of mmCIF",
     ),
     "two structures": (
         EIGHT + EIGHT.replace("data_x", "data_y"),
@@ -289,6 +289,7 @@ BAD_CIF = {
         f"data_symmetry\n{H_M} 'F m -3 m'\n{rock_salt()}",
         "contradictory: the block 'symmetry' has the symmetry, 'x' the sites",
     ),
+    "no labels": (EIGHT.replace("_label", "_name"), "unreadable: no _atom_site_label lists the sites"),
     "a modulated structure": (rock_salt("_cell_modulation_dimension 1"), "not periodic: the structure is modulated"),
     "no coordinates": (
         cif(cubic(3.99), [ROCK_SALT_SITES[0], ("Cl1", "Cl", "0.5 ? 0.5")]),
@@ -325,6 +326,7 @@ VALID_LISTS = {
     "POSCAR_potcar": poscar(*DIRECT, symbols="Na_pv/6a2f546d Cl"),
     "POSCAR_fortran": poscar("Direct", "0 0 0", "0.5D0 5.0d-1 .5", scale="0.1D+01"),
     "POSCAR_velocities": poscar(*DIRECT, "", "0 0 0", "0 0 0"),
+    "POSCAR_left_handed": poscar(*DIRECT, scale="-73.92").replace("0 0 4.4", "0 0 -4.4"),
     "POSCAR_volume": poscar(*DIRECT, scale="-73.92"),
     "POSCAR_volume_cartesian": poscar("Cartesian", "0 0 0", "2.0 2.1 2.2", scale="-73.92"),
     "lines.vasp": poscar(*DIRECT).replace("\n", "\r\n"),
@@ -366,6 +368,8 @@ BAD_LISTS = {
     ),
     "POSCAR_flat": (poscar(*DIRECT, scale="1e-3"), "unreadable: the cell has no volume"),
     "pbc.extxyz": (extxyz(f'Lattice="{CELL}" pbc="F F F"'), "not periodic: pbc is [False, False, False]"),
+    "words.extxyz": (extxyz(f'Lattice="{CELL}" pbc="maybe"'), "unreadable: pbc is 'maybe', neither true nor false"),
+    "labels.extxyz": (extxyz(f'Lattice="{CELL}"', "Na1 0 0 0"), "unknown element: line 3: 'Na1' names no element"),
     "slab.extxyz": (extxyz(f'Lattice="{CELL}" pbc="T T F"'), "not periodic: pbc is [True, True, False]"),
     "twice.extxyz": (extxyz(f'Lattice="{CELL}" Lattice="{CELL}"'), 'unreadable: the second line has no Lattice="..."'),
     "eight.extxyz": (extxyz('Lattice="4 0 0 0 4 0 0 0"'), "unreadable: Lattice in line 2 has 8 numbers, not 9"),

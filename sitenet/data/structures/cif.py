@@ -86,7 +86,7 @@ def read_content(text: str) -> CifContent:
         raise BadCrystal(f"unreadable: no cell has the lengths and angles {' '.join(f'{value:g}' for value in cell)}")
     formula_text = _first(tags, ("_chemical_formula_sum",))
     formula = parse_formula(formula_text) if formula_text else None
-    labels = tags.get("_atom_site_label") or tags.get("_atom_site_type_symbol") or []
+    labels = tags.get("_atom_site_label", [])
     _check_complete(tags, labels)
     return CifContent(
         block=block,
@@ -119,7 +119,7 @@ def _one_block(text: str) -> gemmi.cif.Block:
             raise BadCrystal(f"contradictory: the block '{elsewhere}' has the symmetry, '{holders[0].name}' the sites")
         return holders[0]
     if any(_has(block, tag) for block in document for tag in ("_cell.length_a", "_atom_site.Cartn_x", "_entry.id")):
-        raise BadCrystal("unreadable: this is mmCIF, the format of proteins, not CIF of crystal structures")
+        raise BadCrystal("unreadable: data names with dots are those of mmCIF, the format of proteins")
     names = f" ({', '.join(block.name for block in holders[:5])})" if holders else ""
     raise BadCrystal(f"unreadable: the file holds {len(holders)} structures{names}, not one")
 
@@ -205,8 +205,8 @@ def _parameter(tags: Tags, text: str, tag: str) -> float:
 def _check_complete(tags: Tags, labels: list[str]) -> None:
     """Checks that every site is an atom, is all of it, and is fully occupied."""
     if not 0 < len(labels) <= MAX_SITES:
-        kind = "too large" if labels else "unreadable"
-        raise BadCrystal(f"{kind}: the file lists {len(labels)} sites, the limit is {MAX_SITES}")
+        wrong = f"too large: the file lists {len(labels)} sites, the limit is {MAX_SITES}"
+        raise BadCrystal(wrong if labels else "unreadable: no _atom_site_label lists the sites")
     for tag in ("_atom_site_occupancy", "_atom_site_attached_hydrogens", "_atom_site_calc_flag"):
         for label, value in zip(labels, tags.get(tag, []), strict=False):
             if value.lower() in _MISSING:

@@ -33,24 +33,20 @@ def read_poscar(id_: str, text: str) -> Crystal:
     scale = _scale(lines)
     vectors = np.array([_numbers(lines, row) for row in (2, 3, 4)])
     symbols, counts, start = _symbols_and_counts(lines)
-    modes = [lines[row].strip().lower()[:1] for row in (start, start + 1) if row < len(lines)]
-    selective = modes[:1] == ["s"]
-    mode = (modes[1:] if selective else modes)[:1]
-    first = start + 1 + selective
-    n_sites = sum(counts)
+    cartesian, selective = _mode(lines[start : start + 2], start)
+    first, n_sites = start + 1 + selective, sum(counts)
     if n_sites > MAX_SITES:
         raise BadCrystal(f"too large: {n_sites} sites are announced, the limit is {MAX_SITES}")
-    if not mode or not mode[0].isalpha():
-        raise BadCrystal(f"unreadable: line {first} says neither Direct nor Cartesian")
     if n_sites == 0 or len(lines) < first + n_sites:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {max(len(lines) - first, 0)} lines follow")
     sites = np.array([_numbers(lines, row) for row in range(first, first + n_sites)])
     behind = _symbols_behind([line.split()[3 + 3 * selective :] for line in lines[first : first + n_sites]])
     atomic_numbers = [element_of_type(name) for name in _names(symbols, counts, behind)]
     names = [SYMBOLS[number - 1] for number in atomic_numbers]
-    cartesian = mode[0] in "ck"
-    by_ase = _by_ase(_canonical(scale, vectors, names, sites, cartesian))
     factors = _factors(scale, vectors)
+    if np.linalg.det(vectors) < 0:  # ASE takes a volume to be that of a right-handed cell
+        scale = factors.tolist()
+    by_ase = _by_ase(_canonical(scale, vectors, names, sites, cartesian))
     by_pymatgen = _by_pymatgen(
         _canonical([1.0], vectors * factors, names, sites * factors if cartesian else sites, cartesian)
     )
@@ -58,6 +54,16 @@ def read_poscar(id_: str, text: str) -> Crystal:
         if not np.array_equal(read.atomic_numbers, atomic_numbers):
             raise BadCrystal("undecided: the readers see other elements than the file names")
     return agreed(id_, "ASE", by_ase, "pymatgen", by_pymatgen)
+
+
+def _mode(lines: list[str], row: int) -> tuple[bool, bool]:
+    """Whether coordinates are Cartesian, and whether selective dynamics is on, by first letters as VASP goes."""
+    letters = [line.strip()[:1].lower() for line in lines]
+    selective = letters[:1] == ["s"]
+    mode = letters[selective : selective + 1]
+    if not mode or not mode[0].isalpha():
+        raise BadCrystal(f"unreadable: line {row + 1 + selective} says neither Direct nor Cartesian")
+    return mode[0] in "ck", selective
 
 
 def _numbers(lines: list[str], row: int, how_many: int = 3) -> list[float]:

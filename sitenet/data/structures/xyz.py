@@ -37,7 +37,10 @@ def read_extxyz(id_: str, text: str) -> Crystal:
         raise BadCrystal("too large: the second line has more than 100,000 characters")
     lattice = _lattice(lines[1])
     info = key_val_str_to_dict(lines[1])
-    if not np.all(info.get("pbc", True)):
+    periodic = np.asarray(info.get("pbc", True))
+    if periodic.dtype.kind not in "bi" or periodic.size not in (1, 3):
+        raise BadCrystal(f"unreadable: pbc is '{info['pbc']}', neither true nor false three times")
+    if not periodic.all():
         raise BadCrystal(f"not periodic: pbc is {info['pbc']}")
     numbers, positions = _columns(lines, str(info.get("Properties", "species:S:1:pos:R:3")))
     (atoms,) = read_xyz(io.StringIO("\n".join(lines) + "\n"), index=slice(0, 1))
@@ -86,6 +89,8 @@ def _columns(lines: list[str], properties: str) -> tuple[list[int], list[list[st
         positions.append(values[position : position + 3])
         for value in positions[-1]:
             number(value, f"line {row}")
+        if species is not None and not values[species].isalpha():
+            raise BadCrystal(f"unknown element: line {row}: '{values[species][:40]}' names no element")
         seen = [element_of_type(values[species])] if species is not None else []
         if z is not None:
             seen.append(int(number(values[z], f"line {row}")))
