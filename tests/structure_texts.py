@@ -1,6 +1,13 @@
 """Files of a few real crystals, each written in one plain way, for tests to change."""
 
+from collections import Counter
+
 import gemmi
+from pymatgen.core import Structure
+
+from sitenet.config.elements import SYMBOLS
+from sitenet.data.crystal import Crystal
+from sitenet.data.structures.parse import parse_structure
 
 ROCK_SALT_SITES = [("Na1", "Na", "0 0 0"), ("Cl1", "Cl", "0.5 0.5 0.5")]
 ZIRCONIA_CELL = (5.1505, 5.2116, 5.3173, 90, 99.23, 90)  # baddeleyite
@@ -59,3 +66,31 @@ def extxyz(comment: str, *rows: str) -> str:
     """A frame of extended XYZ."""
     rows = rows or ("Na 0 0 0", "Cl 2.0 2.1 2.2")
     return "\n".join([str(len(rows)), comment, *rows]) + "\n"
+
+
+SALT = "Cl4 Na4"
+H_M = "_symmetry_space_group_name_H-M"
+FORMULA, Z = "_chemical_formula_sum 'Cl Na'", "_cell_formula_units_Z"
+EIGHT_SITES = [
+    (f"{symbol}{n}", symbol, place)
+    for symbol, places in {
+        "Na": ("0 0 0", "0 0.5 0.5", "0.5 0 0.5", "0.5 0.5 0"),
+        "Cl": ("0.5 0.5 0.5", "0.5 0 0", "0 0.5 0", "0 0 0.5"),
+    }.items()
+    for n, place in enumerate(places)
+]
+EIGHT = cif(cubic(5.64), EIGHT_SITES, FORMULA)
+
+
+def read(name: str, content: str | bytes) -> Crystal:
+    return parse_structure("x", name, content.encode() if isinstance(content, str) else content)
+
+
+def composition(crystal: Crystal) -> str:
+    counts = Counter(SYMBOLS[number - 1] for number in crystal.atomic_numbers)
+    return " ".join(f"{symbol}{counts[symbol]}" for symbol in sorted(counts))
+
+
+def shortest(crystal: Crystal) -> float:
+    distances = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).distance_matrix
+    return float(distances[distances > 0].min())
