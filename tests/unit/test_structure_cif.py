@@ -224,6 +224,7 @@ BAD_CIF = {
         cif((5, 6, 7, 90, 90, 90), [("Mg1", "Mg", "0 0.25 0.25")], f"{H_M} 'C c c a'"),
         "undecided: read as Mg8 (C c c a:1) and as Mg4 (C c c a:2), the file says no Z",
     ),
+    "Z alone": (rock_salt(f"{Z} 4"), "incomplete structure: the sites make Cl1 Na1 (P 1), the file says Z 4"),
     "another volume": (
         rock_salt(f"{H_M} 'F m -3 m'", "_cell_volume 100.0"),
         "contradictory: the cell measures 179.41, the file says 100 cubic angstrom",

@@ -67,12 +67,14 @@ def _mass(atomic_number: int) -> float:
 
 def _check_formula(content: CifContent, reading: Reading) -> None:
     """Checks the sites against the sum formula: Z times it if Z is stated, else the same proportions, exactly."""
+    counts = reading.composition
     if content.formula is None:
         if content.formula_text:
             unread = f"the formula '{content.formula_text[:40]}' cannot be read"
             warnings.warn(f"{unread}, so that nothing is compared with it", stacklevel=2)
+        if content.z and any(n % content.z for n in counts.values()):
+            raise BadCrystal(f"incomplete structure: the sites make {reading}, the file says Z {content.z:g}")
         return
-    counts = reading.composition
     units = content.z or counts.total() / sum(content.formula.values())
     rounded = 0.5 * 10.0 ** -decimals(content.formula_text) if "." in content.formula_text else 1e-6
     off = {number: counts[number] - units * content.formula.get(number, 0) for number in {*counts, *content.formula}}
