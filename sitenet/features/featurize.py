@@ -101,7 +101,7 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
 def _check_lattice(cell: Crystal) -> None:
     # A site may also meet its own copy in the next cell, which is no pair of a supercell of one cell.
     shortest_shift = np.linalg.norm(relevant_vectors(cell.lattice), axis=1).min()
-    if shortest_shift < MIN_DISTANCE:
+    if shortest_shift < MIN_DISTANCE + 1e-9:  # of exactly 0.5, rounding errors would make an overlap of two sites
         raise BadCrystal(f"overlapping atoms: the lattice repeats after {shortest_shift:.3f} angstrom")
 
 

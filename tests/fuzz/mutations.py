@@ -58,18 +58,23 @@ def _inserted_line(text: str, rng: Generator) -> str:
 
 
 def _other_letters(text: str, rng: Generator) -> str:
-    """Letters and signs that are no part of numbers become others."""
-    characters = list(text)
-    places = [n for n, c in enumerate(characters) if not (c.isdigit() or c in "+-.eEdDxyzXYZ/, \n\t()!")]
-    for place in rng.choice(places, size=min(len(places), int(rng.integers(1, 4))), replace=False):
+    """Letters and signs of one line that are no part of numbers become others."""
+    lines = text.splitlines()
+    row = int(rng.integers(len(lines)))
+    characters = list(lines[row])
+    places = [n for n, c in enumerate(characters) if not (c.isdigit() or c in "+-.eEdDxyzXYZ/, \t()!")]
+    for place in rng.choice(places, size=min(len(places), int(rng.integers(1, 4))), replace=False) if places else []:
         characters[place] = str(rng.choice(list("#'\";_$?ßQq~")))
-    return "".join(characters)
+    lines[row] = "".join(characters)
+    return "\n".join(lines) + "\n"
 
 
 def _swapped(text: str, rng: Generator) -> str:
+    """Two lines change places, but not two names of columns: that makes another crystal."""
     lines = text.splitlines()
     a, b = rng.integers(len(lines), size=2)
-    lines[a], lines[b] = lines[b], lines[a]
+    if not (lines[a].startswith("_atom") and lines[b].startswith("_atom")):
+        lines[a], lines[b] = lines[b], lines[a]
     return "\n".join(lines) + "\n"
 
 
@@ -114,6 +119,6 @@ CIF: dict[str, Callable[[str, Generator], str]] = {
 LISTS: dict[str, Callable[[str, Generator], str]] = {
     "not periodic": _changed(r'pbc=\S+(?: \S+ \S+)?|"pbc": \[[^]]*\]', 'pbc="T T F"', '"pbc": [true, true, false]'),
     "nested": _changed(r"^", "[" * 100_000, '{"a":' * 50_000, "[" * 900),
-    "a long number": _changed(r"^(\s*)\d+(?=\n)", "9" * 400, "-3", "0", "1e3", "99999"),
+    "a long number": _changed(r"^(\s*)\d+(?=\n)", "9" * 400, "0", "1_0"),
     "no element": _changed(r"(\n|\"element\": *\")[A-Z][a-z]?(?=[ \"])", "Vac", "X", "Q", "\x1b[1m"),
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sitenet.config.features import FeatureSettings
-from sitenet.data.crystal import Crystal
+from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.features.featurize import featurize
 from sitenet.features.pairs import pair_distances, relevant_vectors
 from sitenet.features.primitive import may_have_smaller_cell, primitive_cell
@@ -153,3 +153,11 @@ def test_no_smaller_cell_is_overlooked(crystal: Crystal) -> None:
 def test_most_crystals_need_no_search() -> None:
     searched = sum(may_have_smaller_cell(crystal) for crystal in real_crystals().values())
     assert 15 <= searched <= 60
+
+
+@pytest.mark.parametrize("cell", [[0.5, 0.5, 0.5], [0.5, 4.0, 4.0], [4.0, 4.0, 0.5]])
+@pytest.mark.parametrize("features", [FeatureSettings(), FeatureSettings(radius=4.0)])
+def test_a_lattice_vector_of_half_an_angstrom_is_an_overlap(cell: list[float], features: FeatureSettings) -> None:
+    crystal = Crystal("short", np.diag(cell), np.array([84]), np.zeros((1, 3)))
+    with pytest.raises(BadCrystal, match=r"overlapping atoms: the lattice repeats after 0\.500 angstrom"):
+        featurize(crystal, features)
