@@ -1,5 +1,6 @@
 """Folders and zip archives as files by name; nothing is ever unpacked to disk."""
 
+import os
 import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -27,9 +28,13 @@ class Folder:
         self._root = root.resolve()
 
     def names(self) -> list[str]:
-        """Names of all files, sorted, without hidden ones."""
-        files = (path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
-        return sorted(name for name in files if not _is_hidden(name))
+        """Names of all files, sorted, without hidden ones; links to folders are not followed, and end in a slash."""
+        names = []
+        for folder, subfolders, files in os.walk(self._root):
+            links = [f"{name}/" for name in subfolders if (Path(folder) / name).is_symlink()]
+            inside = Path(folder).relative_to(self._root)
+            names += [f"{inside.as_posix()}/{name}".removeprefix("./") for name in [*files, *links]]
+        return sorted(name for name in names if not _is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """Content of a file."""

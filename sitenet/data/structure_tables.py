@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.sources.base import SourceRow
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
 
@@ -170,5 +170,5 @@ def _from_json(id_: str, row: dict[str, Any]) -> Crystal:
 def _as_dict(structure: Any) -> Any:
     try:
         return json.loads(structure) if isinstance(structure, str) else structure
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCrystal(f"unreadable: the structure is not JSON ({error})") from None

@@ -95,7 +95,7 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
 def _check_lattice(cell: Crystal) -> None:
     # A site can overlap with its own copy in the next cell, even where the supercell is a single cell.
     shortest_shift = np.linalg.norm(relevant_vectors(cell.lattice), axis=1).min()
-    if shortest_shift < MIN_DISTANCE:
+    if shortest_shift < MIN_DISTANCE + 1e-9:  # of exactly 0.5, rounding errors would make an overlap of two sites
         raise BadCrystal(
             f"overlapping atoms: {shortest_shift:.3f} angstrom between a site and its periodic image, "
             f"the limit is {MIN_DISTANCE}"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sitenet.data.containers import Folder, read_limited
 from sitenet.data.crystal import BadCrystal, Crystal
-from sitenet.data.structure_files import is_structure_file, parse_structure
+from sitenet.data.structures.parse import is_structure_file, parse_structure
 from sitenet.errors import UserError, plain
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
@@ -107,7 +107,8 @@ def _id(file: Path) -> str:
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
-    return (folder / name for name in Folder(folder).names() if is_structure_file(name))
+    """Structure files, and links to folders, which are listed as failures."""
+    return (folder / name for name in Folder(folder).names() if is_structure_file(name) or name.endswith("/"))
 
 
 def _featurize(files: dict[str, Path], settings: FeatureSettings) -> tuple[Featurized, dict[str, str]]:
@@ -126,6 +127,8 @@ def _featurize(files: dict[str, Path], settings: FeatureSettings) -> tuple[Featu
 
 
 def _content(path: Path) -> bytes:
+    if path.is_dir() and path.is_symlink():
+        raise BadCrystal("unreadable: a link to a folder, which is not followed: name the folder itself")
     if path.is_dir():
         raise BadCrystal("missing file: the folder contains no structure file")
     if path.exists() and not path.is_file():

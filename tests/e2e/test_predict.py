@@ -1,7 +1,9 @@
 """The command `sitenet predict` on real crystals in the files that researchers have."""
 
+import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +138,31 @@ def test_crystals_that_cannot_be_used_are_listed_and_the_others_written(best: Pa
     assert lines["empty"] == "missing file: the folder contains no structure file"
     assert "is none of .cif" in lines["mine/notes.txt"]
     assert lines["sitenet"] == "4 of 7 crystals cannot be used"
+
+
+def test_no_file_in_a_folder_is_passed_over(best: Path, folder: Path) -> None:
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "c.vasp").rename(elsewhere / "c.vasp")
+    (folder / "mine/linked").symlink_to(elsewhere)
+    (folder / "mine/packed.cif.gz").write_bytes(gzip.compress((folder / "mine/a.cif").read_bytes()))
+    (folder / "mine" / os.fsdecode(b"odd-\xff.mcif")).write_bytes((folder / "mine/a.cif").read_bytes())
+    (folder / "mine/\x1b[31mred.cif").write_text("data_\x1b[31m")
+    (folder / "mine/gone.cif").symlink_to(folder / "nowhere")
+    done = run(folder, best, "mine", "--out", "all.csv")
+    assert done.returncode == 1
+    assert pd.read_csv(folder / "all.csv")["id"].tolist() == [
+        "mine/a.cif",
+        "mine/deep/POSCAR",
+        r"mine/odd-\udcff.mcif",
+        "mine/packed.cif.gz",
+    ]
+    assert "\x1b" not in done.stderr
+    lines = dict(line.split(": ", 1) for line in done.stderr.splitlines() if ": " in line)
+    assert lines["mine/linked"].startswith("unreadable: a link to a folder, which is not followed")
+    assert lines["mine/gone.cif"] == "missing file: there is none of this name"
+    assert lines[r"mine/\x1b[31mred.cif"].startswith("unreadable: ")
+    assert lines["sitenet"] == "3 of 7 crystals cannot be used"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The user's own files, good and bad; structures are those of bundled crystals."""
 
+import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,26 +99,27 @@ def test_a_cif_with_a_block_of_authors_in_latin_1_is_read_and_its_formula_checke
     files = {"good.cif": good, "bad.cif": bad, "targets.csv": table}
     load(as_folder(tmp_path / "data", files), tmp_path / "out")
     assert CrystalTable.open(tmp_path / "out" / "structures.parquet").ids == ["good.cif"]
-    assert "Incorrect stoichiometry" in reasons(tmp_path / "out")["bad.cif"]
+    assert "the sites make Cl1 Na1 (P 1), the file says Na2 Cl" in reasons(tmp_path / "out")["bad.cif"]
 
 
 def test_what_a_parser_warns_of_is_logged_with_the_name_of_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = {"odd.cif": nacl(formula="?"), "targets.csv": table_of([["odd.cif", 1]])}
+    files = {"odd.cif": nacl(formula="salt"), "targets.csv": table_of([["odd.cif", 1]])}
     load(as_folder(tmp_path / "data", files), tmp_path / "out")
-    assert "odd.cif: Cannot determine chemical composition from CIF!" in caplog.text
+    assert "odd.cif: the formula 'salt' cannot be read" in caplog.text
 
 
 DISORDERED = GOOD["a.cif"].replace("  1\n", "  0.5\n")
 VASP4 = "no symbols\n1.0\n4 0 0\n0 4 0\n0 0 4\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+INCOMPLETE = "incomplete structure: the sites make Cl1 Na1 (P 1), the file says"
 BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "empty.cif": ("", "unreadable: the file holds 0 structures"),
-    "text.vasp": ("no structure at all", "unreadable: text.vasp"),
-    "binary.cif": (bytes(range(256)), "unreadable: the file holds 0 structures"),
-    "half.json": (GOOD["f.json"][:200], "unreadable: half.json: JSONDecodeError"),
+    "text.vasp": ("no structure at all", "unreadable: a POSCAR has 8 lines or more, this file 1"),
+    "binary.cif": (bytes(range(256)), "unreadable: binary.cif is no text"),
+    "half.json": (GOOD["f.json"][:200], "unreadable: no JSON: "),
     "other.json": ('{"a": 1}', "unreadable: not a pymatgen structure"),
-    "disordered.cif": (DISORDERED, "disordered: site"),
+    "disordered.cif": (DISORDERED, "disordered: the site"),
     "two.cif": (
         GOOD["a.cif"] + GOOD["a.cif"].replace("data_", "data_2"),
         "unreadable: the file holds 2 structures",
@@ -125,16 +128,16 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
         GOOD["a.cif"] + "data_second\n_cell_length_a 4.0\n_cell_length_b oops\n",
         "unreadable: the file holds 2 structures",
     ),
-    "no_hydrogens.cif": (nacl(formula="Na H Cl"), "incomplete structure: Missing elements H"),
-    "wrong_formula.cif": (nacl(formula="Na2 Cl"), "incomplete structure: Incorrect stoichiometry"),
-    "no_occupancy.cif": (nacl(occupancy="0.0"), "incomplete structure: a site has the occupancy 0.0"),
-    "hydroxide.cif": (nacl(formula="Na", symbol="OH"), "incomplete structure: the parser drops the site Cl1"),
-    "water.cif": (nacl(formula="?", symbol="O-H"), "incomplete structure: hydrogens have no coordinates"),
-    "nan.cif": (nacl(occupancy="nan"), "incomplete structure: a site has the occupancy nan"),
+    "no_hydrogens.cif": (nacl(formula="Na H Cl"), f"{INCOMPLETE} Na H Cl"),
+    "wrong_formula.cif": (nacl(formula="Na2 Cl"), f"{INCOMPLETE} Na2 Cl"),
+    "no_occupancy.cif": (nacl(occupancy="0.0"), "incomplete structure: the site Cl1 has the occupancy 0.0"),
+    "hydroxide.cif": (nacl(formula="Na", symbol="OH"), "unknown element: 'OH' names no element"),
+    "water.cif": (nacl(formula="?", symbol="O-H"), "unknown element: 'O-H' names no element"),
+    "nan.cif": (nacl(occupancy="nan"), "unreadable: the occupancy of Cl1: 'nan' is not a number"),
     "nan.json": (GOOD["f.json"].replace('"occu": 1', '"occu": NaN', 1), "disordered: site 0 holds"),
     "no_cell.xyz": ("1\n\nSi 0 0 0\n", 'unreadable: the second line has no Lattice="..."'),
     "short.xyz": (GOOD["d.extxyz"].rsplit("\n", 2)[0], "sites are announced"),
-    "no_symbols.vasp": (VASP4, "unreadable: no_symbols.vasp: BadPoscarWarning"),
+    "no_symbols.vasp": (VASP4, "unreadable: no symbols say what the elements are"),
     "notes.docx": ("hello", "unreadable: notes.docx is none of .cif"),
 }
 
@@ -244,6 +247,26 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     (path / "link.json").symlink_to(tmp_path / "outside.json")
     load(path, tmp_path / "out")
     assert "outside the data set's folder" in reasons(tmp_path / "out")["link.json"]
+
+
+def test_no_structure_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+    elsewhere = as_folder(tmp_path / "elsewhere", {"c.vasp": GOOD["c.vasp"]})
+    files: dict[str, str | bytes] = {
+        "f.json": GOOD["f.json"],
+        "packed.cif.gz": gzip.compress(GOOD["a.cif"].encode()),
+        "moments.mcif": GOOD["a.cif"],
+        "targets.csv": table_of([["f.json", 1], ["packed.cif.gz", 2]]),
+    }
+    path = as_folder(tmp_path / "data", files)
+    (path / "linked").symlink_to(elsewhere)
+    (path / os.fsdecode(b"odd-\xff.cif")).write_text(GOOD["a.cif"])
+    manifest = load(path, tmp_path / "out")
+    assert manifest.counts.kept == 2
+    assert reasons(tmp_path / "out") == {
+        "linked/": "unreadable: a link to a folder, which is not followed: put the folder itself there",
+        "moments.mcif": "missing target: the table of targets has no row for this file",
+        r"odd-\udcff.cif": "missing target: the table of targets has no row for this file",
+    }
 
 
 @pytest.mark.parametrize("pack", [as_folder, as_zip])

@@ -135,6 +135,9 @@ def test_groups_may_be_numbers(tmp_path: Path) -> None:
     [
         ("data.json", b'[{"id": "a", "tar', "is damaged after 0 crystals"),
         ("data.json", b"{}", "is not a JSON list"),
+        ("data.json", b"[" * 100_000, "is nested more than 100 deep, as no list of structures is"),
+        ("data.json", b'[{"id": "\\\\\\"[[", "a": ' + b'{"b":' * 101, "is nested more than 100 deep"),
+        ("data.json", b'[{"id": "a", "target": ' + b"9" * 400 + b"}]", "is damaged after 0 crystals"),
         ("data.parquet", b"text", "is not a Parquet file"),
     ],
 )
@@ -178,3 +181,10 @@ def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays(columns, ["id", "target", "target", "structure"]), tmp_path / "data.parquet")
     with pytest.raises(UserError, match="has the column 'target' twice"):
         load(tmp_path / "data.parquet", tmp_path / "out")
+
+
+def test_a_structure_nested_deeply_in_a_row_is_listed(tmp_path: Path) -> None:
+    rows = records()
+    rows[1]["structure"] = "[" * 100_000
+    load(write_json(tmp_path / "data", rows), tmp_path / "out")
+    assert reasons(tmp_path / "out")[REAL[1].id].startswith("unreadable: the structure is not JSON (maximum recursion")

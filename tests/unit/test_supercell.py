@@ -235,3 +235,11 @@ def test_500_amorphous_atoms_take_less_than_a_second() -> None:
 def test_cells_that_are_too_large_are_refused_before_the_search(numbers: list[int], reason: str) -> None:
     with pytest.raises(BadCrystal, match=reason):
         primitive_cell(random_atoms(numbers, spacing=0), 0.5)
+
+
+@pytest.mark.parametrize("cell", [[0.5, 0.5, 0.5], [0.5, 4.0, 4.0], [4.0, 4.0, 0.5]])
+@pytest.mark.parametrize("features", [FeatureSettings(), FeatureSettings(radius=4.0)])
+def test_a_lattice_vector_of_half_an_angstrom_is_an_overlap(cell: list[float], features: FeatureSettings) -> None:
+    crystal = Crystal("short", np.diag(cell), np.array([84]), np.zeros((1, 3)))
+    with pytest.raises(BadCrystal, match=r"overlapping atoms: the lattice repeats after 0\.500 angstrom"):
+        featurize(crystal, features)

@@ -14,7 +14,7 @@ from sitenet.data.manifest import Download
 from sitenet.data.matbench_task import OfficialTask, official_task
 from sitenet.data.sources.base import Provenance, Source, SourceRow
 from sitenet.data.sources.matbench import MatbenchDataset
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError
 
 log = logging.getLogger(__name__)

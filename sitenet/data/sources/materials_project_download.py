@@ -19,7 +19,7 @@ from sitenet.data.sources.materials_project_snapshot import (
     read_header,
     read_rows,
 )
-from sitenet.data.structures import from_dict
+from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 from sitenet.records import FileRecord

@@ -8,12 +8,13 @@ from sitenet.data.containers import Archive, Container, Folder, Subfolder, read_
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.base import Provenance, Source, SourceRow
 from sitenet.data.sources.files import FilesDataset
-from sitenet.data.structure_files import is_structure_file, parse_structure
 from sitenet.data.structure_tables import json_rows, parquet_rows
+from sitenet.data.structures.parse import is_structure_file, parse_structure
 from sitenet.data.targets import parse_group, parse_target, read_targets
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 
+LINKED_FOLDER = "unreadable: a link to a folder, which is not followed: put the folder itself there"
 TARGETS = "targets.csv"
 READERS = {".parquet": parquet_rows, ".json": json_rows}
 
@@ -58,7 +59,7 @@ def _collection(settings: FilesDataset, container: Container) -> Source:
         table = _own_table(Path(settings.targets)) if settings.targets else container.read(TARGETS)
     except (BadCrystal, OSError) as error:
         raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
-    names = [name for name in container.names() if is_structure_file(name)]
+    names = [name for name in container.names() if is_structure_file(name) or name.endswith("/")]
     known = frozenset(names)
     rows = [_with_plain_name(row, known) for row in read_targets(table, settings.targets or TARGETS)]
     return Source(_provenance(settings, _checksum(table, container, names)), _rows(container, names, rows))
@@ -108,7 +109,9 @@ def _rows(container: Container, names: list[str], rows: list[dict[str, str]]) ->
         yield _row(container, row)
     listed = {row.get("file") for row in rows}
     for name in names:
-        if name not in listed:
+        if name.endswith("/"):
+            yield SourceRow(name, BadCrystal(LINKED_FOLDER), None)
+        elif name not in listed:
             yield SourceRow(name, BadCrystal("missing target: the table of targets has no row for this file"), None)
 
 

@@ -1,0 +1,1 @@
+"""Structures in the formats that users and sources have them, each file read by two libraries where there are two."""

@@ -1,0 +1,288 @@
+"""The one structure of a CIF file, as the file states it; symmetry is applied elsewhere."""
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import cast
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from sitenet.data.crystal import BadCrystal
+from sitenet.data.structures.pymatgen_json import FULL
+from sitenet.data.structures.species import Formula, element_of_label, element_of_type, parse_formula
+from sitenet.data.structures.text import line_of, number
+
+MAX_SITES, MAX_OPERATORS, MAX_OPERATOR = 20_000, 1000, 100
+_MISSING = ("", ".", "?")
+_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
+_ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
+_COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
+_OPERATORS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+_MAGNETIC = ("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz")
+_HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+_HM = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_name_h-m_full")
+_NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number")
+_MULTIPLICITY = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
+_DENSITY = ("_exptl_crystal_density_diffrn",)
+_VALUE = r"(?:[xyz]|\d+(?:\.\d*)?(?:/\d+)?|\.\d+)"
+_COMPONENT = rf"[+-]?{_VALUE}(?:[+-]{_VALUE})*"
+_OPERATOR = re.compile(rf"{_COMPONENT},{_COMPONENT},{_COMPONENT}")
+
+Tags = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class CifContent:
+    """What one block says.
+
+    Attributes:
+        block: The block itself, for gemmi's own reader.
+        cell: Lengths in angstrom and angles in degrees.
+        labels: Of each site that is listed.
+        atomic_numbers: (N,) of each site.
+        frac_coords: (N, 3) of each site.
+        operators: Symmetry operators as listed, none if there are none.
+        hall, hm, number: Names of the space group; empty if left out.
+        formula: Sum formula, None if left out, with its text.
+        z: Formula units in the cell, None if left out.
+        volume, density: In cubic angstrom and g/cm3, None if left out.
+        multiplicities: Of each site, None if left out.
+    """
+
+    block: gemmi.cif.Block
+    cell: tuple[float, ...]
+    labels: list[str]
+    atomic_numbers: NDArray[np.uint8]
+    frac_coords: NDArray[np.float64]
+    operators: tuple[str, ...]
+    hall: str
+    hm: str
+    number: str
+    formula: Formula | None
+    formula_text: str
+    z: float | None
+    volume: float | None
+    density: float | None
+    multiplicities: list[int] | None
+
+
+def read_content(text: str) -> CifContent:
+    """Reads the one block of a CIF file that holds a structure.
+
+    Raises:
+        BadCrystal: It is no CIF, holds no structure or several, or one that is incomplete or disordered.
+    """
+    block = _one_block(text)
+    tags = _tags(block)
+    if any("cell_modulation_dimension" in tag or "cell_wave_vector" in tag for tag in tags):
+        raise BadCrystal("not periodic: the structure is modulated")
+    cell = [_parameter(tags, text, tag) for tag in (*_LENGTHS, *_ANGLES)]
+    if not all(length > 0 for length in cell[:3]) or not all(0 < angle < 180 for angle in cell[3:]):
+        raise BadCrystal(f"unreadable: no cell has the lengths and angles {' '.join(f'{value:g}' for value in cell)}")
+    formula_text = _first(tags, ("_chemical_formula_sum",))
+    formula = parse_formula(formula_text) if formula_text else None
+    labels = tags.get("_atom_site_label", [])
+    _check_complete(tags, labels)
+    return CifContent(
+        block=block,
+        cell=tuple(cell),
+        labels=labels,
+        atomic_numbers=np.array(_elements(tags, labels, formula), dtype=np.uint8),
+        frac_coords=_coordinates(tags, labels, text),
+        operators=_operators(tags, text),
+        hall=_first(tags, _HALL),
+        hm=_first(tags, _HM),
+        number=_first(tags, _NUMBER),
+        formula=formula,
+        formula_text=formula_text,
+        z=_formula_units(tags, formula),
+        volume=_optional(tags, ("_cell_volume",)),
+        density=_optional(tags, _DENSITY),
+        multiplicities=_multiplicities(tags),
+    )
+
+
+def _one_block(text: str) -> gemmi.cif.Block:
+    try:
+        document = gemmi.cif.read_string(text, 0)
+    except (ValueError, RuntimeError) as error:
+        raise BadCrystal(_why_no_cif(text, str(error))) from None
+    holders = [block for block in document if block.find_value("_cell_length_a") or _has(block, "_atom_site_fract_x")]
+    if len(holders) == 1:
+        elsewhere = next((block.name for block in document if len(document) > 1 and _has_symmetry(block)), None)
+        if elsewhere is not None and not _has_symmetry(holders[0]):
+            raise BadCrystal(f"contradictory: the block '{elsewhere}' has the symmetry, '{holders[0].name}' the sites")
+        return holders[0]
+    if any(_has(block, tag) for block in document for tag in ("_cell.length_a", "_atom_site.Cartn_x", "_entry.id")):
+        raise BadCrystal("unreadable: data names with dots are those of mmCIF, the format of proteins")
+    names = f" ({', '.join(block.name for block in holders[:5])})" if holders else ""
+    raise BadCrystal(f"unreadable: the file holds {len(holders)} structures{names}, not one")
+
+
+def _why_no_cif(text: str, error: str) -> str:
+    """gemmi's reason, or the number or operator beyond ASCII that it stumbled over."""
+    for odd in islice(re.finditer(r"[^\x00-\x7f]", text), 100):
+        before = text[max(0, odd.start() - 40) : odd.start()]
+        word = re.split(r"\s", before)[-1] + re.split(r"\s", text[odd.start() : odd.start() + 40])[0]
+        if re.search(r"[\d,]", word) and not re.search("['\"#;]", before.splitlines()[-1] if before else ""):
+            return f"unreadable: '{word[:40]}' in {line_of(text, word)} has characters beyond ASCII"
+    return "unreadable: no CIF: " + re.sub(r"^(?:string:)?(\d+):\d+\(\d+\): ", r"line \1: ", error.splitlines()[0])
+
+
+def _has_symmetry(block: gemmi.cif.Block) -> bool:
+    return any(_has(block, tag) for tag in (*_OPERATORS, *_HALL, *_HM, *_NUMBER))
+
+
+def _has(block: gemmi.cif.Block, tag: str) -> bool:
+    return len(block.find_values(tag)) > 0
+
+
+def _tags(block: gemmi.cif.Block) -> Tags:
+    """Values by data name in lower case, with the dots of newer dictionaries as underscores."""
+    wanted = ("_cell", "_atom_site", "_symmetry", "_space_group", "_chemical_formula", "_exptl_crystal_density")
+    tags: Tags = {}
+    for item in block:
+        if item.pair is not None:
+            tag, value = cast(tuple[str, str], item.pair)
+            columns = [(tag, [value])]
+        elif item.loop is not None and any(tag.lower().startswith(wanted) for tag in item.loop.tags):
+            n_columns, values = len(item.loop.tags), item.loop.values
+            columns = [(tag, values[n::n_columns]) for n, tag in enumerate(item.loop.tags)]
+        else:
+            continue
+        for tag, column in columns:
+            name = tag.lower().replace(".", "_")
+            if name.startswith(wanted):
+                found = [gemmi.cif.as_string(value).strip() for value in column]
+                before, empty = tags.get(name), [[word] for word in _MISSING]
+                if before is None or before in empty:
+                    tags[name] = found
+                elif found not in empty and found != before:
+                    raise BadCrystal(f"unreadable: {tag} is given twice")
+    return tags
+
+
+def _first(tags: Tags, names: Iterable[str]) -> str:
+    """The first value that is given under one of several names."""
+    values = (value for name in names for value in tags.get(name, [])[:1])
+    return next((value for value in values if value not in _MISSING), "")
+
+
+def _optional(tags: Tags, names: Sequence[str]) -> float | None:
+    """A positive number, None if it is left out; what is none is told, since it is only to check others."""
+    written = _first(tags, names)
+    try:
+        value = number(written, "", uncertainty=True)
+    except BadCrystal:
+        value = 0.0
+    if written and not value > 0:
+        warnings.warn(f"{names[0]} is '{written[:40]}', so that nothing is compared with it", stacklevel=2)
+    return value if value > 0 else None
+
+
+def _formula_units(tags: Tags, formula: Formula | None) -> float | None:
+    """Z, how many sum formulas the cell holds; 1 where the sum formula is that of the cell, as pymatgen writes it."""
+    z = _optional(tags, ("_cell_formula_units_z",))
+    structural = parse_formula(_first(tags, ("_chemical_formula_structural",)))
+    if z is None or formula is None or structural is None:
+        return z
+    same = all(abs(z * structural.get(n, 0) - formula.get(n, 0)) < 1e-6 for n in {*structural, *formula})
+    return 1.0 if same else z
+
+
+def _parameter(tags: Tags, text: str, tag: str) -> float:
+    values = tags.get(tag, [])
+    if len(values) != 1 or values[0] in _MISSING:
+        raise BadCrystal(f"unreadable: {tag} is missing")
+    return number(values[0], f"{tag} in {line_of(text, values[0])}", uncertainty=True)
+
+
+def _check_complete(tags: Tags, labels: list[str]) -> None:
+    """Checks that every site is an atom, is all of it, and is fully occupied."""
+    if not 0 < len(labels) <= MAX_SITES:
+        wrong = f"too large: the file lists {len(labels)} sites, the limit is {MAX_SITES}"
+        raise BadCrystal(wrong if labels else "unreadable: no _atom_site_label lists the sites")
+    for tag in ("_atom_site_occupancy", "_atom_site_attached_hydrogens", "_atom_site_calc_flag"):
+        for label, value in zip(labels, tags.get(tag, []), strict=False):
+            if value.lower() in _MISSING:
+                continue
+            if tag == "_atom_site_calc_flag":
+                if value.lower() == "dum":
+                    raise BadCrystal(f"incomplete structure: the site {label} is a dummy")
+                continue
+            amount = number(value, f"the {tag.split('_')[-1]} of {label}", uncertainty=True)
+            if tag == "_atom_site_attached_hydrogens" and amount > 0:
+                raise BadCrystal(f"incomplete structure: {value} hydrogens of {label} have no coordinates")
+            if tag == "_atom_site_occupancy" and abs(amount - 1) > FULL:
+                if amount <= 0:
+                    raise BadCrystal(f"incomplete structure: the site {label} has the occupancy {value}")
+                raise BadCrystal(f"disordered: the site {label} has the occupancy {value}")
+
+
+def _elements(tags: Tags, labels: list[str], formula: Formula | None) -> list[int]:
+    types = tags.get("_atom_site_type_symbol")
+    if types is None or any(symbol in _MISSING for symbol in types):
+        return [element_of_label(label, formula) for label in labels]
+    return [element_of_type(symbol, formula) for symbol in types]
+
+
+def _coordinates(tags: Tags, labels: list[str], text: str) -> NDArray[np.float64]:
+    frac_coords = np.empty((len(labels), 3))
+    for axis, tag in enumerate(_COORDINATES):
+        values = tags.get(tag, [])
+        if len(values) != len(labels):
+            raise BadCrystal(f"incomplete structure: {len(labels)} sites have {len(values)} values of {tag}")
+        for row, (label, value) in enumerate(zip(labels, values, strict=True)):
+            if value in _MISSING:
+                raise BadCrystal(f"incomplete structure: the site {label} has no coordinates")
+            try:
+                frac_coords[row, axis] = number(value, "", uncertainty=True)
+            except BadCrystal:
+                number(value, f"{tag} of {label} in {line_of(text, value)}", uncertainty=True)
+    return frac_coords
+
+
+def _operators(tags: Tags, text: str) -> tuple[str, ...]:
+    """The ordinary operators; those of a magnetic group are ordinary ones without their reversal of time."""
+    for tag in _OPERATORS:
+        listed = [value for value in tags.get(tag, []) if value not in _MISSING]
+        if listed:
+            return _checked_operators(listed, text)
+    magnetic, centring = ([_without_time(value) for value in tags.get(tag, [])] for tag in _MAGNETIC)
+    if not magnetic:
+        return ()
+    group = [gemmi.Op(operator) for operator in _checked_operators(magnetic, text)]
+    shifts = [gemmi.Op(operator) for operator in _checked_operators(centring or ["x,y,z"], text)]
+    return tuple(dict.fromkeys((shift * operator).wrap().triplet() for shift in shifts for operator in group))
+
+
+def _without_time(operator: str) -> str:
+    return ",".join(operator.split(",")[:3])
+
+
+def _checked_operators(listed: list[str], text: str) -> tuple[str, ...]:
+    if len(listed) > MAX_OPERATORS:
+        raise BadCrystal(f"too large: the file lists {len(listed)} operators, the limit is {MAX_OPERATORS}")
+    for operator in listed:
+        if not _is_operator(operator):
+            where = line_of(text, operator)
+            raise BadCrystal(f"unreadable: '{operator[:40]}' in {where} is no symmetry operator such as -x,y+1/2,-z")
+    return tuple("".join(operator.split()).lower() for operator in listed)
+
+
+@lru_cache(maxsize=10_000)
+def _is_operator(text: str) -> bool:
+    return len(text) <= MAX_OPERATOR and _OPERATOR.fullmatch("".join(text.split()).lower()) is not None
+
+
+def _multiplicities(tags: Tags) -> list[int] | None:
+    for tag in _MULTIPLICITY:
+        values = tags.get(tag, [])
+        if values and all(value.isdecimal() for value in values):
+            return [int(value[:9]) for value in values]
+    return None
