@@ -37,7 +37,9 @@ def json_rows(path: Path) -> Iterator[SourceRow]:
         with path.open(encoding="utf-8-sig") as file:
             for n, row in enumerate(_items(file), start=1):
                 yield _row(row if isinstance(row, dict) else {}, n)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is damaged after {n} crystals: its brackets are nested too deeply") from None
+    except ValueError as error:
         # Without the place, which JSON's errors count from where the item begins.
         raise UserError(f"{path} is damaged after {n} crystals: {getattr(error, 'msg', error)}") from None
     if n == 0:

@@ -135,9 +135,13 @@ def test_groups_may_be_numbers(tmp_path: Path) -> None:
     [
         ("data.json", b'[{"id": "a", "tar', "is damaged after 0 crystals"),
         ("data.json", b"{}", "is not a JSON list"),
-        ("data.json", b"[" * 100_000, "is nested more than 100 deep, as no list of structures is"),
-        ("data.json", b'[{"id": "\\\\\\"[[", "a": ' + b'{"b":' * 101, "is nested more than 100 deep"),
-        ("data.json", b'[{"id": "a", "target": ' + b"9" * 400 + b"}]", "is damaged after 0 crystals"),
+        ("data.json", b"[" * 100_000, "is damaged after 0 crystals: its brackets are nested too deeply"),
+        ("data.json", b'[{"id": "\\\\\\"[[", "a": ' + b'{"b":' * 101, "is damaged after 0 crystals"),
+        (
+            "data.json",
+            b'[{"id": "a", "target": ' + b"9" * 400 + b"}]",
+            r"1 of 1 crystals cannot be used \(1 bad target\)",
+        ),
         ("data.parquet", b"text", "is not a Parquet file"),
     ],
 )

@@ -241,5 +241,5 @@ def test_cells_that_are_too_large_are_refused_before_the_search(numbers: list[in
 @pytest.mark.parametrize("features", [FeatureSettings(), FeatureSettings(radius=4.0)])
 def test_a_lattice_vector_of_half_an_angstrom_is_an_overlap(cell: list[float], features: FeatureSettings) -> None:
     crystal = Crystal("short", np.diag(cell), np.array([84]), np.zeros((1, 3)))
-    with pytest.raises(BadCrystal, match=r"overlapping atoms: the lattice repeats after 0\.500 angstrom"):
+    with pytest.raises(BadCrystal, match=r"overlapping atoms: 0\.500 angstrom between a site and its periodic image"):
         featurize(crystal, features)
