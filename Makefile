@@ -8,7 +8,7 @@ TORCH := envs/requirements-torch.lock
 NODEPS := envs/requirements-nodeps.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: all setup test test-slow check docs slurm-check format lock hashes clean
+.PHONY: all setup test test-slow check docs slurm-check format generated lock hashes clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES)
@@ -54,6 +54,14 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
+
+# Every committed file that is made from code: pages, schema, environments, golden tables and ids. Look at the difference.
+generated: setup
+	$(BIN)/python -m tools.configuration_reference
+	$(BIN)/python -m tools.configuration_schema
+	$(BIN)/python -m tools.table_columns
+	$(BIN)/python tools/write_environments.py
+	$(BIN)/python -m tests.golden tables trials
 
 # Resolves pyproject.toml anew and pins what came out, torch and the CUDA packages it brings apart.
 lock:

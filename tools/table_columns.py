@@ -14,8 +14,8 @@ This page is written by `python -m tools.table_columns` from the code that makes
 ## Leaderboard
 
 `leaderboard.csv` has every digit. `leaderboard.md` is rounded, and shows the columns that have a heading here. Errors
-are in the unit of the target. Costs depend on the machine. In the CSV, `dataset`, `target` and `unit` stand before
-these columns.
+are in the unit of the target. Costs depend on the machine. In the CSV, `benchmark`, `dataset`, `target` and `unit`
+stand before these columns.
 
 | column | heading | meaning |
 |---|---|---|

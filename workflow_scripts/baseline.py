@@ -28,6 +28,7 @@ def main(snakemake: Any) -> None:
         pd.read_parquet(files.train),
         pd.read_parquet(files.ids)["id"].tolist(),
         pd.read_parquet(files.features),
+        data.non_negative,
         key.seed,
         snakemake.threads,
     )

@@ -127,6 +127,7 @@ class Benchmark:
         """The configuration with every default written out; without tracking, which changes no result."""
         return {
             **self.settings.model_dump(mode="json", exclude={"tracking"}),
+            "name": self.name,
             "folds": list(self.folds),
             "trials": {id_: trial.settings for id_, trial in self.trials.items()},
         }

@@ -21,6 +21,7 @@ class Results:
     """The results of a benchmark.
 
     Attributes:
+        benchmark: Its name.
         standings: The rows of the leaderboard with their scores.
         runs: All finished runs.
         manifest: Description of the data set.
@@ -29,6 +30,7 @@ class Results:
         changed: Of each feature set, the number of crystals whose distortions the primitive cell averages away.
     """
 
+    benchmark: str
     standings: Standings
     runs: list[Run]
     manifest: Manifest
@@ -76,6 +78,7 @@ def read_results(
     manifest = Manifest.read(data, check=[FAILURES])
     sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
     return Results(
+        config["name"],
         standings,
         runs,
         manifest,

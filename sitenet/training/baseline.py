@@ -37,6 +37,7 @@ def fit_baseline(
     training: pd.DataFrame,
     test_ids: Sequence[str],
     features: pd.DataFrame,
+    non_negative: bool,
     seed: int,
     threads: int,
 ) -> BaselineRun:
@@ -50,6 +51,7 @@ def fit_baseline(
         training: (id, target, part) with part "train" or "validation".
         test_ids: Ids of the test crystals.
         features: Composition features as `write_composition_features` stored them.
+        non_negative: The target cannot be negative, so predictions are clamped at 0.
         seed: Random seed of the regressor.
         threads: Number of threads; the predictions do not depend on it.
     """
@@ -57,10 +59,10 @@ def fit_baseline(
     labelled = training[training["target"].notna()]
     fitting = labelled[labelled["part"] == "train"]
     validation = labelled[labelled["part"] == "validation"]
-    validated = _fit_predict(trial.build(seed, threads), fitting, validation["id"], features)
+    validated = _fit_predict(trial.build(seed, threads), fitting, validation["id"], features, non_negative)
     validation_mae = mean_absolute_error(validation["target"].to_numpy(dtype=float), validated)
     logger.info("%s: validation MAE %.3f; fits again to %d crystals", trial.kind, validation_mae, len(labelled))
-    predicted = _fit_predict(trial.build(seed, threads), labelled, test_ids, features)
+    predicted = _fit_predict(trial.build(seed, threads), labelled, test_ids, features, non_negative)
     return BaselineRun(
         predictions=pd.DataFrame({"id": test_ids, "prediction": predicted}),
         validation_mae=validation_mae,
@@ -70,10 +72,11 @@ def fit_baseline(
 
 
 def _fit_predict(
-    regressor: Any, training: pd.DataFrame, ids: Sequence[str] | pd.Series, features: pd.DataFrame
+    regressor: Any, training: pd.DataFrame, ids: Sequence[str] | pd.Series, features: pd.DataFrame, non_negative: bool
 ) -> NDArray[np.float64]:
     """(C,) predictions for `ids` of a regressor fitted to `training`; no ids, no predictions."""
     if not len(ids):
         return np.empty(0)
     regressor.fit(features.loc[training["id"]].to_numpy(), training["target"].to_numpy(dtype=float))
-    return regressor.predict(features.loc[list(ids)].to_numpy()).astype(np.float64)
+    predictions = regressor.predict(features.loc[list(ids)].to_numpy()).astype(np.float64)
+    return predictions.clip(min=0) if non_negative else predictions

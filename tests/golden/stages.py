@@ -141,7 +141,15 @@ def forest(folder: Path, inputs: Inputs) -> dict[str, Any]:
     write_composition_features(folder / "forty.parquet", folder / "composition.parquet")
     composition = pd.read_parquet(folder / "composition.parquet")
     frame, ids = pd.read_parquet(inputs.fold_table), inputs.ids[:PREDICTED]
-    run = fit_baseline(Trial({"model": RandomForestSettings(n_trees=20)}), frame, ids, composition, seed=0, threads=1)
+    run = fit_baseline(
+        Trial({"model": RandomForestSettings(n_trees=20)}),
+        frame,
+        ids,
+        composition,
+        non_negative=True,
+        seed=0,
+        threads=1,
+    )
     predictions = dict(zip(run.predictions["id"], run.predictions["prediction"], strict=True))
     return {"validation_mae": run.validation_mae, "predictions": predictions}
 

@@ -172,4 +172,4 @@ def results_of(
     """Results of these runs, selected by their validation scores."""
     chosen = select(runs) if selections is None else selections
     standings = compute_standings(runs, chosen, plan or planned(), n_resamples)
-    return Results(standings, runs, MANIFEST, splits, list(failures), changed or {})
+    return Results("gaps", standings, runs, MANIFEST, splits, list(failures), changed or {})

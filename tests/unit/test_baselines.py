@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
@@ -16,6 +17,7 @@ from sitenet.training.baseline import BaselineRun, fit_baseline
 
 BUNDLED = bundled_path("mp_dielectric_gap")
 FOREST = RandomForestSettings(n_trees=60)
+NON_NEGATIVE = True  # band gaps
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +42,8 @@ def run(
 ) -> BaselineRun:
     training, test = fold
     chosen = {"seed": 0, "threads": 1} | options
-    return fit_baseline(
-        Trial({"model": settings}), training, test["id"].tolist(), features, chosen["seed"], chosen["threads"]
-    )
+    trial, ids = Trial({"model": settings}), test["id"].tolist()
+    return fit_baseline(trial, training, ids, features, NON_NEGATIVE, chosen["seed"], chosen["threads"])
 
 
 def test_features_are_one_finite_row_a_crystal(features: pd.DataFrame) -> None:
@@ -103,3 +104,15 @@ def test_unlabelled_crystals_are_not_trained_on(fold: tuple, features: pd.DataFr
     result = run(DummySettings(), (blank, test), features)
     assert result.predictions["prediction"][0] == pytest.approx(blank["target"].mean())
     assert (result.n_train, result.n_validation) == (842, 83)
+
+
+@pytest.mark.parametrize("non_negative", [True, False])
+def test_a_target_that_cannot_be_negative_is_not_predicted_below_zero(
+    fold: tuple, features: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, non_negative: bool
+) -> None:
+    monkeypatch.setattr(Trial, "build", lambda *_: LinearRegression())
+    training, test = fold
+    small = training.groupby("part").head(150)  # fewer crystals than features leave room for wild extrapolation
+    ids = test["id"].tolist()
+    result = fit_baseline(Trial({"model": FOREST}), small, ids, features, non_negative, seed=0, threads=1)
+    assert (result.predictions["prediction"].min() < 0) != non_negative

@@ -74,7 +74,7 @@ def trial(**sections: dict) -> Trial:
         (
             ["grid", 2],
             {},
-            "'grid.2.model.kind' is missing (valid: sitenet, sitenet_radial, dummy, random_forest, published)",
+            f"'grid.2.model.kind' is missing (valid: {', '.join(model_kinds())})",
         ),
     ],
 )

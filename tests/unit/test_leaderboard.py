@@ -290,7 +290,7 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
             path, files=["failures.csv"]
         )
     SPLITS.write(tmp_path / "splits.json")
-    config = {"trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
+    config = {"name": "gaps", "trials": TRIALS, "folds": [0, 1], "seeds": [0], "resamples": 100}
     failures = read_results(config, [], data, tmp_path / "splits.json", features).failures
     assert [failure.id for failure in failures] == ["mp-2", "mp-2", "mp-1"]
     runs = write_benchmark(tmp_path)

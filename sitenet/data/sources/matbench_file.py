@@ -57,7 +57,8 @@ def _rows(path: Path, task: OfficialTask) -> Iterator[SourceRow]:
         with gzip.open(path) as file:
             n = 0
             for n, (structure, target) in enumerate(ijson.items(file, "data.item", use_float=True), start=1):
-                yield SourceRow(id_ := task.id(n - 1), _crystal(id_, structure), target)
+                id_ = task.id(n - 1)
+                yield SourceRow(id_, _crystal(id_, structure), target)
     except (ijson.JSONError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if n != task.n_crystals:

@@ -59,7 +59,7 @@ class Metric:
         return f"{self.label} ({unit})" if self.has_unit else self.label
 
 
-# The first one ranks the models.
+# The MAE ranks the models, whatever its place here.
 METRICS = (
     Metric("mae", "MAE", mean_absolute_error),
     Metric("rmse", "RMSE", root_mean_squared_error),

@@ -66,7 +66,7 @@ def _metric(metric: Metric) -> Column:
         return (metric.joined(scores) if scores else np.nan,)
 
     meaning = f"{metric.label} of the test crystals, {metric.over_folds} over folds; {metric.better} is better"
-    return Column({metric.key: meaning}, of, metric.header("{unit}"), fixed)
+    return Column({metric.key: meaning}, of, metric.header("{unit}"), fixed if metric.has_unit else lambda _: fixed(3))
 
 
 def _training_crystals(results: Results, i: int) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from sitenet.data.manifest import Manifest, Splits
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.standings import Standings
+from sitenet.evaluation.statistics.metrics import METRICS
 from sitenet.evaluation.tables.columns import LEADERBOARD
 from sitenet.evaluation.tables.formats import (
     column,
@@ -164,10 +165,18 @@ def _unlabelled(standings: Standings) -> list[str]:
     return [f"Unlabelled test crystals: {total:,} in the folds shown, predicted but not scored."] if total else []
 
 
+def _over_folds() -> str:
+    """How each metric is joined over folds, "mean of MAE, RMSE; largest of largest error" for example."""
+    ways: dict[str, list[str]] = {}
+    for metric in METRICS:
+        ways.setdefault(metric.over_folds, []).append(metric.label)
+    return "; ".join(f"{way} of {', '.join(labels)}" for way, labels in ways.items())
+
+
 def _statistics(standings: Standings) -> str:
     n_resamples = len(standings.bootstrap.replicates) if standings.bootstrap else 0
     return (
-        "MAE and RMSE are means over folds; std is the sample standard deviation (n - 1) over folds. "
+        f"Over folds: {_over_folds()}; std is the sample standard deviation (n - 1). "
         f"Intervals: 95 % percentile bootstrap with {n_resamples:,} resamples of the test crystals within each fold. "
         "Errors are first averaged over seeds; those of an ensemble are the errors of its averaged predictions. "
         "All models share the resamples, so differences are paired. The intervals hold for these trained models and "

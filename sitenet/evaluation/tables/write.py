@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from sitenet.data.manifest import Manifest
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.tables.formats import error_digits
@@ -33,26 +32,32 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
     """
     folder, manifest = Path(folder), results.manifest
     table, comparisons = leaderboard_table(results), comparison_table(results.standings)
-    _write_csv(_identified(table, manifest), folder / "leaderboard.csv")
-    _write_csv(_identified(comparisons, manifest), folder / "comparisons.csv")
-    title = f"# {manifest.name}: {manifest.target} ({manifest.unit})"
+    _write_csv(_identified(table, results), folder / "leaderboard.csv")
+    _write_csv(_identified(comparisons, results), folder / "comparisons.csv")
+    title = f"# Benchmark {results.benchmark}: {manifest.target} ({manifest.unit}) of {manifest.name}"
     paired = comparison_markdown(comparisons, manifest.unit, error_digits(table["mae"]))
     parts = [title, leaderboard_markdown(table, manifest.unit), footer(results), "## Paired comparisons", paired]
     write_text(folder / "leaderboard.md", "\n\n".join(parts) + "\n")
     trials = trials_table(results)
-    _write_csv(_identified(trials, manifest), folder / "trials.csv")
+    _write_csv(_identified(trials, results), folder / "trials.csv")
     write_text(folder / "trials.md", f"# Trials\n\n{trials_markdown(trials, manifest.unit)}\n")
     if ablation:
         changes = ablation_table(compare_trials(results.runs, results.planned), results.planned)
-        _write_csv(_identified(changes, manifest), folder / "ablation.csv")
+        _write_csv(_identified(changes, results), folder / "ablation.csv")
         text = f"# Ablation: trials compared with a reference\n\n{ablation_markdown(changes, manifest.unit)}\n"
         write_text(folder / "ablation.md", text)
     write_failures(folder / "failures.csv", map(_for_people, results.failures))
 
 
-def _identified(table: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
+def _identified(table: pd.DataFrame, results: Results) -> pd.DataFrame:
     """Puts data set, target and unit in front, so that tables of several benchmarks can be joined."""
-    identity = {"dataset": manifest.name, "target": manifest.target, "unit": manifest.unit}
+    manifest = results.manifest
+    identity = {
+        "benchmark": results.benchmark,
+        "dataset": manifest.name,
+        "target": manifest.target,
+        "unit": manifest.unit,
+    }
     return pd.concat([pd.DataFrame(identity, index=table.index), table], axis=1)
 
 
