@@ -102,8 +102,11 @@ def _structure_files(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _id(file: Path) -> str:
-    """The path; spreadsheets run what begins with one of these signs, and `./` before it leads to the same file."""
-    return f"./{file}" if str(file).startswith(("=", "+", "-", "@")) else str(file)
+    """The path with control characters written out.
+
+    Spreadsheets run what begins with one of these signs; `./` before it leads to the same file.
+    """
+    return plain(f"./{file}" if str(file).startswith(("=", "+", "-", "@")) else str(file))
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
@@ -117,12 +120,10 @@ def _featurize(files: dict[str, Path], settings: FeatureSettings) -> tuple[Featu
     failures: dict[str, str] = {}
     for id_, path in files.items():
         try:
-            if plain(id_) != id_:
-                raise BadCrystal("bad id: the path has control characters, or is not UTF-8")
             crystal = parse_structure(id_, path.name, _content(path))
             valid.append((crystal, featurize(crystal, settings)))
         except BadCrystal as reason:
-            failures[plain(id_)] = plain(" ".join(str(reason).split()))
+            failures[id_] = plain(" ".join(str(reason).split()))
     return valid, failures
 
 

@@ -160,7 +160,7 @@ def test_no_file_in_a_folder_is_passed_over(best: Path, folder: Path) -> None:
     assert "\x1b" not in done.stderr
     lines = dict(line.split(": ", 1) for line in done.stderr.splitlines() if ": " in line)
     assert lines["mine/linked"].startswith("unreadable: a link to a folder, which is not followed")
-    assert lines["mine/gone.cif"] == "missing file: there is none of this name"
+    assert lines["mine/gone.cif"] == "missing file: no such file"
     assert lines[r"mine/\x1b[31mred.cif"].startswith("unreadable: ")
     assert lines["sitenet"] == "3 of 7 crystals cannot be used"
 

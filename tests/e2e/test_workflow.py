@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from sitenet.data.manifest import Splits
 from sitenet.data.table import bundled_path
 from tests.workflow.running import job_counts, snakemake
 
@@ -55,7 +56,9 @@ def errors_of_runs(folder: Path) -> dict[tuple[str, int], pd.Series]:
         predictions = pd.read_parquet(path.parent / "predictions.parquet").set_index("id")["prediction"]
         record = json.loads(path.read_text())
         errors[record["kind"], record["key"]["fold"]] = (predictions - targets.loc[predictions.index]).abs()
-        assert record["test"]["mae"] == pytest.approx(errors[record["kind"], record["key"]["fold"]].mean(), abs=1e-12)
+        assert record["test"]["values"]["mae"] == pytest.approx(
+            errors[record["kind"], record["key"]["fold"]].mean(), abs=1e-12
+        )
     return errors
 
 
@@ -91,6 +94,9 @@ def test_other_test_targets_change_scores_alone(finished: Path, tmp_path: Path) 
     for path in folder.glob("results/data/*/folds/*/test_targets.parquet"):
         frame = pd.read_parquet(path)
         frame.assign(target=frame["target"] + 100).to_parquet(path, index=False)
+    (splits,) = folder.glob("results/data/*/splits.json")
+    tables = [str(path.relative_to(splits.parent)) for path in splits.parent.glob("folds/*/*.parquet")]
+    Splits.read(splits).write(splits, files=tables)
     for path in folder.glob("results/runs/*/*/*/*/last.pt"):
         path.unlink()
     forced = ("--forcerun", "train", "baseline", "select_trials", "--")

@@ -78,8 +78,8 @@ def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path:
         names.setdefault(rule, set()).update(path.rsplit("/", 1)[-1] for path in paths.split(", "))
     assert {rule for rule in names if "test_targets.parquet" in names[rule]} == {"score"}
     assert names["select_trials"] == {"run.json"}
-    assert names["train"] == {"manifest.json", "train.parquet"}
-    assert names["predict"] == {"manifest.json", "best.pt", "test_inputs.parquet"}
+    assert names["train"] == {"manifest.json", "splits.json", "train.parquet"}
+    assert names["predict"] == {"manifest.json", "splits.json", "run.json", "best.pt", "test_inputs.parquet"}
 
 
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
