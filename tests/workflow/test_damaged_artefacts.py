@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.trial import Trial
 from sitenet.errors import UserError
 from sitenet.prediction.predictor import Predictor
 from sitenet.training.checkpoint import load_best
@@ -56,62 +57,54 @@ class Workspace:
     def job(self, rule: str) -> None:
         """Runs a job's script on the files as they are."""
         trial = self.forest if rule == "baseline" else self.network
-        out = self.run(trial.id)
-        shards = sorted(map(str, self.features.glob("*.arrow")))
-        data, splits = self.data / "manifest.json", self.data / "splits.json"
-        common = {"benchmark": "small", "settings": trial.settings, "shards": shards}
-        inputs: dict[str, dict[str, Any]] = {
-            "composition_features": {"structures": self.data / "structures.parquet"},
-            "featurize": {"structures": self.data / "structures.parquet"},
-            "split": {"targets": self.data / "targets.parquet"},
-            "collect_features": {"shards": shards},
-            "train": {"features": self.features / "manifest.json", "train": self.fold / "train.parquet"},
-            "predict": {
-                "features": self.features / "manifest.json",
-                "best": out / "best.pt",
-                "run": out / "run.json",
-                "ids": self.fold / "test_inputs.parquet",
-            },
-            "baseline": {
-                "features": self.composition,
-                "features_record": self.composition.with_suffix(".json"),
-                "train": self.fold / "train.parquet",
-                "ids": self.fold / "test_inputs.parquet",
-            },
-            "score": {
-                "run": out / "run.json",
-                "predictions": out / "predictions.parquet",
-                "record": out / "predictions.json",
-                "targets": self.fold / "test_targets.parquet",
-            },
-            "tables_so_far": {"features": [self.features / "manifest.json"]},
-        }
-        params: dict[str, dict[str, Any]] = {
-            "featurize": {"features": self.network.features.model_dump(mode="json"), "shards": 2},
-            "split": {"splits": self.benchmark.settings.splits.model_dump(mode="json")},
-            "tables_so_far": {
-                "config": self.benchmark.resolved(),
-                "results": sorted(map(str, self.runs.glob("*/*/*/result.json"))),
-            },
-        }
-        elsewhere = self.runs.parents[1] / "redone"
+        run, elsewhere = self.run(trial.id), self.runs.parents[1] / "redone"
         elsewhere.mkdir(exist_ok=True)
+        place = {"trial": trial.id, "fold": "0", "seed": "0"}
+        dataset = self.benchmark.settings.dataset.model_dump(mode="json")
         import_module(f"workflow_scripts.{rule}").main(
             SimpleNamespace(
-                input=SimpleNamespace(data=data, splits=splits, **inputs[rule]),
-                params=SimpleNamespace(**common | params.get(rule, {})),
-                config={
-                    "dataset": self.benchmark.settings.dataset.model_dump(mode="json"),
-                    "tracking": {"mode": "disabled"},
-                },
-                wildcards=Wildcards(trial=trial.id, fold="0", seed="0", shard="0")
-                if rule == "featurize"
-                else Wildcards(trial=trial.id, fold="0", seed="0"),
-                output=Outputs(out if rule == "train" else elsewhere, rule),
+                input=SimpleNamespace(**self._inputs(rule, run)),
+                params=SimpleNamespace(**self._params(rule, trial)),
+                config={"dataset": dataset, "tracking": {"mode": "disabled"}},
+                wildcards=Wildcards({"shard": "0"} if rule == "featurize" else place),
+                output=Outputs(run if rule == "train" else elsewhere, rule),
                 resources=SimpleNamespace(get=lambda *_: None, checkpoint_seconds=20),
                 threads=1,
             )
         )
+
+    def _inputs(self, rule: str, run: Path) -> dict[str, Any]:
+        features = self.features / "manifest.json"
+        common = {"data": self.data / "manifest.json", "splits": self.data / "splits.json"}
+        table, composition = self.data / "structures.parquet", self.composition
+        train, ids = self.fold / "train.parquet", self.fold / "test_inputs.parquet"
+        own: dict[str, dict[str, Any]] = {
+            "composition_features": {"structures": table},
+            "featurize": {"structures": table},
+            "split": {"targets": self.data / "targets.parquet"},
+            "collect_features": {"shards": self._shards()},
+            "train": {"features": features, "train": train},
+            "predict": {"features": features, "best": run / "best.pt", "run": run / "run.json", "ids": ids},
+            "baseline": {"features": composition, "features_record": composition.with_suffix(".json")},
+            "score": {"predictions": run / "predictions.parquet", "record": run / "predictions.json"},
+            "tables_so_far": {"features": [features]},
+        }
+        own["baseline"] |= {"train": train, "ids": ids}
+        own["score"] |= {"run": run / "run.json", "targets": self.fold / "test_targets.parquet"}
+        return common | own[rule]
+
+    def _params(self, rule: str, trial: Trial) -> dict[str, Any]:
+        common = {"benchmark": "small", "settings": trial.settings, "shards": self._shards()}
+        results = sorted(map(str, self.runs.glob("*/*/*/result.json")))
+        own: dict[str, dict[str, Any]] = {
+            "featurize": {"features": self.network.features.model_dump(mode="json"), "shards": 2},
+            "split": {"splits": self.benchmark.settings.splits.model_dump(mode="json")},
+            "tables_so_far": {"config": self.benchmark.resolved(), "results": results},
+        }
+        return common | own.get(rule, {})
+
+    def _shards(self) -> list[str]:
+        return sorted(map(str, self.features.glob("*.arrow")))
 
 
 class Wildcards(dict):
@@ -211,9 +204,11 @@ READ = [
 
 
 def test_intact_files_pass(workspace: Workspace) -> None:
+    """Each job ends without an error and has written something."""
     for rule in dict.fromkeys(rule for rule, _ in READ):
         if rule != "train":  # which would go on in the run's own folder; the others below refuse before they write
             workspace.job(rule)
+    assert (workspace.runs.parents[1] / "redone" / "leaderboard.md").exists()
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, empty])
