@@ -46,6 +46,8 @@ rule collect_features:
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
+    params:
+        rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/collect_features.py"
 

@@ -7,7 +7,6 @@ from pydantic import TypeAdapter
 
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.sources.materials_project import MaterialsProjectDataset
-from sitenet.data.sources.materials_project_download import download_materials_project, refetch
 from sitenet.errors import UserError
 from sitenet.logs import run_job
 
@@ -19,10 +18,8 @@ def main(snakemake: Any) -> None:
             f"refetch needs source 'materials_project', but '{settings.name}' is of source '{settings.source}'"
         )
     folder = Path(snakemake.params.folder)
-    refetch(settings, folder)
-    download_materials_project(settings, folder).write(
-        snakemake.params.record
-    )  # a newer record reruns everything that depends on it
+    settings.refetch(folder)
+    settings.download(folder).write(snakemake.params.record)  # newer, so that all that depends on it runs again
 
 
 if __name__ == "__main__":

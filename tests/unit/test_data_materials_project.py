@@ -14,7 +14,7 @@ from mp_api.client.core.client import _Rester
 from sitenet.data.load import load_dataset
 from sitenet.data.sources import materials_project_client as client
 from sitenet.data.sources.materials_project import MaterialsProjectDataset
-from sitenet.data.sources.materials_project_download import refetch
+from sitenet.data.sources.materials_project_download import Query, refetch
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
 from tests.http_server import Answer
@@ -229,7 +229,7 @@ def test_refetching_shows_what_changed_and_keeps_the_old(service: Service, tmp_p
     service.documents = [changed | {"band_gap": 9.0}, *kept]
     service.version = "2026.09.01"
     _Rester._get_heartbeat_info.cache_clear()
-    changes = refetch(settings(), tmp_path)
+    changes = refetch(Query(settings().name, settings().target, settings().criteria), tmp_path)
     assert changes.added == (kept[-1]["material_id"],)
     assert changes.removed == (removed["material_id"],)
     assert changes.changed == (changed["material_id"],)

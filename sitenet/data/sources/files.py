@@ -1,9 +1,10 @@
 """The user's own crystals."""
 
+from pathlib import Path
 from typing import Literal
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import BaseDataset, Identifier, Source
+from sitenet.data.sources.base import BaseDataset, Identifier, Provenance, Source
 from sitenet.settings.section import InputPath
 
 
@@ -43,4 +44,7 @@ class FilesDataset(BaseDataset):
         """Opens the folder, archive or file."""
         from sitenet.data.sources.own_files import open_files
 
-        return open_files(self)
+        # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
+        name = Path(self.path).resolve().name
+        stated = Provenance(self.version, name, "", self.licence, self.citation)
+        return open_files(Path(self.path), Path(self.targets) if self.targets else None, stated)

@@ -42,10 +42,10 @@ class MatbenchDataset(NamedDataset):
         """Fetches the official file, or uses the one that is there."""
         from sitenet.data.sources.matbench_file import download_matbench
 
-        return download_matbench(self, folder)
+        return download_matbench(self.name, self.mirror, self.expected_sha256, folder)
 
     def open(self, download: Download | None = None) -> Source:
         """Opens the downloaded file."""
         from sitenet.data.sources.matbench_file import open_matbench
 
-        return open_matbench(self, check_unchanged(download, "download"))
+        return open_matbench(self.name, check_unchanged(download, "download"))

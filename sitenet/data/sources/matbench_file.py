@@ -13,31 +13,30 @@ from sitenet.data.download import check_sha256, fetch
 from sitenet.data.manifest import Download
 from sitenet.data.matbench_task import OfficialTask, official_task
 from sitenet.data.sources.base import Provenance, Source, SourceRow
-from sitenet.data.sources.matbench import MatbenchDataset
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-def download_matbench(settings: MatbenchDataset, folder: Path) -> Download:
-    """Downloads the official file of a task into `folder`, or takes it from `settings.mirror`.
+def download_matbench(name: str, mirror: str | None, sha256: str | None, folder: Path) -> Download:
+    """Downloads the official file of a task into `folder`, or takes it from `mirror`.
 
     Raises:
         UserError: It cannot be had, or its checksum differs from the official or expected one.
     """
-    task = official_task(settings.name)
-    path, sha256 = folder / task.file_name, settings.expected_sha256 or task.sha256
+    task = official_task(name)
+    path, sha256 = folder / task.file_name, sha256 or task.sha256
     if path.exists():
         check_sha256(path, sha256, str(path))
     else:
-        fetch(f"{settings.mirror.rstrip('/')}/{task.file_name}" if settings.mirror else task.url, path, sha256)
+        fetch(f"{mirror.rstrip('/')}/{task.file_name}" if mirror else task.url, path, sha256)
     return Download(path=str(path), sha256=sha256)
 
 
-def open_matbench(settings: MatbenchDataset, download: Download) -> Source:
+def open_matbench(name: str, download: Download) -> Source:
     """Opens the downloaded file of a task; null targets are unlabelled crystals."""
-    task = official_task(settings.name)
+    task = official_task(name)
     provenance = Provenance(
         version="Matbench v0.1",
         url=task.url,

@@ -1,7 +1,7 @@
 """The Materials Project (Jain et al., APL Mater. 1, 011002 (2013)), queried once into a snapshot."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -56,11 +56,31 @@ class MaterialsProjectDataset(BaseDataset):
     elements: tuple[Symbol, ...] = ()
     exclude_elements: tuple[Symbol, ...] = NOBLE_GASES
 
+    @property
+    def criteria(self) -> dict[str, Any]:
+        """Arguments of the client's summary search; GNoME entries, whose licence is another, are left out."""
+        hull = self.energy_above_hull
+        given = {
+            "energy_above_hull": None if hull is None else [0, hull],
+            "band_gap": None if self.band_gap is None else list(self.band_gap),
+            "num_sites": None if self.num_sites is None else list(self.num_sites),
+            "elements": list(self.elements) or None,
+            "exclude_elements": list(self.exclude_elements) or None,
+        }
+        always = {"deprecated": False, "include_gnome": False}
+        return always | {name: value for name, value in given.items() if value is not None}
+
     def download(self, folder: Path) -> Download:
         """Fetches a snapshot, or uses the one that is there."""
-        from sitenet.data.sources.materials_project_download import download_materials_project
+        from sitenet.data.sources.materials_project_download import Query, download_materials_project
 
-        return download_materials_project(self, folder)
+        return download_materials_project(Query(self.name, self.target, self.criteria), folder)
+
+    def refetch(self, folder: Path) -> None:
+        """Replaces the snapshot by what the database holds now."""
+        from sitenet.data.sources.materials_project_download import Query, refetch
+
+        refetch(Query(self.name, self.target, self.criteria), folder)
 
     def open(self, download: Download | None = None) -> Source:
         """Opens the snapshot."""

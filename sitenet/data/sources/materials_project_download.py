@@ -3,13 +3,13 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.manifest import Download
 from sitenet.data.sources.base import Provenance, Source, SourceRow
-from sitenet.data.sources.materials_project import MaterialsProjectDataset
 from sitenet.data.sources.materials_project_client import MaterialsProject
 from sitenet.data.sources.materials_project_snapshot import (
     GrowingSnapshot,
@@ -37,39 +37,40 @@ class Changes(FileRecord):
     changed: tuple[str, ...]
 
 
-def search_criteria(settings: MaterialsProjectDataset) -> dict[str, Any]:
-    """Arguments of the client's summary search; GNoME entries, whose licence is another, are left out."""
-    hull = settings.energy_above_hull
-    given = {
-        "energy_above_hull": None if hull is None else [0, hull],
-        "band_gap": None if settings.band_gap is None else list(settings.band_gap),
-        "num_sites": None if settings.num_sites is None else list(settings.num_sites),
-        "elements": list(settings.elements) or None,
-        "exclude_elements": list(settings.exclude_elements) or None,
-    }
-    always = {"deprecated": False, "include_gnome": False}
-    return always | {name: value for name, value in given.items() if value is not None}
+@dataclass(frozen=True)
+class Query:
+    """What a snapshot is asked for.
+
+    Attributes:
+        name: Name of the data set and of the snapshot.
+        target: Field of the summary documents; a dot leads into it.
+        criteria: Arguments of the client's summary search.
+    """
+
+    name: str
+    target: str
+    criteria: dict[str, Any]
 
 
-def download_materials_project(settings: MaterialsProjectDataset, folder: Path) -> Download:
+def download_materials_project(query: Query, folder: Path) -> Download:
     """Fetches a snapshot into `folder`, or uses the one that is there.
 
     Raises:
-        UserError: The service cannot be asked, or the snapshot was made with other settings.
+        UserError: The service cannot be asked, or the snapshot was made with other query.
     """
-    path, criteria = folder / f"{settings.name}.jsonl.gz", search_criteria(settings)
+    path = folder / f"{query.name}.jsonl.gz"
     if not path.exists():
-        _fetch(settings, path)
+        _fetch(query, path)
     header = read_header(path)
-    if (header.target, header.criteria) != (settings.target, criteria):
+    if (header.target, header.criteria) != (query.target, query.criteria):
         raise UserError(
             f"{path} was fetched for {header.target} with {json.dumps(header.criteria)}; the configuration "
-            f"asks for {settings.target} with {json.dumps(criteria)}: choose another dataset.name, or refetch"
+            f"asks for {query.target} with {json.dumps(query.criteria)}: choose another dataset.name, or refetch"
         )
     return Download(path=str(path), sha256=sha256_of(path))
 
 
-def refetch(settings: MaterialsProjectDataset, folder: Path) -> Changes:
+def refetch(query: Query, folder: Path) -> Changes:
     """Replaces a snapshot by what the database holds now.
 
     The old snapshot is kept beside it under its database version; the changes are logged and written to
@@ -78,16 +79,16 @@ def refetch(settings: MaterialsProjectDataset, folder: Path) -> Changes:
     Raises:
         UserError: There is no snapshot yet, or the service cannot be asked.
     """
-    path, new_path = folder / f"{settings.name}.jsonl.gz", folder / f"{settings.name}.new.jsonl.gz"
+    path, new_path = folder / f"{query.name}.jsonl.gz", folder / f"{query.name}.new.jsonl.gz"
     if not path.exists():
         raise UserError(f"{path} does not exist: there is nothing to refetch")
-    _fetch(settings, new_path)
+    _fetch(query, new_path)
     changes = _compare(path, new_path)
-    path.rename(folder / f"{settings.name}.{changes.old_version}.jsonl.gz")
+    path.rename(folder / f"{query.name}.{changes.old_version}.jsonl.gz")
     new_path.rename(path)
-    changes.write(folder / f"{settings.name}.changes.json")
+    changes.write(folder / f"{query.name}.changes.json")
     counts = f"{len(changes.added)} crystals added, {len(changes.removed)} removed, {len(changes.changed)} changed"
-    log.warning("%s: database %s -> %s: %s", settings.name, changes.old_version, changes.new_version, counts)
+    log.warning("%s: database %s -> %s: %s", query.name, changes.old_version, changes.new_version, counts)
     return changes
 
 
@@ -102,20 +103,20 @@ def _compare(old_path: Path, new_path: Path) -> Changes:
     )
 
 
-def _fetch(settings: MaterialsProjectDataset, path: Path) -> None:
-    service, criteria = MaterialsProject(), search_criteria(settings)
+def _fetch(query: Query, path: Path) -> None:
+    service = MaterialsProject()
     header = SnapshotHeader(
-        name=settings.name,
+        name=query.name,
         endpoint=service.endpoint,
         database_version=service.version,
-        target=settings.target,
-        criteria=criteria,
+        target=query.target,
+        criteria=query.criteria,
     )
-    snapshot, ids = GrowingSnapshot(path, header), service.ids(criteria)
-    log.info("%s: %d crystals, %d of them fetched before", settings.name, len(ids), len(snapshot.done))
+    snapshot, ids = GrowingSnapshot(path, header), service.ids(query.criteria)
+    log.info("%s: %d crystals, %d of them fetched before", query.name, len(ids), len(snapshot.done))
     missing = [id_ for id_ in ids if id_ not in snapshot.done]
-    documents = service.documents(missing, [settings.target.split(".")[0], "structure"])
-    snapshot.add(_row(document, settings.target) for document in documents)
+    documents = service.documents(missing, [query.target.split(".")[0], "structure"])
+    snapshot.add(_row(document, query.target) for document in documents)
     snapshot.finish()
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from sitenet.data.containers import Archive, Container, Folder, Subfolder, read_limited
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.base import Provenance, Source, SourceRow
-from sitenet.data.sources.files import FilesDataset
 from sitenet.data.structure_tables import json_rows, parquet_rows
 from sitenet.data.structures.parse import is_structure_file, parse_structure
 from sitenet.data.targets import parse_group, parse_target, read_targets
@@ -19,24 +19,28 @@ TARGETS = "targets.csv"
 READERS = {".parquet": parquet_rows, ".json": json_rows}
 
 
-def open_files(settings: FilesDataset) -> Source:
+def open_files(path: Path, targets: Path | None, stated: Provenance) -> Source:
     """Opens the user's own files.
+
+    Args:
+        path: Folder, archive or file.
+        targets: Table of targets of a folder or archive; None looks for it inside.
+        stated: What the user says of the data; the checksum is filled in.
 
     Raises:
         UserError: A file or column is missing, or a file is of no known kind.
     """
-    path = Path(settings.path)
     if not path.exists():
         raise UserError(f"dataset.path '{path}' does not exist")
     if path.is_dir():
-        return _collection(settings, Folder(path))
+        return _collection(path, Folder(path), targets, stated)
     if path.suffix.lower() == ".zip":
-        return _collection(settings, _archive(path))
+        return _collection(path, _archive(path), targets, stated)
     if path.suffix not in READERS:
         raise UserError(f"dataset.path '{path}' is neither a folder nor a .zip, .parquet or .json file")
     if not path.is_file():
         raise UserError(f"dataset.path '{path}' is no regular file")
-    return Source(_provenance(settings, sha256_of(path)), READERS[path.suffix](path))
+    return Source(replace(stated, sha256=sha256_of(path)), READERS[path.suffix](path))
 
 
 def _archive(path: Path) -> Archive:
@@ -46,23 +50,17 @@ def _archive(path: Path) -> Archive:
         raise UserError(f"dataset.path '{path}' is {reason}") from None
 
 
-def _provenance(settings: FilesDataset, sha256: str) -> Provenance:
-    # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
-    name = Path(settings.path).resolve().name
-    return Provenance(settings.version, name, sha256, settings.licence, settings.citation)
-
-
-def _collection(settings: FilesDataset, container: Container) -> Source:
-    if settings.targets is None:
-        container = _with_targets(settings, container)
+def _collection(path: Path, container: Container, targets: Path | None, stated: Provenance) -> Source:
+    if targets is None:
+        container = _with_targets(path, container)
     try:
-        table = _own_table(Path(settings.targets)) if settings.targets else container.read(TARGETS)
+        table = _own_table(targets) if targets else container.read(TARGETS)
     except (BadCrystal, OSError) as error:
-        raise UserError(f"dataset.path '{settings.path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
+        raise UserError(f"dataset.path '{path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
     names = [name for name in container.names() if is_structure_file(name) or name.endswith("/")]
     known = frozenset(names)
-    rows = [_with_plain_name(row, known) for row in read_targets(table, settings.targets or TARGETS)]
-    return Source(_provenance(settings, _checksum(table, container, names)), _rows(container, names, rows))
+    rows = [_with_plain_name(row, known) for row in read_targets(table, str(targets or TARGETS))]
+    return Source(replace(stated, sha256=_checksum(table, container, names)), _rows(container, names, rows))
 
 
 def _own_table(path: Path) -> bytes:
@@ -70,7 +68,7 @@ def _own_table(path: Path) -> bytes:
         return read_limited(file, str(path))
 
 
-def _with_targets(settings: FilesDataset, container: Container) -> Container:
+def _with_targets(path: Path, container: Container) -> Container:
     """The container, or the one folder in it that holds everything, as when a folder is packed with its name."""
     names = container.names()
     tables = [PurePosixPath(name) for name in names if PurePosixPath(name).name == TARGETS]
@@ -81,7 +79,7 @@ def _with_targets(settings: FilesDataset, container: Container) -> Container:
         return Subfolder(container, top)
     found = ", ".join(map(str, tables[:3]))
     raise UserError(
-        f"dataset.path '{settings.path}' needs {TARGETS} at its top, or dataset.targets; further down it has {found}"
+        f"dataset.path '{path}' needs {TARGETS} at its top, or dataset.targets; further down it has {found}"
     )
 
 
