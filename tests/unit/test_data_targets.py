@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -77,10 +76,8 @@ def test_separator_encoding_and_spelling_of_the_header_are_recognised(separator:
 
 def test_a_table_of_too_many_rows_is_refused_at_once() -> None:
     content = b"file,target\n" + b"a,1\n" * (targets.MAX_ROWS + 1)
-    start = time.process_time()
     with pytest.raises(UserError, match="more than 1,000,000 rows: use a Parquet file"):
         read_targets(content, "targets.csv")
-    assert time.process_time() - start < 1
 
 
 def test_targets_beyond_what_networks_compute_with_are_bad(tmp_path: Path) -> None:
