@@ -90,9 +90,8 @@ def test_without_a_cache_folder_a_process_compiles_its_own(
 
 STEPS = """
 import torch
-from sitenet.config.trial import NETWORKS
-from sitenet.model import NETWORK_CLASSES, kernels
-from sitenet.model.batch import collate
+from sitenet.models.base.batch import collate
+from sitenet.models.registry import model_kinds
 from tests.real_crystals import point_set, some_point_sets
 
 torch.set_num_threads(2)
@@ -103,7 +102,8 @@ options = {
 batches = [collate([point_set("mp-252", 1)]), collate([*some_point_sets(100), point_set("mp-19308", 200)])]
 for kind, variants in options.items():
     for variant in variants:
-        model = NETWORK_CLASSES[kind](NETWORKS[kind].model_validate(variant), False)
+        found = model_kinds()[kind]
+        model = found.build(found.settings.model_validate(variant), False)
         assert "gcc" in model.computed_by()
         for batch in batches:
             model(batch).sum().backward()
