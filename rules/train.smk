@@ -1,5 +1,6 @@
 # For each trial, fold and seed: trains a network or fits a baseline, and predicts the test part; or reads published
-# predictions. Training parts contain targets, test inputs do not; only `score` reads test targets.
+# predictions. Training parts contain targets, test inputs do not; only `score` reads test targets. Prediction has no
+# job of its own: a process takes longer to start than a small network to predict.
 
 
 rule train:
@@ -8,10 +9,13 @@ rule train:
         data=rules.load_data.output.manifest,
         splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
+        ids=f"{FOLD}/test_inputs.parquet",
     output:
         best=f"{RUN}/best.pt",
         history=f"{RUN}/history.jsonl",
         run=f"{RUN}/run.json",
+        predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
     log:
         f"{LOGS}/train/{{trial}}/fold{{fold}}-seed{{seed}}.log",
     benchmark:
@@ -32,36 +36,6 @@ rule train:
         rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/train.py"
-
-
-rule predict:
-    input:
-        features=features_of,
-        best=rules.train.output.best,
-        run=rules.train.output.run,
-        splits=rules.split.output.summary,
-        ids=f"{FOLD}/test_inputs.parquet",
-    output:
-        predictions=f"{RUN}/predictions.parquet",
-        record=f"{RUN}/predictions.json",
-    log:
-        f"{LOGS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.log",
-    benchmark:
-        f"{COSTS}/predict/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
-    wildcard_constraints:
-        trial=NETWORK,
-    conda:
-        "../envs/cpu.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(3000),
-        runtime=growing(60),
-    params:
-        benchmark=benchmark.name,
-        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
-        rerun_if=versions.TRAIN,
-    script:
-        "../workflow_scripts/predict.py"
 
 
 rule baseline:

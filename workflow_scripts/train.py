@@ -1,13 +1,16 @@
-"""Trains one network on one fold with one seed."""
+"""Trains one network on one fold with one seed, and predicts the test crystals, whose targets it does not see."""
 
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest, Splits
 from sitenet.features.shard import open_features
 from sitenet.logs import run_job
-from sitenet.records import RunKey
+from sitenet.prediction.predictor import predict
+from sitenet.records import Predictions, RunKey
 from sitenet.settings.tracking import FOLDER, TrackingSettings
 from sitenet.tracking.process import following
 from sitenet.tracking.tasks import Follow
@@ -18,9 +21,11 @@ from sitenet.training.run import TrainJob, train
 def main(snakemake: Any) -> None:
     data = Manifest.read(snakemake.input.data)
     key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
-    Splits.read(snakemake.input.splits, check=[f"folds/fold{key.fold}/train.parquet"])
+    Splits.read(
+        snakemake.input.splits, check=[f"folds/fold{key.fold}/{name}.parquet" for name in ("train", "test_inputs")]
+    )
     shards = [Path(shard) for shard in snakemake.params.shards]
-    open_features(Path(snakemake.input.features), shards)
+    store = open_features(Path(snakemake.input.features), shards)
     job = TrainJob(
         key=key,
         trial=Trial.from_settings(snakemake.params.settings),
@@ -47,6 +52,10 @@ def main(snakemake: Any) -> None:
     )
     with following(tracking):
         train(job)
+    ids = pd.read_parquet(snakemake.input.ids, columns=["id"])["id"].tolist()
+    predictions = predict(Path(snakemake.output.best), store, ids, job.device, job.threads)
+    predictions.to_parquet(snakemake.output.predictions, index=False)
+    Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SITE = (
     "--latency-wait",
     "10",
     "--group-components",
-    "evaluate=2",
+    "score=2",
 )
 NO_GPU = ("--set-resources", "train:checkpoint_seconds=1")  # and often enough to be interrupted soon
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "two"
 CONFIG = Path(__file__).parent / "two_trainings.yaml"
-PACKS_OF_TWO = ("--group-components", "train=2", "evaluate=2", "--until", "train", "--set-resources")
+PACKS_OF_TWO = ("--group-components", "train=2", "score=2", "--until", "train", "--set-resources")
 RESOURCES = (f"train:gres={CARD}", "train:checkpoint_seconds=1")
 
 

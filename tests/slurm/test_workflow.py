@@ -18,7 +18,6 @@ SUBMITTED = {
     "featurize",
     "composition_features",
     "train",
-    "predict",
     "score",
     "baseline",
     "leaderboard",

@@ -83,8 +83,7 @@ class Workspace:
             "featurize": {"structures": table},
             "split": {"targets": self.data / "targets.parquet"},
             "collect_features": {"shards": self._shards()},
-            "train": {"features": features, "train": train},
-            "predict": {"features": features, "best": run / "best.pt", "run": run / "run.json", "ids": ids},
+            "train": {"features": features, "train": train, "ids": ids},
             "baseline": {"features": composition, "features_record": composition.with_suffix(".json")},
             "score": {"predictions": run / "predictions.parquet", "record": run / "predictions.json"},
             "tables_so_far": {"features": [features]},
@@ -181,14 +180,11 @@ READ = [
     ("collect_features", "features/small/{features}/shard0of2.json"),
     ("collect_features", "features/small/{features}/shard0of2.failures.csv"),
     ("train", "data/small/folds/fold0/train.parquet"),
+    ("train", "data/small/folds/fold0/test_inputs.parquet"),
     ("train", "data/small/splits.json"),
     ("train", "features/small/{features}/shard1of2.arrow"),
     ("train", "features/small/{features}/manifest.json"),
     ("train", "runs/small/{network}/fold0/seed0/last.pt"),
-    ("predict", "runs/small/{network}/fold0/seed0/best.pt"),
-    ("predict", "runs/small/{network}/fold0/seed0/run.json"),
-    ("predict", "features/small/{features}/shard0of2.arrow"),
-    ("predict", "data/small/folds/fold0/test_inputs.parquet"),
     ("baseline", "features/small/composition.parquet"),
     ("baseline", "features/small/composition.json"),
     ("baseline", "data/small/folds/fold0/train.parquet"),
@@ -234,17 +230,13 @@ def test_lattices_of_another_table_are_not_featurized(workspace: Workspace) -> N
         workspace.job("featurize")
 
 
-@pytest.mark.parametrize(
-    ("rule", "names"), [("predict", ("best.pt", "run.json")), ("score", ("predictions.parquet", "predictions.json"))]
-)
-def test_files_of_another_fold_are_refused(workspace: Workspace, rule: str, names: tuple[str, ...]) -> None:
-    """They were trained on the test crystals of this one."""
+def test_predictions_of_another_fold_are_refused(workspace: Workspace) -> None:
+    """Their network was trained on the test crystals of this one."""
     here, there = workspace.run(workspace.network.id, 0), workspace.run(workspace.network.id, 1)
-    for name in names:
+    for name in ("predictions.parquet", "predictions.json"):
         shutil.copy(there / name, here / name)
     with pytest.raises(UserError, match=r"is of another run \(benchmark small, trial \w+, fold 1, seed 0\)"):
-        workspace.job(rule)
-    shutil.copy(workspace.run(workspace.network.id, 1) / names[0], here / names[0])
+        workspace.job("score")
 
 
 def test_a_better_result_written_by_hand_is_refused(workspace: Workspace) -> None:

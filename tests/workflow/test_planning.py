@@ -25,13 +25,12 @@ def test_default_benchmark(tmp_path: Path) -> None:
         "collect_features": 1,
         "composition_features": 1,
         "train": 25,
-        "predict": 25,
         "baseline": 15,
         "score": 40,
         "select_trials": 5,
         "leaderboard": 1,
         "figures": 1,
-        "total": 121,
+        "total": 96,
     }
 
 
@@ -78,8 +77,7 @@ def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path:
         names.setdefault(rule, set()).update(path.rsplit("/", 1)[-1] for path in paths.split(", "))
     assert {rule for rule in names if "test_targets.parquet" in names[rule]} == {"score"}
     assert names["select_trials"] == {"run.json"}
-    assert names["train"] == {"manifest.json", "splits.json", "train.parquet"}
-    assert names["predict"] == {"manifest.json", "splits.json", "run.json", "best.pt", "test_inputs.parquet"}
+    assert names["train"] == {"manifest.json", "splits.json", "train.parquet", "test_inputs.parquet"}
 
 
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
