@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from sitenet.data.manifest import Manifest, Splits
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.selection import Selection, select_trials
@@ -13,7 +15,7 @@ from sitenet.failures import Failure, read_failures
 from sitenet.features.shard import FeatureManifest
 
 Paths = Sequence[Path | str]
-FAILURES = "failures.csv"
+FAILURES, GROUPS = "failures.csv", "targets.parquet"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def read_results(
     Args:
         config: The resolved configuration.
         records: `result.json` of the finished runs.
-        data: Manifest of the data set.
+        data: Manifest of the data set; the groups of its crystals and its failures are beside it.
         splits: Description of its folds.
         features: Manifests of the feature sets.
         selections: `selection.json` of each planned fold, in the order of the configuration. None selects among
@@ -74,8 +76,11 @@ def read_results(
         chosen = {fold: select_trials(results) for fold, results in done.items()}
     else:
         chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
-    standings = compute_standings(runs, chosen, planned, config["resamples"])
-    manifest = Manifest.read(data, check=[FAILURES])
+    manifest = Manifest.read(data, check=[FAILURES, GROUPS])
+    groups = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
+    standings = compute_standings(
+        runs, chosen, planned, dict(zip(groups["id"], groups["group"], strict=True)), config["resamples"]
+    )
     sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
     return Results(
         config["name"],

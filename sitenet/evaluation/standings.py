@@ -2,15 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.bootstrap import Bootstrap, Estimate, bootstrap_scores
+from sitenet.evaluation.statistics.simultaneous import Simultaneous, compare_all
+
+BEST, TIED, WORSE = "best", "tied with the best", "worse"
+
+
+class Verdict(NamedTuple):
+    """A ranked model against the one with the lowest error.
+
+    Attributes:
+        word: `BEST`, `TIED` or `WORSE`.
+        p_value: Of both being equally good, corrected for all comparisons of ranked models; NaN for the best.
+    """
+
+    word: str
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -37,15 +53,44 @@ class Standings:
         """Score of row i minus that of row j on the folds they share."""
         return self.bootstrap.difference(i, j) if self.bootstrap else Estimate(np.nan, np.nan, np.nan)
 
+    def p_value(self, i: int, j: int) -> float:
+        """Of rows i and j being equally good, corrected for all comparisons of ranked rows; NaN if one has no rank."""
+        return self._compared.p_value(i, j) if max(i, j) < self.n_ranked else np.nan
+
+    def verdict(self, i: int) -> Verdict | None:
+        """Row i against the best; None if it has no rank."""
+        if i >= self.n_ranked or self.bootstrap is None:
+            return None
+        if i == 0:
+            return Verdict(BEST, np.nan)
+        p_value = self.p_value(i, 0)
+        return Verdict(WORSE if p_value <= 1 - self.bootstrap.level else TIED, p_value)
+
+    @cached_property
+    def _compared(self) -> Simultaneous:
+        assert self.bootstrap is not None, "rows without a score have no rank"
+        ranked = slice(self.n_ranked)
+        scores = self.bootstrap.observed[:, ranked].mean(axis=0)
+        return compare_all(scores, self.bootstrap.replicates[:, :, ranked].mean(axis=1))
+
 
 def compute_standings(
     runs: Sequence[Run],
     selections: Mapping[int, Selection],
     planned: PlannedRuns,
+    groups: Mapping[str, str],
     n_resamples: int = 10_000,
     seed: int = 0,
 ) -> Standings:
     """Orders the models by the mean over folds of their fold MAE; planned runs may be missing.
+
+    Args:
+        runs: Finished runs.
+        selections: Selection of each fold.
+        planned: The planned runs.
+        groups: Id of each crystal -> its group, which is resampled as one; a crystal without one is its own.
+        n_resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
 
     Raises:
         UserError: Two models were scored on different crystals of one fold.
@@ -53,17 +98,21 @@ def compute_standings(
     rows = leaderboard_rows(runs, selections, planned)
     folds = {fold for row in rows for fold in row.runs}
     rows.sort(key=lambda row: (set(row.runs) != folds, not row.runs, _mae(row), row.model))
-    n_ranked = sum(set(row.runs) == folds for row in rows) if folds else 0
-    errors = {fold: _absolute_errors(rows, fold) for fold in sorted(folds)}
-    return Standings(rows, n_ranked, bootstrap_scores(errors, n_resamples, seed) if errors else None, planned)
+    if not folds:
+        return Standings(rows, 0, None, planned)
+    n_ranked = sum(set(row.runs) == folds for row in rows)
+    frames = {fold: _absolute_errors(rows, fold) for fold in sorted(folds)}
+    errors = {fold: frame.to_numpy() for fold, frame in frames.items()}
+    named = {fold: [groups.get(id_, id_) for id_ in frame.index] for fold, frame in frames.items()}
+    return Standings(rows, n_ranked, bootstrap_scores(errors, named, n_resamples, seed), planned)
 
 
 def _mae(row: LeaderboardRow) -> float:
     return float(np.mean(list(row.fold_scores("mae").values()))) if row.runs else np.inf
 
 
-def _absolute_errors(rows: Sequence[LeaderboardRow], fold: int) -> NDArray[np.float64]:
-    """(C, M) absolute errors on one fold; NaN for rows without a run."""
+def _absolute_errors(rows: Sequence[LeaderboardRow], fold: int) -> pd.DataFrame:
+    """(C, M) absolute errors on one fold by id; NaN for rows without a run."""
     columns = {m: row.fold_errors(fold) for m, row in enumerate(rows) if fold in row.runs}
     frame = pd.DataFrame(columns)
     for m in columns:
@@ -72,4 +121,4 @@ def _absolute_errors(rows: Sequence[LeaderboardRow], fold: int) -> NDArray[np.fl
                 f"fold {fold}: {rows[m].model} lacks {frame[m].isna().sum()} of the {len(frame)} crystals "
                 "that other runs were scored on; all runs of a fold need the same test crystals"
             )
-    return frame.reindex(columns=range(len(rows))).sort_index().to_numpy()
+    return frame.reindex(columns=range(len(rows))).sort_index()

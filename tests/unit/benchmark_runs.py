@@ -168,8 +168,9 @@ def results_of(
     splits: Splits = SPLITS,
     failures: Sequence[Failure] = (),
     changed: Mapping[str, int] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Results:
     """Results of these runs, selected by their validation scores."""
     chosen = select(runs) if selections is None else selections
-    standings = compute_standings(runs, chosen, plan or planned(), n_resamples)
+    standings = compute_standings(runs, chosen, plan or planned(), groups or {}, n_resamples)
     return Results("gaps", standings, runs, MANIFEST, splits, list(failures), changed or {})

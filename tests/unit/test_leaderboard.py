@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ from tools.table_columns import PAGE, page
 def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
     """Results of these runs, of which the ones on these folds with these seeds are planned."""
     return results_of(runs, planned(folds, seeds), **more)
+
+
+def write_groups(path: Path, groups: Mapping[str, str]) -> None:
+    """The table of targets as `load_data` leaves it."""
+    table = {"id": list(groups), "target": [1.0] * len(groups), "group": list(groups.values())}
+    pd.DataFrame(table).to_parquet(path, index=False)
 
 
 def rows_of(results: Results) -> dict[str, dict[Any, Any]]:
@@ -90,6 +97,38 @@ def test_interval_holds_the_score_and_difference_is_paired(tmp_path: Path) -> No
     sitenet = rows["sitenet"]
     paired = sitenet["difference_high"] - sitenet["difference_low"]
     assert paired < 0.2 * (sitenet["mae_high"] - sitenet["mae_low"])
+
+
+def test_verdicts_say_who_is_tied_with_the_best(tmp_path: Path) -> None:
+    """A model that differs by the sign of its noise, one that is worse everywhere, and one that lacks a fold."""
+    rng, n = np.random.default_rng(0), 60
+    runs = []
+    for fold in (0, 1):
+        noise = rng.uniform(0.5, 1.5, n)
+        runs += [
+            write_run(tmp_path, FOREST, fold, noise),
+            write_run(tmp_path, DUMMY_MEDIAN, fold, noise + rng.normal(0.02, 0.2, n)),
+            write_run(tmp_path, DUMMY_MEAN, fold, 1.2 * noise),
+        ]
+    runs.append(write_run(tmp_path, SITENET[1], 0, 9 * noise))
+    rows = rows_of(results(runs))
+    assert [row["verdict"] for row in rows.values()][:3] == ["best", "tied with the best", "worse"]
+    assert pd.isna(rows["sitenet"]["verdict"])
+    assert np.isnan(rows["random_forest"]["p_value"])
+    assert np.isnan(rows["sitenet"]["p_value"])
+    assert rows["dummy (mean)"]["p_value"] < 0.01 < 0.05 < rows["dummy (median)"]["p_value"]
+
+
+def test_polymorphs_count_as_one_crystal(tmp_path: Path) -> None:
+    """A difference that sixty crystals establish is none if these are of three formulas."""
+    errors = np.repeat([0.9, 1.0, 1.4], 20)
+    runs = [write_run(tmp_path, FOREST, 0, errors), write_run(tmp_path, DUMMY_MEAN, 0, errors + errors**8 / 30)]
+    groups = {f"mp-0-{i}": f"formula {i // 20}" for i in range(60)}
+    alone, together = (rows_of(results(runs, folds=(0,), groups=found)) for found in ({}, groups))
+    assert alone["dummy (mean)"]["verdict"] == "worse"
+    assert together["dummy (mean)"]["verdict"] == "tied with the best"
+    widths = [rows["random_forest"]["mae_high"] - rows["random_forest"]["mae_low"] for rows in (alone, together)]
+    assert widths[1] > 2 * widths[0]
 
 
 def test_models_that_lack_a_fold_come_last_without_a_rank(tmp_path: Path) -> None:
@@ -284,7 +323,8 @@ def test_failures_of_two_feature_sets_count_once(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "failures.csv").write_text(text)
     data, features = tmp_path / "data" / "manifest.json", [tmp_path / name / "manifest.json" for name in "ab"]
-    MANIFEST.write(data, files=["failures.csv"])
+    write_groups(data.with_name("targets.parquet"), {})
+    MANIFEST.write(data, files=["failures.csv", "targets.parquet"])
     for path in features:
         FeatureManifest(crystals=9, failures={}, changed=0, pairs=0, bytes=0, sha256={}).write(
             path, files=["failures.csv"]

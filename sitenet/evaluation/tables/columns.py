@@ -60,6 +60,11 @@ def _difference(results: Results, i: int) -> tuple[Any, ...]:
     return results.standings.difference(i, 0) if i else Estimate(np.nan, np.nan, np.nan)
 
 
+def _verdict(results: Results, i: int) -> tuple[Any, ...]:
+    verdict = results.standings.verdict(i)
+    return verdict or (pd.NA, np.nan)
+
+
 def _metric(metric: Metric) -> Column:
     def of(results: Results, i: int) -> tuple[Any, ...]:
         scores = list(_row(results, i).fold_scores(metric.key).values())
@@ -133,6 +138,15 @@ LEADERBOARD = (
         _difference,
         "difference to best",
         difference,
+    ),
+    Column(
+        {"verdict": "`best`, `tied with the best` or `worse` than it; empty without a rank"},
+        lambda r, i: _verdict(r, i)[:1],
+        "verdict",
+    ),
+    Column(
+        {"p_value": "p-value of the model and the best being equally good, corrected for all pairs of ranked models"},
+        lambda r, i: _verdict(r, i)[1:],
     ),
     *map(_metric, METRICS[1:]),
     Column(
