@@ -25,6 +25,7 @@ rule leaderboard:
             category="Tables",
         ),
         markdown=f"{TABLES}/leaderboard.md",
+        json=f"{TABLES}/leaderboard.json",
         trials_csv=report(
             f"{TABLES}/trials.csv", caption="../captions/trials.rst", category="Tables"
         ),

@@ -1,11 +1,13 @@
-"""Writes docs/tables.md from the columns and figures of a benchmark: `python -m tools.table_columns`."""
+"""Writes docs/tables.md and the schema of `leaderboard.json` from their code: `python -m tools.table_columns`."""
 
 from pathlib import Path
 
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.record import schema
 
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
+SCHEMA = PAGE.with_name("leaderboard.schema.json")
 INTRODUCTION = """\
 # Tables and figures
 
@@ -35,3 +37,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    SCHEMA.write_text(schema(), "utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Json
 
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
@@ -35,12 +36,14 @@ class Column:
         of: Function of the results and a row's index in the standings that gives the values, in the same order.
         label: Heading in Markdown, in which "{unit}" stands for the unit of the target; empty for CSV only.
         form: Function of a number of decimals that gives the format in Markdown.
+        kind: Type of the values in JSON, where missing ones are null.
     """
 
     values: dict[str, str]
     of: Callable[[Results, int], tuple[Any, ...]]
     label: str = ""
     form: Callable[[int], Format] = lambda digits: text
+    kind: Any = float
 
 
 def _row(results: Results, i: int) -> LeaderboardRow:
@@ -112,14 +115,19 @@ LEADERBOARD = (
         _rank,
         "rank",
         lambda _: integer,
+        kind=int,
     ),
     Column(
-        {"model": "model kind, with the settings that distinguish its rows"}, lambda r, i: (_row(r, i).model,), "model"
+        {"model": "model kind, with the settings that distinguish its rows"},
+        lambda r, i: (_row(r, i).model,),
+        "model",
+        kind=str,
     ),
     Column(
         {"trial": "id of the trial, or the selected trials with their numbers of folds"},
         lambda r, i: (describe_trial(_row(r, i)),),
         "trial",
+        kind=str,
     ),
     _metric(METRICS[0]),
     Column({"mae_std": "sample standard deviation (n - 1) of the MAE over folds"}, _spread, "std over folds", fixed),
@@ -143,6 +151,7 @@ LEADERBOARD = (
         {"verdict": "`best`, `tied with the best` or `worse` than it; empty without a rank"},
         lambda r, i: _verdict(r, i)[:1],
         "verdict",
+        kind=str,
     ),
     Column(
         {"p_value": "p-value of the model and the best being equally good, corrected for all pairs of ranked models"},
@@ -154,18 +163,21 @@ LEADERBOARD = (
         lambda r, i: (len(_row(r, i).runs), len(r.planned.folds)),
         "folds",
         lambda _: out_of,
+        kind=int,
     ),
     Column(
         {"runs_scored": "number of scored runs, one per fold and seed", "runs_planned": "number of planned runs"},
         lambda r, i: (len(_row(r, i).all_runs), len(r.planned.folds) * len(r.planned.seeds)),
         "runs",
         lambda _: out_of,
+        kind=int,
     ),
     Column(
         {"n_test": "number of labelled test crystals, summed over folds"},
         lambda r, i: (sum(runs[0].test.n_scored for runs in _row(r, i).runs.values()),),
         "test crystals",
         lambda _: integer,
+        kind=int,
     ),
     Column(
         {
@@ -176,6 +188,7 @@ LEADERBOARD = (
         _training_crystals,
         "training + validation crystals",
         lambda _: training_crystals,
+        kind=int,
     ),
     Column(
         {
@@ -185,8 +198,13 @@ LEADERBOARD = (
         _parameters,
         "parameters",
         lambda _: span,
+        kind=int,
     ),
-    Column({"chosen": "selected trial of each fold, as JSON"}, lambda r, i: (json.dumps(_row(r, i).chosen),)),
+    Column(
+        {"chosen": "selected trial of each fold, as JSON"},
+        lambda r, i: (json.dumps(_row(r, i).chosen),),
+        kind=Json[dict[int, str]],
+    ),
     Column(
         {"training_seconds": "training time in seconds, summed over runs"},
         lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).all_runs),),
@@ -208,5 +226,6 @@ LEADERBOARD = (
     Column(
         {"restarts": "number of times that a training resumed from a checkpoint"},
         lambda r, i: (sum(run.result.cost.restarts for run in _row(r, i).all_runs),),
+        kind=int,
     ),
 )

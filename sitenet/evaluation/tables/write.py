@@ -15,6 +15,7 @@ from sitenet.evaluation.tables.markdown import (
     leaderboard_markdown,
     trials_markdown,
 )
+from sitenet.evaluation.tables.record import leaderboard_record
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.failures import Failure, write_failures
 from sitenet.files import write_text
@@ -33,6 +34,7 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
     folder, manifest = Path(folder), results.manifest
     table, comparisons = leaderboard_table(results), comparison_table(results.standings)
     _write_csv(_identified(table, results), folder / "leaderboard.csv")
+    write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
     _write_csv(_identified(comparisons, results), folder / "comparisons.csv")
     title = f"# Benchmark {results.benchmark}: {manifest.target} ({manifest.unit}) of {manifest.name}"
     paired = comparison_markdown(comparisons, manifest.unit, error_digits(table["mae"]))

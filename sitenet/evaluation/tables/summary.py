@@ -1,0 +1,60 @@
+"""The five columns of the leaderboard that answer most questions; light to import, as the end of a run prints them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sitenet.errors import UserError
+from sitenet.evaluation.tables.rounding import MISSING, duration, measured
+
+FORMAT = 1
+_RIGHT = (0, 4)  # columns of numbers that are compared by their length
+
+
+def headings(unit: str) -> list[str]:
+    """Of the five columns."""
+    return ["rank", "model", f"MAE ({unit}), 95 % interval", "verdict", "training time"]
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """Rank, model, MAE with its interval, verdict and training time of a row of `leaderboard.json`."""
+    return [
+        MISSING if row["rank"] is None else str(row["rank"]),
+        row["model"],
+        measured(row["mae"], row["mae_low"], row["mae_high"]),
+        row["verdict"] or MISSING,
+        duration(row["training_seconds"]),
+    ]
+
+
+def summary_table(path: Path | str) -> str:
+    """The summary of a `leaderboard.json` as lines of text, columns aligned for a terminal.
+
+    Raises:
+        UserError: The file is missing, damaged or of a newer format.
+    """
+    try:
+        board = json.loads(Path(path).read_text("utf-8"))
+        found = board["format"]
+        lines = [headings(board["unit"]), *map(cells, board["models"])] if found == FORMAT else []
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no leaderboard: {type(error).__name__} {error}; remove it and run again") from None
+    if not lines:
+        raise UserError(f"{path} has format {found}, this version reads format {FORMAT}")
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells in columns as wide as their longest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = []
+    for line in lines:
+        padded = [
+            cell.rjust(width) if i in _RIGHT else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        texts.append("  ".join(padded).rstrip())
+    return "\n".join(texts)
