@@ -17,6 +17,7 @@ RESULTS = {
 rule leaderboard:
     input:
         **RESULTS,
+        structures=rules.load_data.output.structures,
     output:
         config=f"{TABLES}/config.yaml",
         csv=report(
@@ -26,21 +27,16 @@ rule leaderboard:
         ),
         markdown=f"{TABLES}/leaderboard.md",
         json=f"{TABLES}/leaderboard.json",
-        trials_csv=report(
-            f"{TABLES}/trials.csv", caption="../captions/trials.rst", category="Tables"
-        ),
-        trials_markdown=f"{TABLES}/trials.md",
-        comparisons=report(
-            f"{TABLES}/comparisons.csv",
-            caption="../captions/comparisons.rst",
-            category="Tables",
-        ),
+        latex=f"{TABLES}/leaderboard.tex",
+        trials=table("trials"),
+        comparisons=table("comparisons"),
         ablation=table("ablation") if benchmark.compares_trials else [],
         failures=report(
             f"{TABLES}/failures.csv",
             caption="../captions/failures.rst",
             category="Tables",
         ),
+        predictions=f"{TABLES}/predictions.csv.gz",
     log:
         f"{LOGS}/leaderboard.log",
     benchmark:
@@ -62,6 +58,7 @@ rule leaderboard:
 rule tables_so_far:
     input:
         data=rules.load_data.output.manifest,
+        structures=rules.load_data.output.structures,
         splits=rules.split.output.summary,
         features=RESULTS["features"],
     output:
@@ -113,7 +110,7 @@ rule figures:
 rule track_benchmark:
     input:
         **RESULTS,
-        tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials_csv],
+        tables=[rules.leaderboard.output.csv, rules.leaderboard.output.trials[0]],
         config=rules.leaderboard.output.config,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
     output:

@@ -1,4 +1,4 @@
-"""Writes the tables of a benchmark from the results of its runs: leaderboard, trials, comparisons, failures."""
+"""Writes the tables of a benchmark from the results of its runs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from sitenet.evaluation.results import read_results
+from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.files import write_text
 from sitenet.logs import run_job
@@ -17,6 +18,7 @@ def main(snakemake: Any) -> None:
         snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
     )
     write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation))
+    write_predictions(results.standings, files.structures, out.predictions)
     write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.results import read_results
+from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.logs import run_job
 
@@ -14,6 +15,7 @@ def main(snakemake: Any) -> None:
     results = read_results(params.config, params.results, files.data, files.splits, files.features)
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(results, folder, ablation=bool(compare_trials(results.runs, results.planned)))
+    write_predictions(results.standings, files.structures, folder / "predictions.csv.gz")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Reduced formulas, by which crystals of one composition are kept together."""
+"""Reduced formulas, by which crystals of one composition are kept together, and as people write them."""
+
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core import Element
+from pymatgen.core import Composition, Element
 
 
 def reduced_formula(atomic_numbers: NDArray[np.integer]) -> str:
@@ -11,3 +14,9 @@ def reduced_formula(atomic_numbers: NDArray[np.integer]) -> str:
     counts //= np.gcd.reduce(counts)
     pairs = zip(elements.tolist(), counts.tolist(), strict=True)
     return "".join(f"{Element.from_Z(z).symbol}{n if n > 1 else ''}" for z, n in pairs)
+
+
+def standard_formula(atomic_numbers: Iterable[int]) -> str:
+    """The reduced formula as pymatgen writes it, elements by electronegativity: "Fe2O3" for hematite."""
+    counts = Counter(atomic_numbers)
+    return Composition({Element.from_Z(z): n for z, n in counts.items()}).reduced_formula

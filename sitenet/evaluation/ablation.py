@@ -10,7 +10,7 @@ import pandas as pd
 
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import PlannedRuns, Run
-from sitenet.evaluation.statistics.bootstrap import Estimate, Floats
+from sitenet.evaluation.statistics.bootstrap import Estimate
 from sitenet.evaluation.statistics.paired import paired_difference
 from sitenet.models.registry import is_network
 
@@ -56,11 +56,16 @@ class Change:
         return self.trial == self.reference
 
 
-def compare_trials(runs: Sequence[Run], planned: PlannedRuns) -> list[Change]:
+def compare_trials(runs: Sequence[Run], planned: PlannedRuns, groups: Mapping[str, str] | None = None) -> list[Change]:
     """For every network kind with several trials: the reference, then the other trials sorted by difference.
 
     Baselines are left out, because each of their trials has a row in the leaderboard. Planned runs may be missing;
     trials without a difference come last.
+
+    Args:
+        runs: Finished runs.
+        planned: The planned runs.
+        groups: Id of each crystal -> its group; without one a crystal is its own.
 
     Raises:
         UserError: Two runs of one fold were scored on different crystals.
@@ -73,11 +78,16 @@ def compare_trials(runs: Sequence[Run], planned: PlannedRuns) -> list[Change]:
     changes = []
     for kind, trials in planned.trials_by_kind().items():
         if is_network(kind) and len(trials) > 1:
-            changes += _compare(kind, trials, by_trial)
+            changes += _compare(kind, trials, by_trial, groups or {})
     return changes
 
 
-def _compare(kind: str, trials: Mapping[str, Mapping[str, Any]], runs: Mapping[str, dict[Place, Run]]) -> list[Change]:
+def _compare(
+    kind: str,
+    trials: Mapping[str, Mapping[str, Any]],
+    runs: Mapping[str, dict[Place, Run]],
+    groups: Mapping[str, str],
+) -> list[Change]:
     first, *others = trials
     errors = {place: run.absolute_errors() for place, run in runs[first].items() if run.is_scored}
     changes = []
@@ -91,9 +101,12 @@ def _compare(kind: str, trials: Mapping[str, Mapping[str, Any]], runs: Mapping[s
             reference=first,
             settings=_changed(trials[trial], trials[first]),
             test_mae=_test_mae(own),
-            difference=paired_difference(folds),
+            difference=paired_difference(
+                {fold: frame.to_numpy().T for fold, frame in folds.items()},
+                {fold: [groups.get(id_, id_) for id_ in frame.index] for fold, frame in folds.items()},
+            ),
             by_run={place: float(difference.mean()) for place, difference in differences.items()},
-            n_test=sum(fold.shape[1] for fold in folds.values()),
+            n_test=sum(len(frame) for frame in folds.values()),
             validation_difference=_validation_difference(own, runs[first]),
             time_ratio=_time_ratio(own, runs[first]),
         )
@@ -115,8 +128,8 @@ def _differences(runs: Mapping[Place, Run], reference: Mapping[Place, pd.Series]
     return {place: runs[place].absolute_errors() - reference[place] for place in both}
 
 
-def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, Floats]:
-    """(S, C) differences for each fold."""
+def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, pd.DataFrame]:
+    """(C, S) differences by id for each fold."""
     folds = {}
     for fold in {fold for fold, _ in differences}:
         frame = pd.concat([own for (k, _), own in differences.items() if k == fold], axis=1)
@@ -126,7 +139,7 @@ def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, Floats]:
                 f"fold {fold}: {unpaired} of {len(frame)} crystals were not scored in every run; all runs of a fold "
                 "need the same test crystals"
             )
-        folds[fold] = frame.to_numpy().T
+        folds[fold] = frame
     return folds
 
 

@@ -30,6 +30,7 @@ class Results:
         splits: Description of its folds.
         failures: Crystals that could not be used, from all stages.
         changed: Of each feature set, the number of crystals whose distortions the primitive cell averages away.
+        groups: Id of each crystal -> its group: its reduced formula, or what the data set says.
     """
 
     benchmark: str
@@ -39,6 +40,7 @@ class Results:
     splits: Splits
     failures: list[Failure]
     changed: Mapping[str, int]
+    groups: Mapping[str, str]
 
     @property
     def planned(self) -> PlannedRuns:
@@ -77,10 +79,9 @@ def read_results(
     else:
         chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
     manifest = Manifest.read(data, check=[FAILURES, GROUPS])
-    groups = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
-    standings = compute_standings(
-        runs, chosen, planned, dict(zip(groups["id"], groups["group"], strict=True)), config["resamples"]
-    )
+    table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
+    groups = dict(zip(table["id"], table["group"], strict=True))
+    standings = compute_standings(runs, chosen, planned, groups, config["resamples"])
     sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
     return Results(
         config["name"],
@@ -90,6 +91,7 @@ def read_results(
         Splits.read(splits),
         _failures(Path(data), sets),
         {path.parent.name: record.changed for path, record in sets.items()},
+        groups,
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
-from sitenet.evaluation.statistics.bootstrap import Bootstrap, Estimate, bootstrap_scores
+from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS, Bootstrap, Estimate, bootstrap_scores
 from sitenet.evaluation.statistics.simultaneous import Simultaneous, compare_all
 
 BEST, TIED, WORSE = "best", "tied with the best", "worse"
@@ -35,7 +35,8 @@ class Standings:
 
     Attributes:
         rows: Ranked rows by score, then rows without a rank.
-        n_ranked: Number of ranked rows: those scored on every fold that any row was scored on.
+        n_ranked: Number of ranked rows: those scored on every fold that any row was scored on, and none if the test
+            crystals have too few groups.
         bootstrap: Joint bootstrap, models in the order of `rows`; None if nothing was scored.
         planned: The planned runs.
     """
@@ -44,6 +45,15 @@ class Standings:
     n_ranked: int
     bootstrap: Bootstrap | None
     planned: PlannedRuns
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the scored test crystals have too few groups for intervals, ranks and verdicts."""
+        return self.bootstrap is not None and self.bootstrap.n_groups() < MIN_GROUPS
+
+    def is_complete(self, i: int) -> bool:
+        """Whether row i was scored on every fold that any row was scored on."""
+        return self.bootstrap is not None and not np.isnan(self.bootstrap.observed[:, i]).any()
 
     def score(self, i: int) -> Estimate:
         """Mean over folds of the fold MAE of row i."""
@@ -100,11 +110,12 @@ def compute_standings(
     rows.sort(key=lambda row: (set(row.runs) != folds, not row.runs, _mae(row), row.model))
     if not folds:
         return Standings(rows, 0, None, planned)
-    n_ranked = sum(set(row.runs) == folds for row in rows)
     frames = {fold: _absolute_errors(rows, fold) for fold in sorted(folds)}
     errors = {fold: frame.to_numpy() for fold, frame in frames.items()}
     named = {fold: [groups.get(id_, id_) for id_ in frame.index] for fold, frame in frames.items()}
-    return Standings(rows, n_ranked, bootstrap_scores(errors, named, n_resamples, seed), planned)
+    bootstrap = bootstrap_scores(errors, named, n_resamples, seed)
+    n_ranked = 0 if bootstrap.n_groups() < MIN_GROUPS else sum(set(row.runs) == folds for row in rows)
+    return Standings(rows, n_ranked, bootstrap, planned)
 
 
 def _mae(row: LeaderboardRow) -> float:

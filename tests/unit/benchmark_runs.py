@@ -106,7 +106,7 @@ def write_epochs(folder: Path, n_epochs: int) -> None:
     write_history(folder, rows)
 
 
-def write_benchmark(root: Path, folds: Sequence[int] = (0, 1), n_crystals: int = 12) -> list[Run]:
+def write_benchmark(root: Path, folds: Sequence[int] = (0, 1), n_crystals: int = 30) -> list[Run]:
     """All trials on some folds: sitenet's second trial is best on validation, its third on the test part."""
     errors = dict(zip(SITENET, (0.7, 0.5, 0.4, 0.8), strict=True))
     errors |= {DUMMY_MEAN: 1.3, DUMMY_MEDIAN: 1.2, FOREST: 0.45}
@@ -173,4 +173,4 @@ def results_of(
     """Results of these runs, selected by their validation scores."""
     chosen = select(runs) if selections is None else selections
     standings = compute_standings(runs, chosen, plan or planned(), groups or {}, n_resamples)
-    return Results("gaps", standings, runs, MANIFEST, splits, list(failures), changed or {})
+    return Results("gaps", standings, runs, MANIFEST, splits, list(failures), changed or {}, groups or {})

@@ -13,6 +13,7 @@ from sitenet.evaluation.figures.style import BLUE, ORANGE, save_figure
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.statistics.paired import paired_difference
 from sitenet.evaluation.tables.markdown import ablation_markdown
+from sitenet.evaluation.tables.rounding import measured
 from sitenet.evaluation.tables.write import write_tables
 from tests.unit.benchmark_runs import FOREST, SITENET, planned, results_of, write_run
 
@@ -91,7 +92,7 @@ def test_trials_without_a_pair_have_a_dash_and_come_last(missing: str, runs: lis
     assert np.isnan(changes[-1].difference).all()
     text = ablation_markdown(ablation_table(changes, PLANNED), "eV")
     (row,) = (line for line in text.splitlines() if f"| {changes[-1].trial} " in line)
-    assert [cell.strip() for cell in row.split("|")][5:9] == ["-", "-", "-", "-"]
+    assert [cell.strip() for cell in row.split("|")][5:8] == ["-", "-", "-"]
     assert "nan" not in text.lower()
 
 
@@ -128,7 +129,7 @@ def test_tables_name_the_change_and_the_statistics(runs: list[Run], tmp_path: Pa
         assert expected in text
     change = changes[1].difference
     cells = " ".join(text.split())
-    assert f"| {change.value:+.2f} | [{change.low:+.2f}, {change.high:+.2f}] |" in cells
+    assert f"| {measured(*change, sign='+')} |" in cells
 
 
 def rows_of(figure: Figure) -> list[str]:

@@ -12,6 +12,7 @@ from sitenet.evaluation.figures.parity import parity_figure
 from sitenet.evaluation.figures.style import save_figure
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
+from sitenet.evaluation.tables.rounding import measured
 from tests.unit.benchmark_runs import FOREST, SITENET, planned, results_of, write_benchmark, write_run
 
 
@@ -40,9 +41,9 @@ def test_parity_panels_show_every_crystal_and_the_leaderboards_error(results: Re
     standings = results.standings
     panels = parity_figure(results).axes
     assert [panel.get_title(loc="left").split("\n")[0] for panel in panels] == [row.model for row in standings.rows]
-    assert f"MAE {standings.score(0).value:.3f} eV" in panels[0].get_title(loc="left")
+    assert f"MAE {measured(*standings.score(0))} eV" in panels[0].get_title(loc="left")
     points = np.asarray(panels[0].collections[0].get_offsets())
-    assert len(points) == 24
+    assert len(points) == 60
     assert panels[0].get_xlim() == panels[0].get_ylim() == panels[1].get_ylim()
     assert panels[0].get_xlim()[0] < points.min()
     assert points.max() < panels[0].get_xlim()[1]

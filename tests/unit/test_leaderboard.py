@@ -1,22 +1,30 @@
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from pymatgen.core import Composition, Element
 
+from sitenet.data.table import write_crystals
 from sitenet.errors import UserError
 from sitenet.evaluation.results import Results, read_results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import Selection
+from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import trials_markdown
+from sitenet.evaluation.tables.predictions import write_predictions
+from sitenet.evaluation.tables.record import without_missing
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.failures import Failure, read_failures, write_failures
 from sitenet.features.shard import FeatureManifest
+from tests.real_crystals import crystals
 from tests.unit.benchmark_runs import (
     DUMMY_MEAN,
     DUMMY_MEDIAN,
@@ -120,15 +128,124 @@ def test_verdicts_say_who_is_tied_with_the_best(tmp_path: Path) -> None:
 
 
 def test_polymorphs_count_as_one_crystal(tmp_path: Path) -> None:
-    """A difference that sixty crystals establish is none if these are of three formulas."""
-    errors = np.repeat([0.9, 1.0, 1.4], 20)
-    runs = [write_run(tmp_path, FOREST, 0, errors), write_run(tmp_path, DUMMY_MEAN, 0, errors + errors**8 / 30)]
-    groups = {f"mp-0-{i}": f"formula {i // 20}" for i in range(60)}
+    """A difference that 1,200 crystals establish is none if these are of 60 formulas whose polymorphs are alike."""
+    rng = np.random.default_rng(1)
+    errors, more = (np.repeat(values, 20) for values in (rng.exponential(size=60), rng.normal(0.05, 0.3, size=60)))
+    runs = [write_run(tmp_path, FOREST, 0, errors + 2), write_run(tmp_path, DUMMY_MEAN, 0, errors + 2 + more)]
+    groups = {f"mp-0-{i}": f"formula {i // 20}" for i in range(1200)}
     alone, together = (rows_of(results(runs, folds=(0,), groups=found)) for found in ({}, groups))
     assert alone["dummy (mean)"]["verdict"] == "worse"
     assert together["dummy (mean)"]["verdict"] == "tied with the best"
     widths = [rows["random_forest"]["mae_high"] - rows["random_forest"]["mae_low"] for rows in (alone, together)]
     assert widths[1] > 2 * widths[0]
+
+
+def test_few_formulas_have_no_rank_interval_or_verdict(tmp_path: Path) -> None:
+    """49 formulas are too few, whatever the number of crystals; 50 are not. The table says why."""
+    rng = np.random.default_rng(2)
+    errors = rng.exponential(size=100)
+    runs = [write_run(tmp_path, trial, 0, errors * scale) for trial, scale in ((FOREST, 1), (DUMMY_MEAN, 2))]
+    for n, ranks in ((49, [None, None]), (50, [1, 2])):
+        found = results(runs, folds=(0,), groups={f"mp-0-{i}": f"formula {i % n}" for i in range(100)})
+        write_tables(found, tmp_path, ablation=False)
+        rows = without_missing(leaderboard_table(found))[:2]
+        assert [row["rank"] for row in rows] == ranks
+        assert [row["model"] for row in rows] == ["random_forest", "dummy (mean)"]
+        assert [row["mae_low"] is None for row in rows] == [row["verdict"] is None for row in rows] == [n < 50] * 2
+        assert rows[1]["difference"] == pytest.approx(errors.mean())
+        text = (tmp_path / "leaderboard.md").read_text()
+        assert ("have 49 different formulas or groups, fewer than 50: too few for intervals" in text) == (n < 50)
+        assert "nan" not in text.lower()
+
+
+def test_spread_over_folds_and_over_seeds_are_columns_of_their_own(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path, SITENET[0], fold, [1.0 + 2 * fold + 0.1 * seed] * 30, seed)
+        for fold in (0, 1)
+        for seed in (0, 1)
+    ]
+    rows = rows_of(results(runs, seeds=(0, 1)))
+    assert rows["sitenet"]["mae_std"] == pytest.approx(np.sqrt(2))
+    assert rows["sitenet"]["mae_std_seeds"] == pytest.approx(0.1 / np.sqrt(2))
+    assert np.isnan(rows["sitenet, ensemble of 2 seeds"]["mae_std_seeds"])
+
+
+def test_tables_for_people_fit_a_page(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    write_tables(results(runs), tmp_path, ablation=False)
+    lines = (tmp_path / "leaderboard.md").read_text().splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert [cell.strip() for cell in table[0].split("|")[1:-1]] == [
+        "rank",
+        "model",
+        "MAE (eV), 95 % interval",
+        "verdict",
+        "training time",
+    ]
+    assert max(map(len, table)) <= 100
+    write_tables(results(runs[:-1]), tmp_path, ablation=False)
+    lines = (tmp_path / "leaderboard.md").read_text().splitlines()
+    (row,) = (line for line in lines if "random_forest" in line)
+    assert [cell.strip() for cell in row.split("|")[-3:-1]] == ["1 of 2", "1 of 2"]  # folds and runs
+
+
+def test_latex_has_one_row_a_model_and_escapes_what_latex_reads(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    write_tables(results(runs), tmp_path, ablation=False)
+    lines = (tmp_path / "leaderboard.tex").read_text().splitlines()
+    assert lines[:2] == [r"\begin{tabular}{rlllr}", r"\toprule"]
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    rows = [line for line in lines if line.endswith(r"\\")]
+    assert len(rows) == 5
+    assert all(len(re.findall(r"(?<!\\)&", row)) == 4 for row in rows)
+    text = "\n".join(rows)
+    assert r"random\_forest" in text
+    assert r"95 \% interval" in text
+    assert not re.search(r"(?<!\\)[_%#$]", text)
+
+
+def test_of_many_models_each_is_compared_with_the_best_alone(tmp_path: Path) -> None:
+    found = results(write_benchmark(tmp_path)).standings
+    many = Standings(found.rows * 6, 4, found.bootstrap, found.planned)
+    table = comparison_table(replace(many, bootstrap=None, n_ranked=0))
+    assert len(table) == 23
+    assert set(table["model"]) == {"random_forest"}
+
+
+def test_comparisons_have_a_page_with_corrected_p_values(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    write_tables(results(runs), tmp_path, ablation=False)
+    text, table = (tmp_path / "comparisons.md").read_text(), pd.read_csv(tmp_path / "comparisons.csv")
+    assert text.startswith("# Paired comparisons")
+    assert text.count("\n| ") == 6 + 1
+    assert (table["p_value"] < 0.05).all()
+    assert "corrected for all pairs of ranked models" in " ".join(text.split())
+
+
+def test_every_prediction_is_in_one_file(tmp_path: Path) -> None:
+    """Streamed run by run, with formulas in the usual order of elements; an ensemble has no rows."""
+    known = list(crystals().values())[:3]
+    renamed = [replace(crystal, id=f"mp-0-{i}") for i, crystal in enumerate(known)]
+    write_crystals(tmp_path / "structures.parquet", renamed)
+    runs = [write_run(tmp_path, SITENET[0], 0, [1.0, -0.5, 0.0], seed, targets=[1, 2, np.nan]) for seed in (0, 1)]
+    found = results(runs, folds=(0,), seeds=(0, 1)).standings
+    write_predictions(found, tmp_path / "structures.parquet", tmp_path / "predictions.csv.gz")
+    frame = pd.read_csv(tmp_path / "predictions.csv.gz")
+    assert list(frame) == ["id", "formula", "fold", "seed", "model", "target", "prediction", "error"]
+    assert frame["seed"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(frame["model"]) == {"sitenet"}
+    assert frame["error"].tolist()[:2] == [1.0, -0.5]
+    assert frame["target"].isna().tolist() == frame["error"].isna().tolist() == [False, False, True] * 2
+    compositions = [Composition(Counter(Element.from_Z(int(z)) for z in c.atomic_numbers)) for c in known]
+    assert frame["formula"].tolist() == [c.reduced_formula for c in compositions] * 2
+    first = (tmp_path / "predictions.csv.gz").read_bytes()
+    write_predictions(found, tmp_path / "structures.parquet", tmp_path / "predictions.csv.gz")
+    assert (tmp_path / "predictions.csv.gz").read_bytes() == first
+
+
+def test_no_run_has_no_prediction(tmp_path: Path) -> None:
+    write_predictions(results([]).standings, tmp_path / "none.parquet", tmp_path / "predictions.csv.gz")
+    assert len(pd.read_csv(tmp_path / "predictions.csv.gz")) == 0
 
 
 def test_models_that_lack_a_fold_come_last_without_a_rank(tmp_path: Path) -> None:
@@ -212,8 +329,8 @@ def test_runs_that_are_not_planned_are_left_out(tmp_path: Path) -> None:
 def test_unlabelled_folds_are_not_scored_and_cost_no_model_its_rank(tmp_path: Path) -> None:
     unlabelled = [np.nan] * 3
     runs = [
-        write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0]),
-        write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 2.0, 3.0]),
+        write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0] * 20),
+        write_run(tmp_path, DUMMY_MEAN, 0, [2.0, 2.0, 3.0] * 20),
     ]
     runs += [write_run(tmp_path, trial, 1, [1.0] * 3, targets=unlabelled) for trial in (FOREST, DUMMY_MEAN)]
     row = rows_of(results(runs))["random_forest"]
@@ -244,7 +361,7 @@ def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> N
     table = comparison_table(standings)
     assert len(table) == 6
     assert (table["difference"] <= 0).all()  # the better model is named first
-    assert (table["n_test"] == 24).all()
+    assert (table["n_test"] == 60).all()
     assert standings.difference(0, 1).value == -standings.difference(1, 0).value
 
 
@@ -271,21 +388,20 @@ def test_markdown_has_units_footer_and_rounded_numbers(tmp_path: Path) -> None:
     for expected in (
         "changed by more than 0.02 angstrom in the search for primitive cells: 10 in sites100-44136fa3.",
         "MAE (eV)",
-        "2 of 2",
-        "90 + 10 of 100",
         "Fold 1: 90 of 100 training crystals (10 of them for validation)",
         "Failed crystals: 2 of 1,056 (2 disordered structure)",
         "24 of 1,056 crystals are used (max_crystals = 24)",
+        "p = 0.05, corrected for all pairs",
         "CC BY 4.0",
         "Someone (2020)",
-        "200 resamples",
+        "200 bootstrap resamples of formulas",
         "lowest validation MAE",
         "processor: abacus; cores: 2. Work on pairs in training: gcc 12.2.0 avx512f.",
     ):
         assert expected in text
     assert "nan" not in text.lower()
-    mae = pd.read_csv(tmp_path / "leaderboard.csv")["mae"].tolist()
-    assert f" {mae[0]:.3f} |" in text
+    best = pd.read_csv(tmp_path / "leaderboard.csv").iloc[0]
+    assert f"| {best['mae']:.3f} [{best['mae_low']:.3f}, {best['mae_high']:.3f}] " in text
 
 
 def test_trials_show_what_varies_and_every_score(tmp_path: Path) -> None:

@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import max_error, mean_absolute_error, root_mean_squared_error
+from scipy import stats
+from sklearn.metrics import (
+    max_error,
+    mean_absolute_error,
+    median_absolute_error,
+    r2_score,
+    root_mean_squared_error,
+)
 
 from sitenet.errors import UserError
 from sitenet.evaluation.statistics.metrics import compute_metrics, score_predictions
+from sitenet.evaluation.statistics.spread import over_folds, over_seeds
 from tests.shared_data import SHARED, needs_matbench
 
 GAPS = arrays(np.float64, st.shared(st.integers(1, 30), key="n"), elements=st.floats(0, 12))
@@ -22,6 +30,31 @@ def test_errors_are_those_of_scikit_learn(target: np.ndarray, prediction: np.nda
     assert metrics.mae == pytest.approx(mean_absolute_error(target, prediction))
     assert metrics.values["rmse"] == pytest.approx(root_mean_squared_error(target, prediction))
     assert metrics.values["max_error"] == pytest.approx(max_error(target, prediction))
+    assert metrics.values["median_error"] == pytest.approx(median_absolute_error(target, prediction))
+    deviation = mean_absolute_error(target, np.full(len(target), target.mean()))
+    assert metrics.values["mad"] == pytest.approx(deviation)
+
+
+def test_relative_errors_are_those_of_scikit_learn_and_are_unknown_where_targets_do_not_vary() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.exponential(size=200)
+    prediction = target + rng.normal(0, 0.3, size=200)
+    values = compute_metrics(target, prediction).values
+    assert values["r2"] == pytest.approx(r2_score(target, prediction))
+    assert values["mae_to_mad"] == pytest.approx(values["mae"] / values["mad"])
+    mean = compute_metrics(target, np.full(200, target.mean())).values
+    assert (mean["mae_to_mad"], mean["r2"]) == pytest.approx((1.0, 0.0))
+    constant = compute_metrics(np.full(3, 1.1), np.array([1.0, 1.2, 1.4])).values
+    assert np.isnan([constant["mae_to_mad"], constant["r2"]]).all()
+    assert (constant["mae"], constant["median_error"]) == pytest.approx((1.5 / 9, 0.1), abs=0.01)
+
+
+def test_spread_over_folds_and_over_seeds_are_apart() -> None:
+    """Scores of three seeds on two folds: seeds vary by 0.1, folds by much more."""
+    scores = {0: [1.0, 1.1, 1.2], 1: [5.0, 5.1, 5.2], 2: [7.0]}
+    assert over_seeds(scores) == pytest.approx(0.1)
+    assert over_folds([1.1, 5.1, 7.0]) == pytest.approx(stats.tstd([1.1, 5.1, 7.0]))
+    assert np.isnan([over_seeds({0: [1.0], 1: [2.0]}), over_seeds({}), over_folds([1.0])]).all()
 
 
 def test_unlabelled_crystals_are_counted_and_not_scored() -> None:

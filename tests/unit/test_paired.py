@@ -70,3 +70,28 @@ def test_nothing_and_a_single_crystal_have_no_interval() -> None:
     single = paired_difference({0: np.array([[0.1], [0.3]])})
     assert single.value == pytest.approx(0.2)
     assert np.isnan(single[1:]).all()
+
+
+def test_crystals_of_one_group_count_as_one() -> None:
+    """Copies of forty crystals say as much as the forty."""
+    crystals = np.random.default_rng(3).normal(size=40)
+    names = {0: [f"formula {i}" for i in np.repeat(np.arange(40), 5)]}
+    copied = {0: np.repeat(crystals, 5)[None]}
+    assert paired_difference(copied, names) == pytest.approx(paired_difference({0: crystals[None]}))
+    alone, together = paired_difference(copied), paired_difference(copied, names)
+    assert alone.high - alone.low < 0.5 * (together.high - together.low)
+
+
+def test_groups_of_unequal_size_have_the_interval_of_a_cluster_sample() -> None:
+    """Coverage over samples of thirty formulas with one to eight polymorphs each."""
+    rng, covered = np.random.default_rng(4), []
+    for _ in range(1000):
+        sizes = rng.integers(1, 9, size=30)
+        values = np.repeat(rng.normal(0.1, 0.5, size=30), sizes) + rng.normal(0, 0.1, size=sizes.sum())
+        interval = paired_difference({0: values[None]}, {0: np.repeat(np.arange(30), sizes).astype(str).tolist()})
+        covered.append(interval.low <= 0.1 <= interval.high)
+    assert 0.92 <= np.mean(covered) <= 0.97
+
+
+def test_one_group_alone_has_no_interval() -> None:
+    assert np.isnan(paired_difference({0: np.ones((2, 9))}, {0: ["TiO2"] * 9})[1:]).all()

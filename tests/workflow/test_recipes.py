@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING.md, executed on a copy of the repository."""
 
+import json
 import os
 import re
 import shutil
@@ -109,16 +110,15 @@ def test_data_source_gives_its_targets(copy: Path, leaderboard: pd.DataFrame) ->
     assert targets.between(0.5, 20).all()
 
 
-def test_metric_and_column_are_in_csv_and_markdown(copy: Path, leaderboard: pd.DataFrame) -> None:
-    runs = copy / "results/runs/recipes"
+def test_metric_and_column_are_in_csv_and_json(copy: Path, leaderboard: pd.DataFrame) -> None:
+    runs, text = copy / "results/runs/recipes", (copy / "results/tables/recipes/leaderboard.json").read_text()
     trial = str(leaderboard.loc["neighbours", "trial"])
     frame = pd.read_parquet(runs / trial / "fold0/seed0/test_predictions.parquet")
-    errors = (frame["prediction"] - frame["target"]).abs()
-    assert leaderboard.loc["neighbours", "median_error"] == pytest.approx(errors.median())
+    bias = (frame["prediction"] - frame["target"]).mean()
+    assert leaderboard.loc["neighbours", "bias"] == pytest.approx(bias)
     assert leaderboard["target_median"].to_numpy() == pytest.approx(frame["target"].median())
-    header = (copy / "results/tables/recipes/leaderboard.md").read_text().split("|:")[0]
-    assert "median error (g/cm^3)" in header
-    assert "median target (g/cm^3)" in header
+    (row,) = (row for row in json.loads(text)["models"] if row["model"] == "neighbours")
+    assert (row["bias"], row["target_median"]) == pytest.approx((bias, frame["target"].median()))
 
 
 def test_figure_is_drawn(copy: Path) -> None:

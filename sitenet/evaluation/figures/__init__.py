@@ -38,7 +38,7 @@ FIGURES = (
     FigureKind(
         "leaderboard",
         """Test MAE of each model, the mean over folds, best first. The bars are 95 % bootstrap intervals over test
-        crystals, resampled within each fold. Grey points are single folds.""",
+        crystals, with formulas resampled. Grey points are single folds.""",
     ),
     FigureKind(
         "parity",

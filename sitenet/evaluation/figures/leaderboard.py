@@ -22,7 +22,7 @@ def leaderboard_figure(results: Results) -> Figure:
         axes.errorbar(value, places, xerr=bars, fmt="o", color=BLUE, capsize=3, label="mean over folds, 95 % interval")
         axes.plot(*np.array(folds).reshape(-1, 2).T, ".", color=GREY, label="one fold")
         axes.set_yticks(
-            places, [row.model + ("" if i < standings.n_ranked else " (folds missing)") for i, row in scored]
+            places, [row.model + ("" if standings.is_complete(i) else " (folds missing)") for i, row in scored]
         )
         axes.set(xlim=(0, None), ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test MAE ({results.unit})")
         axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, panel_grid
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow, Run, mean_predictions
-from sitenet.evaluation.tables.formats import error_digits
+from sitenet.evaluation.tables.rounding import measured
 
 _MANY_POINTS = 2500
 
@@ -24,17 +24,14 @@ def parity_figure(results: Results) -> Figure:
     """
     standings, unit = results.standings, results.unit
     rows = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
-    digits = error_digits(pd.Series([standings.score(i).value for i, _ in rows], dtype=float))
     with mpl.rc_context(FIGURE_STYLE):
         figure, panels = panel_grid(max(len(rows), 1))
         points = [shown_predictions(row) for _, row in rows]
         limits = _common_limits(points) if points else (0.0, 1.0)
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, row), frame in zip(panels, rows, points, strict=False):
-            score = standings.score(i)
             _draw_parity(axes, frame, limits)
-            interval = f"[{score.low:.{digits}f}, {score.high:.{digits}f}]"
-            axes.set_title(f"{row.model}\nMAE {score.value:.{digits}f} {unit} {interval}", loc="left")
+            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
         name = results.manifest.target.replace("_", " ")
         figure.supxlabel(f"reference {name} ({unit})", fontsize="medium")
         figure.supylabel(f"predicted {name} ({unit})", fontsize="medium")

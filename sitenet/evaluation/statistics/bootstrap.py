@@ -13,6 +13,7 @@ between trainings.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +21,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# From fewer groups no interval is given: docs/statistics.md shows how often such intervals contain the truth.
+MIN_GROUPS = 50
 _CHUNK_WEIGHTS = 10_000_000  # weights in memory at once, 80 MB
 
 
 class Estimate(NamedTuple):
-    """A score with its interval, in the unit of the target; all NaN if nothing was scored."""
+    """A score with its interval, in the unit of the target; NaN if nothing was scored, or too few for an interval."""
 
     value: float
     low: float
@@ -38,30 +41,46 @@ class Bootstrap:
     Attributes:
         observed: (F, M) MAE of each fold; NaN if a model was not scored on a fold.
         replicates: (B, F, M) the same for each resample.
+        present: (G, F) whether a group has crystals in a fold.
         level: Coverage of the intervals.
     """
 
     observed: Floats
     replicates: Floats
+    present: NDArray[np.bool_]
     level: float = 0.95
 
     def score(self, model: int) -> Estimate:
         """Mean over the model's folds of its fold MAE."""
         folds = ~np.isnan(self.observed[:, model])
-        return self._estimate(self.observed[folds, model], self.replicates[:, folds, model])
+        return self._estimate(self.observed[:, model], self.replicates[:, folds, model], folds)
 
     def difference(self, model: int, other: int) -> Estimate:
         """Score of `model` minus score of `other` on the folds that both have."""
         observed = self.observed[:, model] - self.observed[:, other]
         folds = ~np.isnan(observed)
         replicates = self.replicates[:, folds, model] - self.replicates[:, folds, other]
-        return self._estimate(observed[folds], replicates)
+        return self._estimate(observed, replicates, folds)
 
-    def _estimate(self, observed: Floats, replicates: Floats) -> Estimate:
-        if not len(observed):
+    def n_groups(self, folds: NDArray[np.bool_] | None = None) -> int:
+        """Number of groups in all folds, or in those that an (F,) mask selects."""
+        key = b"" if folds is None else folds.tobytes()
+        if key not in self._counts:
+            present = self.present if folds is None else self.present[:, folds]
+            self._counts[key] = int(present.any(axis=1).sum())
+        return self._counts[key]
+
+    @cached_property
+    def _counts(self) -> dict[bytes, int]:
+        return {}
+
+    def _estimate(self, observed: Floats, replicates: Floats, folds: NDArray[np.bool_]) -> Estimate:
+        if not folds.any():
             return Estimate(np.nan, np.nan, np.nan)
-        low, high = percentile_interval(replicates.mean(axis=1), self.level)
-        return Estimate(float(observed.mean()), low, high)
+        value = float(observed[folds].mean())
+        if self.n_groups(folds) < MIN_GROUPS:
+            return Estimate(value, np.nan, np.nan)
+        return Estimate(value, *percentile_interval(replicates.mean(axis=1), self.level))
 
 
 def bootstrap_scores(
@@ -85,16 +104,17 @@ def bootstrap_scores(
     folds = sorted(errors)
     summed = {k: pd.DataFrame(errors[k]).assign(size=1.0).groupby(list(groups[k])).sum(min_count=1) for k in folds}
     names = sorted({name for frame in summed.values() for name in frame.index})
-    sums = np.zeros((n_resamples, len(folds), errors[folds[0]].shape[1] + 1))
+    sums = np.zeros((len(folds), errors[folds[0]].shape[1] + 1, n_resamples))
     chunk = max(1, _CHUNK_WEIGHTS // n_resamples)
     for start in range(0, len(names), chunk):
         drawn = names[start : start + chunk]
-        weights = np.stack([_weights(name, n_resamples, seed) for name in drawn], axis=1)
-        for f, k in enumerate(folds):
-            present = np.isin(drawn, summed[k].index)
-            sums[:, f] += weights[:, present] @ summed[k].reindex(np.array(drawn)[present]).to_numpy()
+        weights = np.stack([_weights(name, n_resamples, seed) for name in drawn])
+        for total, frame in zip(sums, summed.values(), strict=True):
+            places = frame.index.get_indexer(pd.Index(drawn))
+            total += frame.to_numpy()[places[places >= 0]].T @ weights[places >= 0]
     observed = np.stack([errors[k].mean(axis=0) for k in folds])
-    return Bootstrap(observed, sums[:, :, :-1] / sums[:, :, -1:], level)
+    present = np.stack([np.isin(names, frame.index) for frame in summed.values()], axis=1)
+    return Bootstrap(observed, (sums[:, :-1] / sums[:, -1:]).transpose(2, 0, 1), present, level)
 
 
 def _weights(group: str, n_resamples: int, seed: int) -> Floats:

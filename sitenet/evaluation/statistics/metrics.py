@@ -30,15 +30,39 @@ def max_absolute_error(target: Floats, prediction: Floats) -> float:
     return float(np.abs(prediction - target).max()) if len(target) else np.nan
 
 
+def median_absolute_error(target: Floats, prediction: Floats) -> float:
+    """Median of |prediction - target| over (C,) crystals, in their unit; NaN for none."""
+    return float(np.median(np.abs(prediction - target))) if len(target) else np.nan
+
+
+def mean_absolute_deviation(target: Floats, prediction: Floats) -> float:
+    """Mean of |target - mean target| over (C,) crystals: the MAE of predicting their mean; NaN for none."""
+    return float(np.abs(target - target.mean()).mean()) if len(target) else np.nan
+
+
+def relative_absolute_error(target: Floats, prediction: Floats) -> float:
+    """MAE as a share of the mean absolute deviation of the (C,) targets; NaN if these do not vary."""
+    if not len(target) or np.ptp(target) == 0:
+        return np.nan
+    return mean_absolute_error(target, prediction) / mean_absolute_deviation(target, prediction)
+
+
+def coefficient_of_determination(target: Floats, prediction: Floats) -> float:
+    """R2: 1 - sum of squared errors / sum of squared deviations of the (C,) targets; NaN if these do not vary."""
+    if not len(target) or np.ptp(target) == 0:
+        return np.nan
+    return float(1 - np.square(prediction - target).sum() / np.square(target - target.mean()).sum())
+
+
 @dataclass(frozen=True)
 class Metric:
-    """One error metric.
+    """One metric of the predictions, or of the targets that they are compared with.
 
     Attributes:
         key: Name in records and CSV files.
         label: Name in Markdown tables.
         compute: Function of (C,) targets and (C,) predictions without NaN; gives NaN if C = 0.
-        better: Whether lower or higher values are better.
+        better: Whether lower or higher values are better; None for one of the targets.
         has_unit: Whether the metric has the unit of the target.
         over_folds: How the values of several folds are combined: by their "mean" or the "largest" one.
     """
@@ -46,7 +70,7 @@ class Metric:
     key: str
     label: str
     compute: Callable[[Floats, Floats], float]
-    better: Literal["lower", "higher"] = "lower"
+    better: Literal["lower", "higher"] | None = "lower"
     has_unit: bool = True
     over_folds: Literal["mean", "largest"] = "mean"
 
@@ -62,6 +86,10 @@ class Metric:
 # The MAE ranks the models, whatever its place here.
 METRICS = (
     Metric("mae", "MAE", mean_absolute_error),
+    Metric("mad", "MAD of the targets", mean_absolute_deviation, better=None),
+    Metric("mae_to_mad", "MAE / MAD", relative_absolute_error, has_unit=False),
+    Metric("median_error", "median error", median_absolute_error),
+    Metric("r2", "R2", coefficient_of_determination, better="higher", has_unit=False),
     Metric("rmse", "RMSE", root_mean_squared_error),
     Metric("max_error", "largest error", max_absolute_error, over_folds="largest"),
 )

@@ -7,7 +7,9 @@ the mean of $d$. Both the seeds and the test crystals are random samples, so the
 $$ v = F^{-2} \sum_k ( \sigma^2 / S_k + \tau_k^2 / C_k ), $$
 
 with $\sigma^2$ the variance over seeds of a fold's mean difference, pooled over the F folds, and $\tau_k^2$ the
-variance over crystals of the difference averaged over seeds. The interval is Student's t with the degrees of
+variance over crystals of the difference averaged over seeds. Crystals of one group, that is with one reduced formula,
+are not independent; $\tau_k^2 / C_k$ is therefore computed from the sums over the groups of a fold, as for a sample of
+clusters (Cochran, Sampling Techniques, 1977, section 11). The interval is Student's t with the degrees of
 freedom of Welch and Satterthwaite (Satterthwaite, Biometrics Bulletin 2, 110 (1946)): 2 if the variance over three
 seeds on one fold dominates, many if that over the crystals does. A bootstrap over three seeds and the crystals would
 be too narrow: it underestimates the variance over seeds by a third and treats it as exact. Where the seeds dominate,
@@ -18,28 +20,34 @@ terms, which makes the interval slightly wider than needed.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from sitenet.evaluation.statistics.bootstrap import Estimate, Floats
 
 
-def paired_difference(differences: Mapping[int, Floats], level: float = 0.95) -> Estimate:
+def paired_difference(
+    differences: Mapping[int, Floats], groups: Mapping[int, Sequence[str]] | None = None, level: float = 0.95
+) -> Estimate:
     """Mean difference with its interval over seeds and test crystals.
 
     With one seed per fold the variance over seeds is unknown, and the interval is over the crystals alone. If a fold
-    has a single crystal, the interval is NaN.
+    has a single group, the interval is NaN.
 
     Args:
         differences: For each fold the (S, C) differences of the absolute errors, in the unit of the target.
+        groups: For each fold the names of the crystals' C groups; None where every crystal is a group of its own.
         level: Coverage of the interval.
     """
     folds = list(differences.values())
+    names = groups or {k: [str(i) for i in range(fold.shape[1])] for k, fold in differences.items()}
+    codes = [np.unique(names[k], return_inverse=True)[1] for k in differences]
     if not folds:
         return Estimate(np.nan, np.nan, np.nan)
     value = float(np.mean([fold.mean() for fold in folds]))
-    if min(fold.shape[1] for fold in folds) < 2:
+    if min(own.max() for own in codes) < 1:
         return Estimate(value, np.nan, np.nan)
-    variances, freedoms = np.array([_over_seeds(folds), *map(_over_crystals, folds)]).T
+    variances, freedoms = np.array([_over_seeds(folds), *map(_over_groups, folds, codes)]).T
     variance = variances.sum()
     if variance == 0:
         return Estimate(value, value, value)
@@ -56,7 +64,9 @@ def _over_seeds(folds: Sequence[Floats]) -> tuple[float, int]:
     return pooled * sum(1 / len(mean) for mean in means), freedom
 
 
-def _over_crystals(fold: Floats) -> tuple[float, int]:
-    """Variance over crystals of the fold's mean, and its degrees of freedom."""
-    n = fold.shape[1]
-    return float(fold.mean(axis=0).var(ddof=1)) / n, n - 1
+def _over_groups(fold: Floats, codes: NDArray[np.intp]) -> tuple[float, int]:
+    """Variance over groups of the fold's mean, and its degrees of freedom."""
+    crystals = fold.mean(axis=0)
+    sums = np.bincount(codes, crystals - crystals.mean())
+    n = len(sums)
+    return float(np.square(sums).sum()) * n / (n - 1) / len(crystals) ** 2, n - 1

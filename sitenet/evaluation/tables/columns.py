@@ -14,6 +14,7 @@ from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
 from sitenet.evaluation.statistics.bootstrap import Estimate
 from sitenet.evaluation.statistics.metrics import METRICS, Metric
+from sitenet.evaluation.statistics.spread import over_folds, over_seeds
 from sitenet.evaluation.tables.formats import (
     Format,
     difference,
@@ -55,8 +56,9 @@ def _rank(results: Results, i: int) -> tuple[Any, ...]:
 
 
 def _spread(results: Results, i: int) -> tuple[Any, ...]:
-    maes = list(_row(results, i).fold_scores("mae").values())
-    return (float(np.std(maes, ddof=1)) if len(maes) > 1 else np.nan,)
+    row = _row(results, i)
+    seeds = {} if row.is_ensemble else {fold: [run.test.mae for run in runs] for fold, runs in row.runs.items()}
+    return over_folds(row.fold_scores("mae").values()), over_seeds(seeds)
 
 
 def _difference(results: Results, i: int) -> tuple[Any, ...]:
@@ -73,7 +75,8 @@ def _metric(metric: Metric) -> Column:
         scores = list(_row(results, i).fold_scores(metric.key).values())
         return (metric.joined(scores) if scores else np.nan,)
 
-    meaning = f"{metric.label} of the test crystals, {metric.over_folds} over folds; {metric.better} is better"
+    better = f"; {metric.better} is better" if metric.better else ""
+    meaning = f"{metric.label} of the test crystals, {metric.over_folds} over folds{better}"
     return Column({metric.key: meaning}, of, metric.header("{unit}"), fixed if metric.has_unit else lambda _: fixed(3))
 
 
@@ -130,7 +133,18 @@ LEADERBOARD = (
         kind=str,
     ),
     _metric(METRICS[0]),
-    Column({"mae_std": "sample standard deviation (n - 1) of the MAE over folds"}, _spread, "std over folds", fixed),
+    Column(
+        {"mae_std": "sample standard deviation (n - 1) of the MAE over folds"},
+        lambda r, i: _spread(r, i)[:1],
+        "std over folds",
+        fixed,
+    ),
+    Column(
+        {"mae_std_seeds": "sample standard deviation of the MAE over the seeds of a fold, pooled over folds"},
+        lambda r, i: _spread(r, i)[1:],
+        "std over seeds",
+        fixed,
+    ),
     Column(
         {"mae_low": "lower end of the 95 % interval of the MAE", "mae_high": "upper end of the same interval"},
         lambda r, i: r.standings.score(i)[1:],

@@ -1,4 +1,4 @@
-"""The leaderboard and the comparison of every two models, as data frames."""
+"""The leaderboard and the comparisons of models, as data frames."""
 
 import itertools
 
@@ -7,6 +7,8 @@ import pandas as pd
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.tables.columns import LEADERBOARD
+
+MANY = 20  # of more models than these every two are too many to read: 500 models make 124,750 pairs
 
 
 def leaderboard_table(results: Results) -> pd.DataFrame:
@@ -22,9 +24,12 @@ def _values(results: Results, i: int) -> dict[str, object]:
 
 
 def comparison_table(standings: Standings) -> pd.DataFrame:
-    """Every two models on the crystals that both were scored on; negative differences favour `model`."""
-    rows = []
-    for i, j in itertools.combinations(range(len(standings.rows)), 2):
+    """Every two models on the crystals that both were scored on; negative differences favour `model`.
+
+    Of more than `MANY` models, the best is compared with each of the others.
+    """
+    rows, n = [], len(standings.rows)
+    for i, j in itertools.combinations(range(n), 2) if n <= MANY else ((0, j) for j in range(1, n)):
         first, second = standings.rows[i], standings.rows[j]
         difference = standings.difference(i, j)
         shared = sorted(set(first.runs) & set(second.runs))
@@ -35,9 +40,10 @@ def comparison_table(standings: Standings) -> pd.DataFrame:
                 "difference": difference.value,
                 "difference_low": difference.low,
                 "difference_high": difference.high,
+                "p_value": standings.p_value(i, j),
                 "folds": len(shared),
                 "n_test": sum(first.runs[fold][0].test.n_scored for fold in shared),
             }
         )
-    columns = ["model", "other", "difference", "difference_low", "difference_high", "folds", "n_test"]
+    columns = ["model", "other", "difference", "difference_low", "difference_high", "p_value", "folds", "n_test"]
     return pd.DataFrame(rows, columns=columns)

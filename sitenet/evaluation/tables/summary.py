@@ -23,7 +23,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         MISSING if row["rank"] is None else str(row["rank"]),
         row["model"],
         measured(row["mae"], row["mae_low"], row["mae_high"]),
-        row["verdict"] or MISSING,
+        (row["verdict"] or MISSING).removesuffix(" with the best"),
         duration(row["training_seconds"]),
     ]
 

@@ -1,4 +1,4 @@
-"""Writes the tables of a benchmark: CSV files with all digits, and rounded Markdown."""
+"""Writes the tables of a benchmark."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import pandas as pd
 
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.tables.formats import error_digits
+from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import (
     ablation_markdown,
     comparison_markdown,
-    footer,
+    leaderboard_latex,
     leaderboard_markdown,
     trials_markdown,
 )
@@ -24,7 +24,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
-    """Writes leaderboard, comparisons, trials and failures to `folder` as CSV, all but failures as Markdown, too.
+    """Writes the tables to `folder`: as CSV with every digit, rounded as Markdown, the leaderboard as JSON and LaTeX.
 
     Args:
         results: Results of the finished runs.
@@ -32,22 +32,24 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
         ablation: Also compare the trials of each network with the first one.
     """
     folder, manifest = Path(folder), results.manifest
-    table, comparisons = leaderboard_table(results), comparison_table(results.standings)
-    _write_csv(_identified(table, results), folder / "leaderboard.csv")
-    write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
-    _write_csv(_identified(comparisons, results), folder / "comparisons.csv")
+    table = leaderboard_table(results)
     title = f"# Benchmark {results.benchmark}: {manifest.target} ({manifest.unit}) of {manifest.name}"
-    paired = comparison_markdown(comparisons, manifest.unit, error_digits(table["mae"]))
-    parts = [title, leaderboard_markdown(table, manifest.unit), footer(results), "## Paired comparisons", paired]
+    parts = [title, leaderboard_markdown(table, manifest.unit), footer(results)]
+    _write_csv(_identified(table, results), folder / "leaderboard.csv")
     write_text(folder / "leaderboard.md", "\n\n".join(parts) + "\n")
-    trials = trials_table(results)
-    _write_csv(_identified(trials, results), folder / "trials.csv")
-    write_text(folder / "trials.md", f"# Trials\n\n{trials_markdown(trials, manifest.unit)}\n")
+    write_text(folder / "leaderboard.tex", leaderboard_latex(table, manifest.unit) + "\n")
+    write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
+    comparisons, trials = comparison_table(results.standings), trials_table(results)
+    tables = {
+        "comparisons": ("Paired comparisons", comparisons, comparison_markdown),
+        "trials": ("Trials", trials, trials_markdown),
+    }
     if ablation:
-        changes = ablation_table(compare_trials(results.runs, results.planned), results.planned)
-        _write_csv(_identified(changes, results), folder / "ablation.csv")
-        text = f"# Ablation: trials compared with a reference\n\n{ablation_markdown(changes, manifest.unit)}\n"
-        write_text(folder / "ablation.md", text)
+        changes = ablation_table(compare_trials(results.runs, results.planned, results.groups), results.planned)
+        tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
+    for name, (heading, frame, as_markdown) in tables.items():
+        _write_csv(_identified(frame, results), folder / f"{name}.csv")
+        write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit)}\n")
     write_failures(folder / "failures.csv", map(_for_people, results.failures))
 
 

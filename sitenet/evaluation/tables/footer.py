@@ -1,0 +1,106 @@
+"""What stands below the leaderboard: data, splits, failures, statistics and hardware."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import Run
+from sitenet.evaluation.standings import Standings
+from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS
+from sitenet.failures import Failure
+
+
+def footer(results: Results) -> str:
+    """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
+    manifest, standings = results.manifest, results.standings
+    lines = [
+        _data(manifest),
+        *_targets(manifest),
+        *_splits(results.splits, results.planned.folds),
+        _failures(manifest, results.failures),
+        *_changed(results.changed),
+    ]
+    if manifest.filters:
+        limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
+        lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
+    lines += [*_unlabelled(standings), *_statistics(standings), *_selection(standings), _hardware(results.runs)]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _data(manifest: Manifest) -> str:
+    return (
+        f"Data: {manifest.name}, {manifest.counts.kept:,} crystals, target {manifest.target} "
+        f"({manifest.unit}); source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256[:12]}...; "
+        f"licence: {manifest.licence}. Cite: {manifest.citation}."
+    )
+
+
+def _targets(manifest: Manifest) -> list[str]:
+    if manifest.targets is None:
+        return []
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in vars(manifest.targets).items())
+    return [f"Targets ({manifest.unit}): {numbers}."]
+
+
+def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:
+    shown = f"folds {', '.join(map(str, folds))} of {len(splits.folds)}"
+    identity = f"Splits: {splits.kind}, seed {splits.seed}, {shown}, SHA-256 {splits.sha256[:12]}..."
+    return [identity, *splits.subset_notes(folds)]
+
+
+def _failures(manifest: Manifest, failures: Sequence[Failure]) -> str:
+    if not failures:
+        return f"Failed crystals: none of {manifest.counts.rows:,}."
+    reasons = Counter(failure.kind for failure in failures)
+    listed = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
+    featureless = any(failure.stage == "features" for failure in failures)
+    note = " Networks predict the mean of their training targets for crystals without features." if featureless else ""
+    return f"Failed crystals: {len(failures):,} of {manifest.counts.rows:,} ({listed}); see failures.csv.{note}"
+
+
+def _changed(changed: Mapping[str, int]) -> list[str]:
+    listed = ", ".join(f"{n:,} in {features}" for features, n in changed.items() if n)
+    return (
+        [f"Crystals changed by more than 0.02 angstrom in the search for primitive cells: {listed}."] if listed else []
+    )
+
+
+def _unlabelled(standings: Standings) -> list[str]:
+    counts = {fold: runs[0].test.n_unlabelled for row in standings.rows for fold, runs in row.runs.items()}
+    total = sum(counts.values())
+    return [f"Unlabelled test crystals: {total:,} in the folds shown, predicted but not scored."] if total else []
+
+
+def _statistics(standings: Standings) -> list[str]:
+    if standings.bootstrap is None:
+        return []
+    if standings.is_small:
+        found = f"The scored test crystals have {standings.bootstrap.n_groups():,} different formulas or groups"
+        return [f"{found}, fewer than {MIN_GROUPS}: too few for intervals, ranks and verdicts."]
+    return [
+        f"Intervals: 95 %, from {len(standings.bootstrap.replicates):,} bootstrap resamples of formulas, for these "
+        "trained models. Verdict against the best: p = 0.05, corrected for all pairs of ranked models. A model without "
+        "a score on a fold that others have has no rank."
+    ]
+
+
+def _selection(standings: Standings) -> list[str]:
+    if all(row.candidates == 1 for row in standings.rows):
+        return []
+    return [
+        "Selection: on each fold the trial with the lowest validation MAE. Training times are those of the selected "
+        "trials, summed over runs."
+    ]
+
+
+def _hardware(runs: list[Run]) -> str:
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.result.hardware.items():
+            values.setdefault(name, set()).add(str(value))
+    machines = "; ".join(f"{name}: {', '.join(sorted(seen))}" for name, seen in values.items())
+    restarts = sum(run.result.cost.restarts for run in runs)
+    computed_by = sorted({path for run in runs for path in run.result.computed_by})
+    work = f" Work on pairs in training: {', '.join(computed_by)}." if computed_by else ""
+    return f"Hardware: {machines or 'no runs'}.{work} Times include {restarts} restarts."
