@@ -17,11 +17,12 @@ How the numbers are made is on the page [statistics](statistics.md).
 
 ## Leaderboard
 
-`leaderboard.md` and `leaderboard.tex` (for LaTeX with the package booktabs) show rank, model, MAE with interval, verdict and
-training time; where some are missing, `.md` also has the numbers of folds and runs. `leaderboard.csv` has all columns and every
-digit. `leaderboard.json` has the same for programs, described by [a JSON schema](leaderboard.schema.json): its `format` is raised
-when a key changes its meaning. Errors are in the unit of the target. Costs depend on the machine. In the CSV, `benchmark`,
-`dataset`, `target` and `unit` stand before these columns.
+`leaderboard.md` and `leaderboard.tex` (for LaTeX with the package booktabs) show rank, model, MAE with interval,
+verdict and training time; where some are missing, `.md` also has the numbers of folds and runs. `leaderboard.csv` has
+all columns and every digit. `leaderboard.json` has the same for programs, described by [a JSON
+schema](leaderboard.schema.json): its `format` is raised when a key changes its meaning. Errors are in the unit of the
+target. Costs depend on the machine. In the CSV, `benchmark`, `dataset`, `target` and `unit` stand before these
+columns.
 
 | column | heading | meaning |
 |---|---|---|
@@ -30,7 +31,8 @@ when a key changes its meaning. Errors are in the unit of the target. Costs depe
 OTHERS = """\
 ## Other tables
 
-`comparisons.csv` and `comparisons.md` have the difference of every two models; of more than 20 models, of each and the best.
+`comparisons.csv` and `comparisons.md` have the difference of every two models; of more than 20 models, of each and
+the best.
 
 | column | meaning |
 |---|---|
@@ -40,9 +42,9 @@ OTHERS = """\
 | `p_value` | p-value of both being equally good, corrected for all pairs of ranked models |
 | `folds`, `n_test` | number of folds that both have, and of their labelled test crystals |
 
-`predictions.csv.gz` has every prediction of the models in the leaderboard, in one table that pandas, R and others read as it is.
-It is compressed, because 500 runs on 100,000 crystals each would be 4 GB of text. An ensemble has no rows: it predicts the mean
-of its seeds.
+`predictions.csv.gz` has every prediction of the models in the leaderboard, in one table that pandas, R and others
+read as it is. It is compressed, because 500 runs on 100,000 crystals each would be 4 GB of text. An ensemble has no
+rows: it predicts the mean of its seeds.
 
 | column | meaning |
 |---|---|
@@ -51,14 +53,13 @@ of its seeds.
 | `target` | reference value; empty where it is withheld |
 | `prediction`, `error` | predicted value, and predicted minus reference value |
 
-`trials.csv` and `trials.md` have every trial with the settings that vary and its errors. `failures.csv` has every crystal that
-could not be used, with stage and reason.
+`trials.csv` and `trials.md` have every trial with the settings that vary and its errors. `failures.csv` has every
+crystal that could not be used, with stage and reason.
 
 ### Ablation
 
-`ablation.csv` and `ablation.md` compare every trial of a network with the first one of its kind in the grid, where there are
-several. The interval of `difference` is over seeds and over the formulas of the test crystals.
-"""
+`ablation.csv` and `ablation.md` compare every trial of a network with the first one of its kind in the grid, where
+there are several. The interval of `difference` is over seeds and over the formulas of the test crystals. """
 
 
 def page() -> str:
