@@ -17,7 +17,7 @@ import pandas as pd
 from sitenet.data.matbench_task import official_folds
 from sitenet.evaluation.standings import BEST, TIED, WORSE
 from sitenet.evaluation.statistics.bootstrap import Bootstrap, Floats, bootstrap_scores
-from sitenet.evaluation.statistics.simultaneous import compare_all
+from sitenet.evaluation.statistics.simultaneous import corrected_p_values
 from sitenet.evaluation.tables.formats import markdown
 from sitenet.evaluation.tables.rounding import measured
 from sitenet.models.published.submission import read_submission
@@ -83,17 +83,15 @@ def widths(names: Sequence[str], grouped: Bootstrap, single: Bootstrap) -> str:
 def ties(names: Sequence[str], found: Bootstrap) -> str:
     """All submissions with their verdicts against the best."""
     scores = found.observed.mean(axis=0)
-    compared, order = compare_all(scores, found.replicates.mean(axis=1)), np.argsort(scores)
+    p_values, order = corrected_p_values(scores, found.replicates.mean(axis=1)), np.argsort(scores)
     best, rows = order[0], []
     for rank, i in enumerate(order, start=1):
-        p_value = compared.p_value(i, best)
+        p_value = p_values[i, best]
         verdict = BEST if i == best else WORSE if p_value <= 0.05 else TIED
         against = ["-", "-"] if i == best else [measured(*found.difference(i, best), sign="+"), f"{p_value:.4f}"]
         rows.append([str(rank), names[i], measured(*found.score(i)), *against, verdict])
     columns = ["rank", "submission", "MAE, 95 % interval", "difference to the best", "corrected p", "verdict"]
-    critical = np.quantile(compared.maxima, 0.95)
-    table = markdown(pd.DataFrame(rows, columns=columns), text_columns=2)
-    return f"{table}\n\nA difference must exceed {critical:.2f} of its standard errors."
+    return markdown(pd.DataFrame(rows, columns=columns), text_columns=2)
 
 
 def subset(frames: Mapping[int, pd.DataFrame], n: int) -> dict[int, pd.DataFrame]:

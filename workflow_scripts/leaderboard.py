@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from sitenet.data.manifest import Manifest
 from sitenet.evaluation.results import read_results
 from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
@@ -18,6 +19,7 @@ def main(snakemake: Any) -> None:
         snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
     )
     write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation))
+    Manifest.read(files.data, check=["structures.parquet"])
     write_predictions(results.standings, files.structures, out.predictions)
     write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))
 

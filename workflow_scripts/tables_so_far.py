@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sitenet.data.manifest import Manifest
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.results import read_results
 from sitenet.evaluation.tables.predictions import write_predictions
@@ -15,6 +16,7 @@ def main(snakemake: Any) -> None:
     results = read_results(params.config, params.results, files.data, files.splits, files.features)
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(results, folder, ablation=bool(compare_trials(results.runs, results.planned)))
+    Manifest.read(files.data, check=["structures.parquet"])
     write_predictions(results.standings, files.structures, folder / "predictions.csv.gz")
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
-from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS, Bootstrap, Estimate, bootstrap_scores
-from sitenet.evaluation.statistics.simultaneous import Simultaneous, compare_all
+from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS, Bootstrap, Estimate, Floats, bootstrap_scores
+from sitenet.evaluation.statistics.simultaneous import corrected_p_values
 
 BEST, TIED, WORSE = "best", "tied with the best", "worse"
 
@@ -65,7 +65,7 @@ class Standings:
 
     def p_value(self, i: int, j: int) -> float:
         """Of rows i and j being equally good, corrected for all comparisons of ranked rows; NaN if one has no rank."""
-        return self._compared.p_value(i, j) if max(i, j) < self.n_ranked else np.nan
+        return float(self._p_values[i, j]) if max(i, j) < self.n_ranked else np.nan
 
     def verdict(self, i: int) -> Verdict | None:
         """Row i against the best; None if it has no rank."""
@@ -77,11 +77,11 @@ class Standings:
         return Verdict(WORSE if p_value <= 1 - self.bootstrap.level else TIED, p_value)
 
     @cached_property
-    def _compared(self) -> Simultaneous:
+    def _p_values(self) -> Floats:
         assert self.bootstrap is not None, "rows without a score have no rank"
         ranked = slice(self.n_ranked)
         scores = self.bootstrap.observed[:, ranked].mean(axis=0)
-        return compare_all(scores, self.bootstrap.replicates[:, :, ranked].mean(axis=1))
+        return corrected_p_values(scores, self.bootstrap.replicates[:, :, ranked].mean(axis=1))
 
 
 def compute_standings(

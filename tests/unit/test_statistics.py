@@ -6,7 +6,7 @@ from scipy import stats
 
 from sitenet.evaluation.statistics import bootstrap as statistics
 from sitenet.evaluation.statistics.bootstrap import Bootstrap, bootstrap_scores, percentile_interval
-from sitenet.evaluation.statistics.simultaneous import compare_all
+from sitenet.evaluation.statistics.simultaneous import corrected_p_values
 
 FOLD_SIZES = (40, 40, 39)
 
@@ -49,14 +49,14 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 
 
 def test_intervals_of_groups_cover_the_truth_and_those_of_crystals_do_not() -> None:
-    """Forty formulas with one to eight polymorphs that share most of their error."""
+    """Sixty formulas with one to eight polymorphs that share most of their error."""
     rng = np.random.default_rng(7)
     grouped: list[bool] = []
     ungrouped: list[bool] = []
     for repeat in range(400):
-        sizes = rng.integers(1, 9, size=40)
-        errors = {0: (np.repeat(rng.gamma(2.0, 0.5, size=40), sizes) * rng.uniform(0.8, 1.2, sizes.sum()))[:, None]}
-        names = {0: [f"formula {i}" for i in np.repeat(np.arange(40), sizes)]}
+        sizes = rng.integers(1, 9, size=60)
+        errors = {0: (np.repeat(rng.gamma(2.0, 0.5, size=60), sizes) * rng.uniform(0.8, 1.2, sizes.sum()))[:, None]}
+        names = {0: [f"formula {i}" for i in np.repeat(np.arange(60), sizes)]}
         for found, own in ((grouped, names), (ungrouped, single(errors))):
             score = bootstrap_scores(errors, own, n_resamples=400, seed=repeat).score(0)
             found.append(score.low <= 1.0 <= score.high)
@@ -127,7 +127,7 @@ def test_small_chunks_draw_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_missing_folds_are_left_out_of_a_score_and_of_its_comparisons() -> None:
-    errors = {0: np.array([[1.0, 3.0], [1.0, 3.0]]), 1: np.array([[5.0, np.nan], [5.0, np.nan]])}
+    errors = {0: np.array([[1.0, 3.0]] * 60), 1: np.array([[5.0, np.nan]] * 60)}
     bootstrap = bootstrapped(errors, n_resamples=10)
     assert bootstrap.score(0).value == 3.0
     assert bootstrap.score(1) == pytest.approx((3.0, 3.0, 3.0))
@@ -147,8 +147,8 @@ def test_percentile_interval_cuts_equal_tails() -> None:
 def p_values(errors: np.ndarray, n_resamples: int, seed: int = 0) -> np.ndarray:
     """Corrected p-values of every model against the one with the smallest mean."""
     found = bootstrapped({0: errors}, n_resamples, seed)
-    compared, best = compare_all(found.observed[0], found.replicates[:, 0]), int(found.observed[0].argmin())
-    return np.array([compared.p_value(i, best) for i in range(errors.shape[1]) if i != best])
+    best = int(found.observed[0].argmin())
+    return np.delete(corrected_p_values(found.observed[0], found.replicates[:, 0])[best], best)
 
 
 def test_two_models_have_the_p_value_of_a_paired_test() -> None:
@@ -165,11 +165,45 @@ def test_two_models_have_the_p_value_of_a_paired_test() -> None:
 
 
 def test_independent_models_are_corrected_as_tukeys_test_does() -> None:
-    errors = np.random.default_rng(10).normal(1, 0.1, size=(2000, 5))
-    found = bootstrapped({0: errors}, 20_000)
-    compared = compare_all(found.observed[0], found.replicates[:, 0])
-    expected = stats.studentized_range.ppf(0.95, 5, 1e6) / np.sqrt(2)
-    assert np.quantile(compared.maxima, 0.95) == pytest.approx(expected, rel=0.03)
+    """The largest difference, which has all others to compete with; the smallest has none and is not corrected."""
+    for seed in range(3):
+        errors = np.random.default_rng(seed).normal(1, 0.1, size=(2000, 5))
+        found = bootstrapped({0: errors}, 10_000)
+        scores, p_values = found.observed[0], corrected_p_values(found.observed[0], found.replicates[:, 0])
+        tukey = stats.tukey_hsd(*errors.T).pvalue
+        low, high = scores.argmin(), scores.argmax()
+        assert p_values[low, high] == pytest.approx(tukey[low, high], abs=0.03)
+        assert (p_values <= tukey + 0.03).all()
+        assert np.array_equal(p_values, p_values.T)
+
+
+def test_worse_models_do_not_hide_a_difference_of_good_ones() -> None:
+    """Two models that differ have the same verdict with eight clearly worse ones beside them."""
+    rng = np.random.default_rng(14)
+    good = rng.exponential(size=(300, 1)) + np.array([0.0, 0.06]) + rng.normal(0, 0.25, size=(300, 2))
+    bad = rng.exponential(size=(300, 8)) + 2 + np.arange(8)
+    (alone,) = p_values(good, 4000)
+    assert 0.0003 < alone < 0.04
+    assert p_values(np.hstack([good, bad]), 4000)[0] == pytest.approx(alone)
+
+
+def test_p_values_follow_the_order_of_the_statistics() -> None:
+    """Against plain loops over resamples and pairs."""
+    errors = np.random.default_rng(15).exponential(size=(60, 4)) + np.array([0.0, 0.1, 0.2, 0.5])
+    found = bootstrapped({0: errors}, 200)
+    scores, replicates = found.observed[0], found.replicates[:, 0]
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    spread = {(i, j): (replicates[:, i] - replicates[:, j]).std(ddof=1) for i, j in pairs}
+    size = {(i, j): abs(scores[i] - scores[j]) / spread[i, j] for i, j in pairs}
+    before = 0.0
+    for i, j in sorted(pairs, key=lambda pair: -size[pair]):
+        rest = [pair for pair in pairs if size[pair] <= size[i, j]]
+        reached = 0
+        for row in replicates:
+            chance = [abs((row[k] - row[m]) - (scores[k] - scores[m])) / spread[k, m] for k, m in rest]
+            reached += max(chance) >= size[i, j]
+        before = max(before, (1 + reached) / 201)
+        assert corrected_p_values(scores, replicates)[i, j] == pytest.approx(before)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.9])
@@ -190,6 +224,6 @@ def test_differences_that_never_vary_are_certain_or_none() -> None:
     errors = np.random.default_rng(12).exponential(size=(60, 2))
     equal_and_shifted = np.column_stack([errors[:, 0], errors[:, 0], errors[:, 0] + 0.1, errors[:, 1] + 0.3])
     found = bootstrapped({0: equal_and_shifted}, 999)
-    compared = compare_all(found.observed[0], found.replicates[:, 0])
-    assert compared.p_value(0, 1) == 1.0
-    assert compared.p_value(0, 2) == 0.001
+    found_values = corrected_p_values(found.observed[0], found.replicates[:, 0])
+    assert found_values[0, 1] == 1.0
+    assert found_values[0, 2] == 0.001

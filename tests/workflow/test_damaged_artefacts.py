@@ -86,7 +86,7 @@ class Workspace:
             "train": {"features": features, "train": train, "ids": ids},
             "baseline": {"features": composition, "features_record": composition.with_suffix(".json")},
             "score": {"predictions": run / "predictions.parquet", "record": run / "predictions.json"},
-            "tables_so_far": {"features": [features]},
+            "tables_so_far": {"features": [features], "structures": table},
         }
         own["baseline"] |= {"train": train, "ids": ids}
         own["score"] |= {"run": run / "run.json", "targets": self.fold / "test_targets.parquet"}
@@ -196,6 +196,8 @@ READ = [
     ("tables_so_far", "runs/small/{network}/fold0/seed0/history.jsonl"),
     ("tables_so_far", "features/small/{features}/failures.csv"),
     ("tables_so_far", "data/small/failures.csv"),
+    ("tables_so_far", "data/small/targets.parquet"),
+    ("tables_so_far", "data/small/structures.parquet"),
 ]
 
 
