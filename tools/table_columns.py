@@ -43,8 +43,8 @@ the best.
 | `folds`, `n_test` | number of folds that both have, and of their labelled test crystals |
 
 `predictions.csv.gz` has every prediction of the models in the leaderboard, in one table that pandas, R and others
-read as it is. It is compressed, because 500 runs on 100,000 crystals each would be 4 GB of text. An ensemble has no
-rows: it predicts the mean of its seeds.
+read as it is. It is compressed: 500 runs on 100,000 crystals each are 2 GB, and would be 5 GB as text. An ensemble
+has no rows: it predicts the mean of its seeds.
 
 | column | meaning |
 |---|---|
