@@ -103,7 +103,7 @@ def _compare(
             test_mae=_test_mae(own),
             difference=paired_difference(
                 {fold: frame.to_numpy().T for fold, frame in folds.items()},
-                {fold: [groups.get(id_, id_) for id_ in frame.index] for fold, frame in folds.items()},
+                {fold: [groups.get(id_) or id_ for id_ in frame.index] for fold, frame in folds.items()},
             ),
             by_run={place: float(difference.mean()) for place, difference in differences.items()},
             n_test=sum(len(frame) for frame in folds.values()),

@@ -112,7 +112,7 @@ def compute_standings(
         return Standings(rows, 0, None, planned)
     frames = {fold: _absolute_errors(rows, fold) for fold in sorted(folds)}
     errors = {fold: frame.to_numpy() for fold, frame in frames.items()}
-    named = {fold: [groups.get(id_, id_) for id_ in frame.index] for fold, frame in frames.items()}
+    named = {fold: [groups.get(id_) or id_ for id_ in frame.index] for fold, frame in frames.items()}
     bootstrap = bootstrap_scores(errors, named, n_resamples, seed)
     n_ranked = 0 if bootstrap.n_groups() < MIN_GROUPS else sum(set(row.runs) == folds for row in rows)
     return Standings(rows, n_ranked, bootstrap, planned)
