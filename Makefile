@@ -8,12 +8,15 @@ TORCH := envs/requirements-torch.lock
 NODEPS := envs/requirements-nodeps.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: all setup test test-slow check docs slurm-check format generated lock hashes clean
+.PHONY: all help setup test test-slow check docs slurm-check format generated lock hashes clean
 
-all: setup
+all: setup ## install into .venv and run the benchmark of config.yaml (just `make` does it)
 	$(BIN)/snakemake --cores $(CORES)
 
-setup: $(STAMP)
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "make %-13s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## install into .venv
 
 # What is downloaded must have a hash of the lock, but for torch, whose builds differ from machine to machine.
 # matbench pins packages of 2022 and runs with today's, so it goes in without its dependencies.
@@ -27,13 +30,13 @@ $(STAMP): $(LOCK) $(TORCH) $(NODEPS) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup
+test: setup ## run the tests: some minutes
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
-test-slow: setup
+test-slow: setup ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-check: setup
+check: setup ## format, lint, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
@@ -42,21 +45,21 @@ check: setup
 	$(BIN)/snakemake --lint
 
 # The documentation as a site in build/site; a broken link is an error. (With --quiet mkdocs would not count them.)
-docs: setup
+docs: setup ## the documentation as a site in build/site
 	$(BIN)/mkdocs build --strict
 
 # Whether the SLURM cluster at hand suits a profile, before anything is submitted.
 PROFILE ?= profiles/slurm
-slurm-check: setup
+slurm-check: setup ## does this SLURM cluster suit a profile? PROFILE=profiles/slurm
 	$(BIN)/python -m sitenet.slurm_check $(PROFILE)
 
-format: setup
+format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
 # Every committed file that is made from code: pages, schema, environments, golden tables and ids. Look at the difference.
-generated: setup
+generated: setup ## write committed files that are made from code
 	$(BIN)/python -m tools.configuration_reference
 	$(BIN)/python -m tools.configuration_schema
 	$(BIN)/python -m tools.table_columns
@@ -64,7 +67,7 @@ generated: setup
 	$(BIN)/python -m tests.golden tables trials
 
 # Resolves pyproject.toml anew and pins what came out, torch and the CUDA packages it brings apart.
-lock:
+lock: ## resolve the pinned packages anew
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude sitenet | sed 's/+cpu$$//' | grep -vE '^(nvidia-|cuda-|triton==)' > build/lock/pins
@@ -88,5 +91,5 @@ grep -vE '^ |^#' $(1) | sed 's/ \\$$//' > build/lock/hash.in
 	--generate-hashes build/lock/hash.in) > build/lock/hashed && cp build/lock/hashed $(2)
 endef
 
-clean:
+clean: ## remove .venv
 	rm -rf $(VENV)

@@ -16,7 +16,7 @@ onstart:
 
 
 onsuccess:
-    say_targets()
+    say(result(" ".join(log)))
 
 
 include: "rules/common.smk"

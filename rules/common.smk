@@ -5,16 +5,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet import versions
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
-from sitenet.driver import check_interpreter, share_package, take_folder
+from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
 from sitenet.errors import UserError
+from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
 from sitenet.files import write_text
 from sitenet.settings import tracking
+from sitenet.terminal import ending
 
 try:
     if (
@@ -50,6 +54,14 @@ FIGURES_FOLDER = f"results/figures/{benchmark.name}"
 LOGS = f"results/logs/{benchmark.name}"
 COSTS = f"results/costs/{benchmark.name}"
 WANDB = f"{tracking.FOLDER}/{benchmark.name}"
+
+# Once the data are read, their source may be elsewhere.
+if not Path(f"{DATA}/manifest.json").exists():
+    try:
+        benchmark.check_files()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
 
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
@@ -107,23 +119,57 @@ def table(name):
 
 
 def begin_run():
-    """Locks the working directory before the first job; stops if another snakemake works in it."""
+    """Before the first job: locks the working directory, and keeps tables that would lose something."""
     global folder_lock  # held until this process ends
     try:
+        if workflow.executor_plugin.name == "slurm":
+            check_slurm()
         folder_lock = take_folder(Path.cwd())
+        if any(job.rule.name == "leaderboard" for job in workflow.dag.needrun_jobs()):
+            keep_former_tables()
     except UserError as error:
-        print(error, file=sys.stderr)
+        logger.error(str(error))
         sys.exit(1)
 
 
-def say_targets():
-    """The last line of a run: what targets were read, so that a wrong column is seen."""
-    if Path(f"{DATA}/manifest.json").exists():
-        print(
-            Manifest.read(f"{DATA}/manifest.json").describe_targets(), file=sys.stderr
+def keep_former_tables():
+    """Says what the tables of this name lose by this run, and keeps what they have."""
+    lost = former.losses(Path(TABLES), benchmark.resolved())
+    if lost and workflow.output_settings.dryrun:
+        say(f"{TABLES} would change: {', '.join(lost)}; a run keeps what is there")
+    elif lost:
+        kept = former.keep(benchmark.name, Path(TABLES), Path(FIGURES_FOLDER))
+        logger.warning(
+            f"{TABLES} changes: {', '.join(lost)}; what was there is kept in {kept}"
         )
+
+
+def result(log=""):
+    """The last lines of a run: what targets were read, so that a wrong column is seen; the leaderboard; paths."""
+    partial = "tables_so_far" in workflow.dag_settings.targets
+    folder = Path(TABLES, "so_far") if partial else Path(TABLES)
+    manifest = Path(f"{DATA}/manifest.json")
+    targets = Manifest.read(manifest).describe_targets() if manifest.exists() else ""
+    return f"{targets}\n{ending.result(folder, log, tracked, benchmark.name)}".strip()
+
+
+def say(text, **more):
+    """Shows lines in the terminal, behind those of Snakemake."""
+    logger.info(text, extra={"shown": True, **more})
 
 
 def growing(amount):
     """A resource that grows with each attempt, so that a job killed at its limit is repeated with more."""
     return lambda wildcards, attempt: amount * attempt
+
+
+# What the terminal needs to name jobs and to show an earlier result again; the message itself is empty.
+say(
+    "",
+    trials=trial_names(benchmark.trials),
+    seeds=len(benchmark.settings.seeds),
+    result=result,
+)
+
+if workflow.output_settings.dryrun:
+    keep_former_tables()

@@ -1,19 +1,41 @@
-"""The command `sitenet`: predict with a trained network, upload tracked runs."""
+"""The command `sitenet`, also `python -m sitenet`: predict with a trained network, upload tracked runs."""
 
 import argparse
 import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import shtab
+
+import sitenet
 from sitenet.errors import UserError
+
+DESCRIPTION = """\
+sitenet measures how well machine learning predicts a property of a crystal from its structure.
+Benchmarks are run by Snakemake; this command does what comes after: predict crystals with a trained
+network, and upload runs that were tracked offline to Weights & Biases."""
+EXAMPLES = """\
+examples:
+  snakemake --cores 2                                          run the benchmark of config.yaml
+  snakemake --cores 2 --configfile configs/quick.yaml          run another one
+  sitenet predict results/runs/NAME/TRIAL/fold0/seed0/best.pt my.cif
+  sitenet predict best.pt folder_of_cifs --out predictions.csv
+  sitenet sync                                                 upload what was tracked
+  eval "$(sitenet --print-completion bash)"                    complete commands and options in this shell"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a subcommand; an error that the user can fix is printed as one line, with exit status 1."""
     parser = argparse.ArgumentParser(
-        prog="sitenet", description="Predict with a trained network, or upload tracked runs."
+        prog="sitenet",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"sitenet {sitenet.__version__}")
+    shtab.add_argument_to(parser, help="print a script that completes commands and options in a shell, and end")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_predict(commands)
     _add_sync(commands)
@@ -29,22 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("predict", help="predict properties of crystals in structure files")
-    parser.add_argument("checkpoint", type=Path, help="checkpoint of a trained network: best.pt of a finished run")
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="path", help="structure file, or folder to search for structure files"
+    _add_path(parser, "checkpoint", help="checkpoint of a trained network: best.pt of a finished run")
+    _add_path(
+        parser, "paths", nargs="+", metavar="path", help="structure file, or folder to search for structure files"
     )
-    parser.add_argument(
+    _add_path(
+        parser,
         "--ensemble",
         action="append",
-        type=Path,
         default=[],
         metavar="CHECKPOINT",
         help="checkpoint to average with, with the standard deviation in the column 'spread'; may be repeated",
     )
-    parser.add_argument(
-        "--attention", type=Path, metavar="FILE.npz", help="also write the attention weights to this file"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file for the predictions (default: print them)")
+    _add_path(parser, "--attention", metavar="FILE.npz", help="also write the attention weights to this file")
+    _add_path(parser, "--out", metavar="FILE", help="CSV file for the predictions (default: print them)")
     parser.set_defaults(run=_predict)
 
 
@@ -57,8 +77,8 @@ def _predict(args: argparse.Namespace) -> None:
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("sync", help="upload runs that were tracked offline to Weights & Biases")
     parser.add_argument("benchmarks", nargs="*", metavar="benchmark", help="name of a benchmark (default: all)")
-    parser.add_argument(
-        "--directory", type=Path, default=Path(), help="working directory of the workflow (default: the current one)"
+    _add_path(
+        parser, "--directory", default=Path(), help="working directory of the workflow (default: the current one)"
     )
     parser.set_defaults(run=_sync)
 
@@ -67,3 +87,8 @@ def _sync(args: argparse.Namespace) -> None:
     from sitenet.tracking.sync import sync
 
     sync(args.directory.resolve(), args.benchmarks)
+
+
+def _add_path(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    """Adds an argument that a shell completes with the names of files."""
+    parser.add_argument(name, type=Path, **options).complete = shtab.FILE  # type: ignore[attr-defined]

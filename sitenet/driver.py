@@ -65,6 +65,22 @@ def check_interpreter(python: str) -> None:
         )
 
 
+def check_slurm() -> None:
+    """Refuses to submit jobs from a machine where SLURM's commands are missing or nobody answers them.
+
+    Raises:
+        UserError: One line that says what is missing.
+    """
+    missing = [command for command in ("sbatch", "squeue", "sinfo", "scontrol", "scancel") if not shutil.which(command)]
+    reason = f"{', '.join(missing)} not found"
+    if not missing:
+        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, errors="replace")
+        if not ping.returncode and "is UP" in ping.stdout:
+            return
+        reason = "its controller does not answer"
+    raise UserError(f"no SLURM here: {reason}; run this on a login node, and `make slurm-check` there first")
+
+
 def share_package(folder: Path) -> None:
     """Lets jobs in an environment of their own (`--sdm conda`) find the package in `folder`."""
     paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

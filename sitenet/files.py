@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sitenet.errors import UserError
 
@@ -43,6 +43,23 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 def write_text(path: Path | str, content: str) -> None:
     """Replaces `path` by `content` in one step; see `replacing`."""
     write_bytes(path, content.encode())
+
+
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """`object_pairs_hook` of a JSON decoder that refuses what others resolve in silence: the last key would win.
+
+    Raises:
+        RepeatedKey: A key is there twice.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedKey(next(name for name in names if names.count(name) > 1))
+    return values
+
+
+class RepeatedKey(Exception):  # noqa: N818
+    """The key that a JSON object has twice; no ValueError, which would say that the text is no JSON."""
 
 
 def sha256_of(path: Path) -> str:

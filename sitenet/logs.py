@@ -1,4 +1,7 @@
-"""Logging of a workflow job: to its log file and to the terminal, warnings and uncaught errors included."""
+"""Logging of a workflow job to its log file, warnings and uncaught errors included.
+
+The driver reads what its jobs log and shows it (`sitenet.terminal`), on whatever machine they run.
+"""
 
 import logging
 import sys
@@ -36,12 +39,11 @@ class _Plain(logging.Formatter):
 
 
 def log_to(path: Path) -> None:
-    """Sends log records and warnings to the terminal and to the end of `path`, behind those of earlier attempts."""
+    """Sends log records and warnings to the end of `path`, behind those of earlier attempts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler()]
-    for handler in handlers:
-        handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
     warnings.simplefilter("default")

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from sitenet.errors import UserError
+
 COMMANDS = ("sbatch", "squeue", "sinfo", "srun", "scontrol")
 WAIT_SECONDS = 60  # for a free node
 MIN_JOB_AGE = 120  # seconds for which `squeue` has to remember a finished job
@@ -170,10 +172,27 @@ def _message(run: subprocess.CompletedProcess[str]) -> str:
     return lines[-1].split("error: ")[-1]
 
 
+def _profile(folder: Path) -> Mapping[str, Any]:
+    path = folder / "config.yaml"
+    try:
+        profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(map(str, Path("profiles").glob("*")))) or "none"
+        raise UserError(f"cannot read the profile {path}: {error.strerror} (profiles here: {known})") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"the profile {path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(profile, dict):
+        raise UserError(f"the profile {path} needs keys at top level, such as `executor: slurm`")
+    return profile
+
+
 def main() -> None:
     """Prints the problems of the profile named on the command line."""
     folder = Path(sys.argv[1])
-    found = list(problems(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))))
+    try:
+        found = list(problems(_profile(folder)))
+    except UserError as error:
+        sys.exit(str(error))
     for line in found:
         print(line)
     if found:

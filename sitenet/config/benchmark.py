@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -77,6 +78,20 @@ class Benchmark:
                 last = self.available_folds[-1]
                 raise UserError(f"configuration key 'folds' has the value {fold}: the splits have folds 0 to {last}")
         return folds
+
+    def check_files(self) -> None:
+        """Checks that the user's own files are there, from the folder where the workflow works.
+
+        Raises:
+            UserError: A file or folder does not exist; the message names its key.
+        """
+        for section, key in (("dataset", "path"), ("dataset", "targets"), ("splits", "path")):
+            path = getattr(self.settings, section).model_dump().get(key)
+            if path is not None and not Path(path).exists():
+                raise UserError(
+                    f"configuration key '{section}.{key}' has the value '{path}': there is no such file or folder"
+                    + ("" if Path(path).is_absolute() else f" in {Path.cwd()}")
+                )
 
     @property
     def name(self) -> str:

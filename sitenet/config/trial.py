@@ -77,6 +77,28 @@ def flatten(settings: Settings) -> dict[str, Any]:
     return {f"{section}.{name}": value for section, values in settings.items() for name, value in values.items()}
 
 
+def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Dotted names of the settings that vary between the trials of one kind, in their order."""
+    values: dict[str, set[str]] = {}
+    for settings in trials.values():
+        for name, value in settings.items():
+            values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, seen in values.items() if len(seen) > 1]
+
+
+def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
+    """Name of each trial by id: the model kind with what varies among its trials, such as "sitenet blocks=2"."""
+    by_kind: dict[str, dict[str, dict[str, Any]]] = {}
+    for id_, trial in trials.items():
+        by_kind.setdefault(trial.kind, {})[id_] = flatten(trial.settings)
+    names = {}
+    for kind, settings in by_kind.items():
+        varying = varying_settings(settings)
+        for id_, values in settings.items():
+            names[id_] = " ".join([kind, *(f"{name.rpartition('.')[2]}={values[name]}" for name in varying)])
+    return names
+
+
 def short_hash(values: Mapping[str, Any]) -> str:
     """8 hex digits of the SHA-256 of the sorted JSON."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]

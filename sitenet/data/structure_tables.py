@@ -15,9 +15,11 @@ from sitenet.data.sources.base import SourceRow
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import parse_group, parse_target
 from sitenet.errors import UserError
+from sitenet.files import RepeatedKey, unrepeated
 
 ROWS_AT_ONCE = 4096
 CHUNK = 2**20  # characters
+DECODER = json.JSONDecoder(object_pairs_hook=unrepeated)
 # A crystal table as others write it: any lengths and whole numbers, checked row by row.
 COLUMNS = {
     "lattice": pa.list_(pa.float64()),
@@ -37,6 +39,8 @@ def json_rows(path: Path) -> Iterator[SourceRow]:
         with path.open(encoding="utf-8-sig") as file:
             for n, row in enumerate(_items(file), start=1):
                 yield _row(row if isinstance(row, dict) else {}, n)
+    except RepeatedKey as key:
+        raise UserError(f"{path}: crystal {n + 1} has the key '{key}' twice: keep the one that counts") from None
     except RecursionError:
         raise UserError(f"{path} is damaged after {n} crystals: its brackets are nested too deeply") from None
     except ValueError as error:
@@ -52,7 +56,7 @@ def _items(file: TextIO) -> Iterator[Any]:
     Raises:
         ValueError: It is damaged.
     """
-    text, at_end, decode = file.read(CHUNK), False, json.JSONDecoder().raw_decode
+    text, at_end, decode = file.read(CHUNK), False, DECODER.raw_decode
     at, is_first = _skip_blanks(text, 0) + 1, True
     if text[at - 1 : at] != "[":
         return
@@ -171,6 +175,8 @@ def _from_json(id_: str, row: dict[str, Any]) -> Crystal:
 
 def _as_dict(structure: Any) -> Any:
     try:
-        return json.loads(structure) if isinstance(structure, str) else structure
+        return DECODER.decode(structure) if isinstance(structure, str) else structure
+    except RepeatedKey as key:
+        raise BadCrystal(f"unreadable: the structure has the key '{key}' twice") from None
     except (ValueError, RecursionError) as error:
         raise BadCrystal(f"unreadable: the structure is not JSON ({error})") from None

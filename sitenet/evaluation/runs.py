@@ -1,6 +1,5 @@
 """Finished runs and planned runs of a benchmark, and the rows of the leaderboard."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import Settings, flatten
+from sitenet.config.trial import Settings, flatten, varying_settings
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
 from sitenet.history import FILE as HISTORY
@@ -206,15 +205,6 @@ def _row(name: str, kind: str, candidates: set[str], chosen: dict[int, str], run
         if run.is_scored and chosen.get(key.fold) == key.trial:
             scored.setdefault(key.fold, []).append(run)
     return LeaderboardRow(name, kind, len(candidates), chosen, dict(sorted(scored.items())), search)
-
-
-def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names of the settings that vary between the trials of one kind, in their order."""
-    values: dict[str, set[str]] = {}
-    for settings in trials.values():
-        for name, value in settings.items():
-            values.setdefault(name, set()).add(json.dumps(value))
-    return [name for name, seen in values.items() if len(seen) > 1]
 
 
 def _baseline_name(settings: Mapping[str, Any], varying: Sequence[str]) -> str:

@@ -12,11 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
+from sitenet.errors import UserError
+from sitenet.files import write_text
 from sitenet.tracking.tasks import Follow, Publish, Task
 
 logger = logging.getLogger("sitenet")
 
 SCRATCH = "tmp"  # in W&B's folder of the benchmark
+README = """# Files of Weights & Biases
+
+Here are the runs of the benchmark `{name}` as wandb writes them: `wandb/` has one folder for each training and one for
+the whole benchmark. The benchmark itself needs nothing of this, and nobody has to read it.
+
+- `wandb login`, once, and then `sitenet sync {name}`, typed in the folder that has `results/` in it, upload them.
+- Without Weights & Biases: remove this folder, and write `tracking: {{mode: disabled}}` into the configuration.
+"""
+STAGING = "artifacts/staging"  # copies of tables, which wandb leaves there after each attempt
 PATIENCE_SECONDS = 45.0  # time for the tracker to end after its training
 PUBLISH_SECONDS = 60.0  # average time per run
 
@@ -48,7 +59,10 @@ def publish(task: Publish) -> bool:
     """
     # No training runs any more: what is left here is of jobs that were killed together with their trackers.
     shutil.rmtree(task.folder / SCRATCH, ignore_errors=True)
+    remove_staging(task.folder)  # of attempts that this one replaces
     with _scratch(task.folder) as scratch:
+        with contextlib.suppress(UserError):  # a full disk, of which the tracker warns
+            write_text(task.folder / "README.md", README.format(name=task.benchmark))
         worker = _start(task, scratch)
         return worker is not None and _finish(worker, PUBLISH_SECONDS * (1 + len(task.results)))
 
@@ -69,6 +83,11 @@ def _scratch(folder: Path) -> Iterator[Path | None]:
         shutil.rmtree(own, ignore_errors=True)
         with contextlib.suppress(OSError):  # another tracker has its own in there
             own.parent.rmdir()
+
+
+def remove_staging(folder: Path) -> None:
+    """Removes copies of files that no run in W&B's folder of a benchmark waits for."""
+    shutil.rmtree(folder / STAGING, ignore_errors=True)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """One open W&B run; the only module that imports wandb."""
 
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,18 @@ PRIVATE: dict[str, Any] = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
+
+
+def check_login() -> None:
+    """Ends the process with one line where there is no valid key or no answer.
+
+    Raises:
+        SystemExit: With the reason.
+    """
+    try:
+        wandb.Api(timeout=INIT_SECONDS)
+    except Exception as error:
+        sys.exit(one_line(error))
 
 
 class Session:

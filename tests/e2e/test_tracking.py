@@ -237,8 +237,9 @@ def test_a_killed_tracker_leaves_no_temporary_files(
     victim.communicate(b"\n")
     assert scratch.exists() == training_dies  # nobody was left to remove it
     monkeypatch.setattr(process, "_start", lambda *_: None)
-    process.publish(SimpleNamespace(folder=replay.tracked, results=[]))  # type: ignore[arg-type]
+    process.publish(SimpleNamespace(folder=replay.tracked, benchmark="quick", results=[]))  # type: ignore[arg-type]
     assert not scratch.exists()
+    assert "sitenet sync quick" in (replay.tracked / "README.md").read_text()
 
 
 def test_many_starts_at_once(
@@ -267,7 +268,36 @@ def test_sync_goes_on_after_a_failure(replay: Replay, server: WandbServer, capfd
         sync(replay.directory)
     assert pending(replay.tracked) == [damaged]
     replay.assert_uploaded(only_run(server))
-    assert "0 of 2 runs done" in capfd.readouterr().out
+    shown = capfd.readouterr().out.splitlines()
+    assert shown[0] == "uploading 2 runs, 4 at a time"
+    assert "1 of 2 runs uploaded" in shown
+    assert [line for line in shown if line.startswith("failed: ")] == [line for line in shown if "damaged" in line]
+    assert len(shown) == 3
+    staging = replay.tracked / "artifacts/staging/left"
+    staging.mkdir(parents=True)
+    damaged.unlink()
+    log.touch()  # as if it had grown
+    sync(replay.directory)
+    assert not staging.exists()
+
+
+@pytest.mark.parametrize("key", [None, API_KEY])
+def test_sync_asks_once_whether_wandb_can_be_used(
+    replay: Replay, server: WandbServer, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    with following(replay.task()):
+        replay.end()
+    logs = pending(replay.tracked)
+    if key is None:
+        monkeypatch.delenv("WANDB_API_KEY")
+        monkeypatch.setenv("HOME", str(replay.directory))  # where no key was stored
+    else:
+        server.broken = lambda path: True
+    with pytest.raises(UserError, match=r"^nothing was uploaded, W&B cannot be used: \w+Error: ") as refused:
+        sync(replay.directory)
+    assert "`wandb login`" in str(refused.value)
+    assert pending(replay.tracked) == logs
+    assert not server.runs
 
 
 @pytest.mark.parametrize("anonymize", [False, True])

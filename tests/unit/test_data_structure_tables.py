@@ -142,6 +142,12 @@ def test_groups_may_be_numbers(tmp_path: Path) -> None:
             b'[{"id": "a", "target": ' + b"9" * 400 + b"}]",
             r"1 of 1 crystals cannot be used \(1 bad target\)",
         ),
+        (
+            "data.json",
+            b'[{"id": "a", "target": 1.0}, {"id": "b", "target": 1.0, "target": 2.0}]',
+            "crystal 2 has the key 'target' twice: keep the one that counts",
+        ),
+        ("data.json", b'[{"structure": {"lattice": {"a": 1, "a": 2}}}]', "crystal 1 has the key 'a' twice"),
         ("data.parquet", b"text", "is not a Parquet file"),
     ],
 )

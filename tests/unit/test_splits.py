@@ -210,6 +210,26 @@ def test_a_list_of_ids_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         write_splits(splits, DATASET, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,fold,part\na,0,train,\n", r"line 2 has 4 fields, the header 3"),
+        ("id,fold,part\na,0\n", r"line 2 has 2 fields, the header 3"),
+        ("id,fold,part,part\na,0,train,test\n", r"needs the columns id, fold and part, each once"),
+        ("id,fold,part\n a,0,train\n", r"line 2: the id ' a' is empty or has blanks at an end"),
+        ("id,fold,part\n,0,train\n", r"line 2: the id '' is empty"),
+        ('id,fold,part\n"a"b,0,train\n', r"is not a CSV file: line 2"),
+        ("", r"needs the columns id, fold and part"),
+    ],
+)
+def test_a_list_of_ids_is_read_strictly(content: str, said: str, tmp_path: Path) -> None:
+    write_targets(tmp_path, dict.fromkeys("abc", 1.0))
+    splits = given_splits(tmp_path, [])
+    Path(splits.path).write_text(content)
+    with pytest.raises(UserError, match=said):
+        write_splits(splits, DATASET, tmp_path)
+
+
 def test_the_file_of_ids_is_one_that_a_workflow_watches(tmp_path: Path) -> None:
     splits = given_splits(tmp_path, [])
     assert splits.files == (splits.path,)

@@ -186,8 +186,7 @@ def test_progress_tells_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capl
     crystals: list[Crystal] = list(progress.with_progress(CRYSTALS[:4], 4, "shard 0 of 1"))
     assert crystals == CRYSTALS[:4]
     assert caplog.messages == [
-        "shard 0 of 1: 2 of 4 crystals, 0 a second, 6 s left",
-        "shard 0 of 1: 4 of 4 crystals, 0 a second, 0 s left",
+        "shard 0 of 1: 3 of 4 crystals, 0.3 a second, 3 s left",
         "shard 0 of 1: 4 crystals in 15.0 s",
     ]
 

@@ -95,6 +95,7 @@ BAD_LISTS = {
     "columns.extxyz": (extxyz(f'Lattice="{CELL}"', "Na 0 0"), "unreadable: line 3 has 3 columns, Properties names 4"),
     "nested.json": ("[" * 100_000, "unreadable: the JSON is nested too deeply"),
     "long.json": ("9" * 5000, "unreadable: no JSON"),
+    "twice.json": ('{"lattice": {"a": 4, "a": 5}}', "unreadable: the key 'a' is there twice"),
 }
 
 

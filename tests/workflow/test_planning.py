@@ -51,7 +51,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     ],
 )
 def test_what_the_grid_compares_is_planned(name: str, trainings: int, figures: set[str], tmp_path: Path) -> None:
-    run = snakemake("-n", "--configfile", ROOT / "configs" / f"{name}.yaml", directory=tmp_path)
+    run = snakemake("-n", "--verbose", "--configfile", ROOT / "configs" / f"{name}.yaml", directory=tmp_path)
     counts = job_counts(run)
     assert (counts["train"], counts["score"]) == (trainings, trainings)
     planned = set(re.findall(rf"results/figures/{name}/(\w+)\.svg", run.stdout))
@@ -71,7 +71,7 @@ def test_every_trial_of_the_ablation_changes_one_setting() -> None:
 
 
 def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path: Path) -> None:
-    run = snakemake("-n", directory=tmp_path)
+    run = snakemake("-n", "--verbose", directory=tmp_path)
     names: dict[str, set[str]] = {}
     for rule, paths in re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)$", run.stdout, flags=re.MULTILINE):
         names.setdefault(rule, set()).update(path.rsplit("/", 1)[-1] for path in paths.split(", "))

@@ -12,7 +12,9 @@ QUICK = ROOT / "configs" / "quick.yaml"
 
 def resources(profile: str, directory: Path) -> dict[str, str]:
     """The resources line of one job of each rule."""
-    run = snakemake("-n", "--configfile", QUICK, "--profile", ROOT / "profiles" / profile, directory=directory)
+    run = snakemake(
+        "-n", "--verbose", "--configfile", QUICK, "--profile", ROOT / "profiles" / profile, directory=directory
+    )
     return dict(re.findall(r"^ *(?:local)?rule (\w+):\n(?: +.+\n)*? +resources: (.+)$", run.stdout, re.MULTILINE))
 
 

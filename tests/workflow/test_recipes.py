@@ -14,7 +14,19 @@ import pytest
 from tests.workflow.running import ROOT
 
 BLOCK = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-FOLDERS = ["sitenet", "rules", "workflow_scripts", "captions", "envs", "profiles", "configs", "docs", "tests", "tools"]
+FOLDERS = [
+    "sitenet",
+    "snakemake_logger_plugin_sitenet",
+    "rules",
+    "workflow_scripts",
+    "captions",
+    "envs",
+    "profiles",
+    "configs",
+    "docs",
+    "tests",
+    "tools",
+]
 FILES = ["Snakefile", "config.yaml", "pyproject.toml", "mkdocs.yml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 CONFIG = """
 name: recipes
@@ -64,18 +76,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository with all recipes carried out, and one benchmark run in it."""
     folder = tmp_path_factory.mktemp("recipes") / "sitenet"
     folder.mkdir()
-    for name in (
-        "sitenet",
-        "rules",
-        "workflow_scripts",
-        "captions",
-        "envs",
-        "profiles",
-        "configs",
-        "docs",
-        "tests",
-        "tools",
-    ):
+    for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
         "Snakefile",

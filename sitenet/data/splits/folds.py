@@ -18,6 +18,7 @@ from sitenet.errors import UserError
 from sitenet.settings.splits import GivenSplits, HoldoutSplits, KFoldSplits, SplitSettings
 
 PARTS = ("train", "validation", "test")
+COLUMNS = ("id", "fold", "part")
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,25 @@ def given_folds(splits: GivenSplits) -> list[FoldIds]:
         UserError: The file cannot be read, or a column, fold or part is not what it should be.
     """
     folds = [FoldIds([], [], []) for _ in range(splits.n_folds)]
-    reader = csv.DictReader(io.StringIO(_read_text(splits.path), newline=""))
-    if not {"id", "fold", "part"} <= set(reader.fieldnames or ()):
-        raise UserError(f"{splits.path} needs the columns id, fold and part; it has {reader.fieldnames}")
-    for row in reader:
-        where = f"{splits.path}, line {reader.line_num}"
-        if row["part"] not in PARTS:
-            raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
-        if row["fold"] not in map(str, range(splits.n_folds)):
-            raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
-        getattr(folds[int(row["fold"])], row["part"]).append(row["id"])
+    reader = csv.reader(io.StringIO(_read_text(splits.path), newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if not set(COLUMNS) <= set(header) or len(set(header)) < len(header):
+            raise UserError(f"{splits.path} needs the columns id, fold and part, each once; it has {header}")
+        for fields in reader:
+            where = f"{splits.path}, line {reader.line_num}"
+            if len(fields) != len(header):
+                raise UserError(f"{where} has {len(fields)} fields, the header {len(header)}")
+            row = dict(zip(header, fields, strict=True))
+            if not row["id"] or row["id"] != row["id"].strip():
+                raise UserError(f"{where}: the id '{row['id']}' is empty or has blanks at an end")
+            if row["part"] not in PARTS:
+                raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
+            if row["fold"] not in map(str, range(splits.n_folds)):
+                raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
+            getattr(folds[int(row["fold"])], row["part"]).append(row["id"])
+    except csv.Error as error:
+        raise UserError(f"{splits.path} is not a CSV file: line {reader.line_num}: {error}") from None
     return folds
 
 

@@ -13,6 +13,7 @@ from sitenet.data.structures.poscar import read_poscar
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode, one_line
 from sitenet.data.structures.xyz import read_extxyz
+from sitenet.files import RepeatedKey, unrepeated
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".extxyz", ".xyz", ".json")
@@ -58,7 +59,9 @@ def _unpacked(name: str) -> PurePosixPath:
 
 def _read_json(id_: str, text: str) -> Crystal:
     try:
-        structure = json.loads(text)
+        structure = json.loads(text, object_pairs_hook=unrepeated)
+    except RepeatedKey as key:
+        raise BadCrystal(f"unreadable: the key '{key}' is there twice") from None
     except RecursionError:
         raise BadCrystal("unreadable: the JSON is nested too deeply") from None
     except ValueError as error:

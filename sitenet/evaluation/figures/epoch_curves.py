@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sitenet.config.trial import varying_settings
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, ORANGE, log_errors, panel_grid
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.runs import PlannedRuns, Run, varying_settings
+from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.models.registry import is_network
 
 MAX_PANELS = 12

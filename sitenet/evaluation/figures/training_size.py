@@ -14,11 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import LineStyleType
 
+from sitenet.config.trial import varying_settings
 from sitenet.evaluation.ablation import plain, short
 from sitenet.evaluation.figures.epoch_curves import selecting_mae
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.runs import PlannedRuns, Run, varying_settings
+from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.models.registry import is_network
 
 SIZE = "training.max_crystals"
