@@ -26,9 +26,8 @@ class Failure:
     @classmethod
     def of(cls, job: Job, message: str | None) -> "Failure":
         """The failure of a job about which Snakemake has a message or none."""
-        return cls(
-            job.words, job.error or " ".join((message or "").split()) or NO_REASON, ", ".join(map(str, job.logs))
-        )
+        reason = job.error or " ".join((message or "").split()) or NO_REASON
+        return cls(job.words, reason, ", ".join(map(shown, job.logs)))
 
 
 def stopped(interrupted: bool, done: int, total: int, running: Sequence[str], failures: Sequence[Failure]) -> list[str]:
@@ -41,10 +40,10 @@ def stopped(interrupted: bool, done: int, total: int, running: Sequence[str], fa
         running: What the jobs do that were interrupted.
         failures: Jobs that failed.
     """
-    shown = failures[:SHOWN_FAILURES]
-    lines = [f"failed: {failure.words}: {failure.reason} (log: {failure.log})" for failure in shown]
-    if len(failures) > len(shown):
-        lines.append(f"failed: {len(failures) - len(shown)} more jobs, named above")
+    first, others = failures[:SHOWN_FAILURES], failures[SHOWN_FAILURES:]
+    lines = [f"failed: {failure.words}: {failure.reason} (log: {failure.log})" for failure in first]
+    if others:
+        lines.append(f"failed: {len(others)} more jobs, named above")
     head = f"{done} of {total} jobs are done"
     if interrupted:
         head = f"interrupted: {head}" + (f", {', '.join(running[:2])} will go on" if running else "")

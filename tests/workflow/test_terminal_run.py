@@ -53,8 +53,11 @@ def test_a_line_a_job_and_the_result_at_the_end(finished: tuple[Path, str]) -> N
     assert {"load data", "baseline dummy, fold 1", "score dummy, fold 0"} <= set(words)
     assert len(lines) <= total + 15
     assert re.fullmatch(rf"log +{folder}/\.snakemake/log/.+\.snakemake\.log", lines[-1])
+    assert f"tables  {folder / TABLES}/" in lines
+    assert [line.split()[:3] for line in lines if line.startswith("rank ")] == [["rank", "model", "MAE"]]
     again = snakemake("--configfile", folder / "mine.yaml", directory=folder)
     assert "Nothing to be done" in again.stderr
+    assert f"tables  {folder / TABLES}/" in again.stderr  # the result is shown again
 
 
 def test_fewer_folds_do_not_lose_the_larger_table(finished: tuple[Path, str], tmp_path: Path) -> None:
