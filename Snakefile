@@ -37,6 +37,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.page.output,
         rules.leaderboard.output,
         rules.figures.output,
         [] if tracked.mode == "disabled" else rules.track_benchmark.output,

@@ -130,3 +130,27 @@ rule split:
         rerun_if=[DATASET["name"], versions.DATA],
     script:
         "../workflow_scripts/split.py"
+
+
+# By which the result page groups errors. Symmetry takes milliseconds a crystal.
+rule describe_crystals:
+    input:
+        data=rules.load_data.output.manifest,
+        structures=rules.load_data.output.structures,
+    output:
+        facts=f"{DATA}/facts.parquet",
+        record=f"{DATA}/facts.json",
+    log:
+        f"{LOGS}/describe_crystals.log",
+    benchmark:
+        f"{COSTS}/describe_crystals.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 4
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        rerun_if=versions.DATA,
+    script:
+        "../workflow_scripts/describe_crystals.py"

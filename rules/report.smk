@@ -107,6 +107,33 @@ rule figures:
         "../workflow_scripts/figures.py"
 
 
+rule page:
+    input:
+        **RESULTS,
+        histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
+        facts=rules.describe_crystals.output.facts,
+        facts_record=rules.describe_crystals.output.record,
+        targets=rules.load_data.output.targets,
+        train=expand(f"{FOLD}/train.parquet", fold=benchmark.folds),
+    output:
+        f"{TABLES}/index.html",
+    log:
+        f"{LOGS}/page.log",
+    benchmark:
+        f"{COSTS}/page.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    params:
+        config=benchmark.resolved(),
+        rerun_if=versions.EVALUATE,
+    script:
+        "../workflow_scripts/page.py"
+
+
 rule track_benchmark:
     input:
         **RESULTS,

@@ -36,12 +36,14 @@ class _Rows:
         ids: How often each id occurred.
         targets: Targets of the valid crystals by id.
         groups: Groups of the valid crystals by id.
+        own_files: The user's files of the valid crystals by id; empty for other data.
         failures: Rows that cannot be used.
     """
 
     ids: Counter[str] = field(default_factory=Counter)
     targets: Targets = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    own_files: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
     def read(self, source: Source, settings: DatasetSettings) -> Iterator[Crystal]:
@@ -56,6 +58,8 @@ class _Rows:
                 continue
             self.targets[row.id] = row.target
             self.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
+            if row.file is not None:
+                self.own_files[row.id] = row.file
             if len(self.targets) % PROGRESS_EVERY == 0:
                 log.info("%s: %d crystals read", settings.name, len(self.targets))
             yield crystal
@@ -65,7 +69,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     """Writes `structures.parquet`, `targets.parquet`, `failures.csv` and `manifest.json`.
 
     `targets.parquet` has the columns id, target (null: unlabelled) and group: the reduced formula, or what
-    the source says belongs together.
+    the source says belongs together. For the user's own files it also has the column file.
 
     Rows that cannot be used are listed in `failures.csv` with their reason: unreadable, empty, disordered
     and too large structures, unusable targets, and every row whose id occurs more than once, since nothing
@@ -165,6 +169,8 @@ def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
         "target": pa.array(kept.values(), pa.float64()),
         "group": pa.array(map(rows.groups.get, kept), pa.string()),
     }
+    if rows.own_files:
+        columns["file"] = pa.array(map(rows.own_files.get, kept), pa.string())
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 

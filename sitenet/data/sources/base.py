@@ -33,12 +33,14 @@ class SourceRow:
         crystal: The structure, or the reason why it cannot be used.
         target: Value to predict; None leaves the crystal unlabelled.
         group: What must not be split over training and test part; None takes the reduced formula.
+        file: The user's file that it was read from, as the table of targets names it; None elsewhere.
     """
 
     id: str
     crystal: "Crystal | BadCrystal"
     target: float | None
     group: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def _row(container: Container, row: dict[str, str]) -> SourceRow:
     try:
         if not name:
             raise BadCrystal("missing file: the field is empty")
-        target = parse_target(row.get("target"))
-        return SourceRow(id_, parse_structure(id_, name, container.read(name)), target, parse_group(row.get("group")))
+        target, group = parse_target(row.get("target")), parse_group(row.get("group"))
+        return SourceRow(id_, parse_structure(id_, name, container.read(name)), target, group, name)
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)

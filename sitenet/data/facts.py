@@ -1,0 +1,78 @@
+"""Facts about the crystals of a data set, by which errors are grouped: formula, number of sites, symmetry."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from pymatgen.core import Composition, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
+
+from sitenet.data.crystal import Crystal
+from sitenet.data.table import ROW_GROUP, CrystalTable
+from sitenet.files import replacing
+from sitenet.records import FileRecord
+
+log = logging.getLogger(__name__)
+SYMPREC = 0.01  # angstrom, pymatgen's default
+UNKNOWN: Literal["unknown"] = "unknown"
+
+
+class CrystalFacts(FileRecord):
+    """Keeps the checksum of the table of facts beside it."""
+
+
+def write_facts(structures: Path | str, path: Path | str, processes: int) -> None:
+    """Writes one row of facts for each crystal of a table, in its order, as Parquet.
+
+    Columns: id, formula (reduced, elements by electronegativity: "K2S"), n_sites (of the cell as given) and
+    crystal_system (by spglib, within 0.01 angstrom; "unknown" where it finds none).
+
+    Args:
+        structures: The crystal table.
+        path: The Parquet file.
+        processes: Number of processes that share the work.
+    """
+    n = len(CrystalTable.open(structures))
+    size = min(ROW_GROUP, -(-n // processes))  # a part reads the row groups that hold it
+    parts = Parallel(n_jobs=processes, return_as="generator")(
+        delayed(_facts)(structures, start, start + size) for start in range(0, n, size)
+    )
+    frames = []
+    for frame in parts:
+        frames.append(frame)
+        log.info("symmetry: %d of %d crystals", sum(map(len, frames)), n)
+    with replacing(path) as temporary:
+        pd.concat(frames, ignore_index=True).to_parquet(temporary, index=False)
+
+
+def _facts(structures: Path | str, start: int, stop: int) -> pd.DataFrame:
+    crystals = list(CrystalTable.open(structures).crystals(start, stop))
+    return pd.DataFrame(
+        {
+            "id": [crystal.id for crystal in crystals],
+            "formula": [standard_formula(crystal) for crystal in crystals],
+            "n_sites": [len(crystal.atomic_numbers) for crystal in crystals],
+            "crystal_system": [crystal_system(crystal) for crystal in crystals],
+        }
+    )
+
+
+def standard_formula(crystal: Crystal) -> str:
+    """The reduced formula with the elements in the usual order, by electronegativity: "K2S", not "SK2"."""
+    elements, counts = np.unique(crystal.atomic_numbers, return_counts=True)
+    return Composition(dict(zip(elements.tolist(), counts.tolist(), strict=True))).reduced_formula
+
+
+def crystal_system(crystal: Crystal) -> str:
+    """One of the seven crystal systems, "cubic" for example; "unknown" where spglib finds no symmetry."""
+    structure = Structure(crystal.lattice, crystal.atomic_numbers, crystal.frac_coords)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return SpacegroupAnalyzer(structure, SYMPREC).get_crystal_system()
+        except SymmetryUndeterminedError:
+            return UNKNOWN

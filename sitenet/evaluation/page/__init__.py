@@ -1,0 +1,1 @@
+"""The result page: one HTML file that opens from the disk, with everything it needs inside."""

@@ -1,0 +1,212 @@
+"""Where a model fails: its error by element, by size of the target, by number of sites, by symmetry, by familiarity."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+from pymatgen.core import Element
+from scipy.special import stdtrit
+
+from sitenet.data.manifest import Manifest
+from sitenet.evaluation.page.charts import MAIN, QUIET, TEXT, Chart, axis, numbers
+from sitenet.settings.elements import SYMBOLS
+
+SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic", "unknown")
+SIZES = (0, 4, 8, 16, 32, 64, np.inf)
+FEW = 5  # an element in fewer test crystals has no colour: its mean says little
+ENOUGH = 20  # crystals that a group needs to be named as the worst one
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One way to group the test crystals.
+
+    Attributes:
+        key: Its name in the page.
+        title: Heading of its chart, in which "{target}" and "{unit}" stand for those of the data set.
+        of: Function of the errors and the data set that gives each crystal's group, ordered; None where the grouping
+            says nothing about the data set.
+    """
+
+    key: str
+    title: str
+    of: Callable[[pd.DataFrame, Manifest], "pd.Series[str] | None"]
+
+
+def _by_target(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+    """Zeros, and thirds of the other values; with few different values there are fewer groups."""
+    target = errors["target"]
+    others = target[target != 0] if _has_zeros(target, manifest) else target
+    edges = np.unique(np.quantile(others, [1 / 3, 2 / 3])) if len(others) else np.array([])
+    names = [f"to {edge:.3g}" for edge in edges] + ([f"above {edges[-1]:.3g}"] if len(edges) else ["not 0"])
+    groups = pd.Series(np.array(names)[np.searchsorted(edges, target, side="left")], index=errors.index)
+    if len(others) < len(target):
+        groups[target == 0] = "0"
+        names = ["0", *names]
+    return _ordered(groups, names)
+
+
+def _has_zeros(target: "pd.Series[float]", manifest: Manifest) -> bool:
+    """Whether 0 is a value of its own, as for metals; not where values on both sides of it are equally good."""
+    return manifest.non_negative and bool((target == 0).any())
+
+
+def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+    """Metals have a band gap of 0; other targets have no metals."""
+    metal = errors["target"] == 0
+    if "gap" not in manifest.target or metal.all() or not metal.any():
+        return None
+    return _ordered(metal.map({True: "metals", False: "insulators"}), ["metals", "insulators"])
+
+
+def _by_sites(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+    names = [f"{low + 1:.0f} to {high:.0f}" for low, high in zip(SIZES[:-2], SIZES[1:-1], strict=True)]
+    names.append(f"above {SIZES[-2]}")
+    places = np.searchsorted(SIZES[1:-1], errors["n_sites"], side="left")
+    return _ordered(pd.Series(np.array(names)[places], index=errors.index), names)
+
+
+def _by_system(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+    return _ordered(errors["crystal_system"], SYSTEMS)
+
+
+def _by_seen(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+    names = {True: "formula in training", False: "new formula"}
+    return _ordered(errors["seen"].map(names), list(names.values()))
+
+
+def _ordered(groups: "pd.Series[str]", names: list[str] | tuple[str, ...]) -> "pd.Series[str]":
+    return groups.astype(pd.CategoricalDtype(list(names), ordered=True))
+
+
+GROUPINGS = (
+    Grouping("target", "by reference {target} ({unit})", _by_target),
+    Grouping("metals", "metals and insulators", _by_metal),
+    Grouping("sites", "by number of sites in the cell", _by_sites),
+    Grouping("system", "by crystal system", _by_system),
+    Grouping("seen", "by whether training had the formula", _by_seen),
+)
+
+
+def group_errors(errors: pd.DataFrame, manifest: Manifest) -> dict[str, pd.DataFrame]:
+    """For each grouping that applies: mae, margin of its 95 % interval (Student's t) and n of every group."""
+    found = {grouping.key: grouping.of(errors, manifest) for grouping in GROUPINGS}
+    return {key: _summary(errors["error"], groups) for key, groups in found.items() if groups is not None}
+
+
+def _summary(error: "pd.Series[float]", groups: "pd.Series[str]") -> pd.DataFrame:
+    table = error.groupby(groups, observed=True).agg(["mean", "std", "size"])
+    table.columns = pd.Index(["mae", "std", "n"])
+    several = table["n"].where(table["n"] > 1)
+    table["margin"] = stdtrit(several - 1, 0.975) * table["std"] / np.sqrt(several)
+    return table.drop(columns="std")
+
+
+def worst_group(groups: Mapping[str, pd.DataFrame]) -> tuple[str, str, pd.Series] | None:
+    """The group with the largest error for certain, by the lower end of its interval: grouping, name and summary."""
+    found = [
+        (row["mae"] - row["margin"], key, str(name), row)
+        for key, table in groups.items()
+        for name, row in table[table["n"] >= ENOUGH].iterrows()
+    ]
+    return max(found, key=lambda entry: entry[0])[1:] if found else None
+
+
+def group_chart(table: pd.DataFrame, title: str, overall: float, unit: str) -> Chart:
+    """A bar with its 95 % interval for each group; the dotted line is the MAE of all crystals."""
+    margin = table["margin"].fillna(0)
+    counts = [f"{name}<br>n = {n:,}" for name, n in zip(table.index, table["n"], strict=True)]
+    bars = {
+        "type": "bar",
+        "x": counts,
+        "y": numbers(table["mae"]),
+        "error_y": {
+            "type": "data",
+            "array": numbers(margin),
+            "arrayminus": numbers(np.minimum(margin, table["mae"])),  # no error is below zero
+            "color": TEXT,
+            "thickness": 1,
+        },
+        "marker": {"color": MAIN},
+        "hovertemplate": f"%{{x}}<br>MAE %{{y:.3g}} {escape(unit)}<extra></extra>",
+    }
+    line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": overall, "y1": overall}
+    layout = {
+        "title": {"text": title, "font": {"size": 14}},
+        "xaxis": {"type": "category", "automargin": True, "tickangle": 0 if len(table) < 5 else -45},
+        "yaxis": axis(f"MAE ({unit})", rangemode="tozero"),
+        "shapes": [line | {"line": {"color": TEXT, "dash": "dot", "width": 1}}],
+        "height": 340,
+    }
+    listed = "; ".join(
+        f"{n} {mae:.3g} ({count:,})" for n, mae, count in zip(table.index, table["mae"], table["n"], strict=True)
+    )
+    return Chart([bars], layout, f"MAE {title}, in {unit}, with the number of crystals: {listed}.")
+
+
+def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
+    """The periodic table; the colour of an element is the MAE of the test crystals that contain it."""
+    table = element_errors(errors)
+    z: list[list[float | None]] = [[None] * 18 for _ in range(9)]
+    text, hover = ([[""] * 18 for _ in range(9)] for _ in range(2))
+    for number, symbol in enumerate(SYMBOLS, start=1):
+        row, column = _place(number)
+        mae, n = table.loc[symbol] if symbol in table.index else (np.nan, 0)
+        text[row][column] = symbol
+        hover[row][column] = f"<b>{symbol}</b><br>" + (f"MAE {mae:.3g} {escape(unit)}, " if n else "")
+        hover[row][column] += f"{n:,.0f} test crystals" + ("<br>too few for a colour" if 0 < n < FEW else "")
+        if n >= FEW:
+            z[row][column] = float(f"{mae:.4g}")
+    data = {
+        "type": "heatmap",
+        "z": z,
+        "text": text,
+        "customdata": hover,
+        "texttemplate": "%{text}",
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "hoverongaps": True,
+        "colorscale": "Cividis",
+        "xgap": 1,
+        "ygap": 1,
+        "colorbar": {"title": {"text": f"MAE ({unit})"}, "thickness": 12, "orientation": "h", "y": -0.02, "yanchor": "top"},
+    }
+    hidden = {"visible": False, "fixedrange": True}
+    layout = {
+        "xaxis": hidden,
+        "yaxis": hidden | {"autorange": "reversed"},
+        "height": 420,
+        "margin": {"l": 0, "r": 0, "t": 10, "b": 10},
+        "annotations": _uncoloured(z),
+    }
+    common = table[table["n"] >= ENOUGH].sort_values("mae", ascending=False)
+    listed = ", ".join(f"{symbol} {mae:.3g}" for symbol, mae in common["mae"].head(5).items())
+    return Chart([data], layout, f"MAE by element, in {unit}; largest: {listed or 'no element is in 20 crystals'}.")
+
+
+def _uncoloured(z: list[list[float | None]]) -> list[dict[str, object]]:
+    """Symbols of elements without a colour: Plotly writes no text on empty fields."""
+    places = {symbol: _place(number) for number, symbol in enumerate(SYMBOLS, start=1)}
+    return [
+        {"x": column, "y": row, "text": symbol, "showarrow": False, "font": {"color": QUIET}}
+        for symbol, (row, column) in places.items()
+        if z[row][column] is None
+    ]
+
+
+def element_errors(errors: pd.DataFrame) -> pd.DataFrame:
+    """mae and n of the crystals that contain each element, by its symbol."""
+    symbols = errors["formula"].str.findall("[A-Z][a-z]?").explode()
+    joined = pd.DataFrame({"symbol": symbols, "error": errors["error"].reindex(symbols.index)})
+    table = joined.groupby("symbol")["error"].agg(["mean", "size"])
+    table.columns = pd.Index(["mae", "n"])
+    return table
+
+
+def _place(number: int) -> tuple[int, int]:
+    """Row and column in the periodic table; lanthanides and actinides stand below it, from the third column."""
+    element = Element.from_Z(number)
+    if element.is_lanthanoid or element.is_actinoid:
+        return element.row + 1, 2 + number - (57 if element.is_lanthanoid else 89)
+    return element.row - 1, element.group - 1

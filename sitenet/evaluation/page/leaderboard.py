@@ -1,0 +1,138 @@
+"""The leaderboard of the page: the cells of `LEADERBOARD`, with what to sort them by and what a row is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sitenet.evaluation.page.training import is_published, seconds
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.tables.columns import LEADERBOARD, Column
+from sitenet.evaluation.tables.formats import column, error_digits, fixed, interval, signed
+from sitenet.evaluation.tables.leaderboard import leaderboard_table
+
+# Columns shown at once, by their first name, on narrow screens and on others; the rest is one click away.
+FIRST = ("rank", "model", "mae", "mae_low")
+BRIEF = (*FIRST, "difference", "training_seconds")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Heading of a column.
+
+    Attributes:
+        label: Its text.
+        meaning: What it means.
+        first: Whether the column is shown at once on narrow screens.
+        brief: Whether the column is shown at once on others.
+        is_model: Whether cells name the model.
+        number: Whether cells are numbers.
+    """
+
+    label: str
+    meaning: str
+    first: bool
+    brief: bool
+    is_model: bool
+    number: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model.
+
+    Attributes:
+        cells: Text of each cell and the value to sort it by.
+        verdict: "best", "tied", "worse", or "" without a comparison.
+        published: Whether it is a published result.
+    """
+
+    cells: list[tuple[str, Any]]
+    verdict: str
+    published: bool
+
+
+def verdict(results: Results, i: int) -> str:
+    """How row i compares with the best one: "best", "tied", "worse", or "" where nothing can be said."""
+    if i == 0:
+        return "best" if results.standings.n_ranked else ""
+    difference = results.standings.difference(i, 0)
+    if np.isnan(difference.low):
+        return ""
+    return "worse" if difference.low > 0 else "tied"
+
+
+def heads(results: Results) -> list[Head]:
+    """The headings."""
+    return [
+        Head(
+            c.label.format(unit=results.unit),
+            "; ".join(c.values.values()),
+            next(iter(c.values)) in FIRST,
+            next(iter(c.values)) in BRIEF,
+            "model" in c.values,
+            next(iter(c.values)) not in ("model", "trial"),
+        )
+        for c in _shown()
+    ]
+
+
+def rows(results: Results) -> list[Row]:
+    """The rows in their order."""
+    table = leaderboard_table(results)
+    digits = error_digits(table["mae"])
+    columns = [
+        list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()
+    ]
+    return [
+        Row(list(cells), verdict(results, i), is_published(results.standings.rows[i]))
+        for i, cells in enumerate(zip(*columns, strict=True))
+    ]
+
+
+def _shown() -> list[Column]:
+    return [c for c in LEADERBOARD if c.label]
+
+
+def _order(table: pd.DataFrame, c: Column) -> list[Any]:
+    """What a column is sorted by: its first value; a missing one comes last."""
+    values = table[next(iter(c.values))]
+    return [1e300 if pd.isna(value) else value for value in values]
+
+
+def answers(results: Results) -> dict[str, str]:
+    """The short answers: which model is best, by how much, and what it cost; empty without scores."""
+    standings, unit = results.standings, results.unit
+    if not standings.n_ranked:
+        return {}
+    digits = error_digits(pd.Series([standings.score(i).value for i in range(standings.n_ranked)]))
+    best, score = standings.rows[0], standings.score(0)
+    verdicts = {i: verdict(results, i) for i in range(1, standings.n_ranked)}
+    tied = [standings.rows[i].model for i, found in verdicts.items() if found == "tied"]
+    worse = next((i for i, found in verdicts.items() if found == "worse"), None)
+    text = f"{best.model} has the lowest test MAE: {fixed(digits)(score.value)} {unit} {interval(digits)(*score[1:])}."
+    if tied:
+        text += f" Tied with it: {'; '.join(tied)}. The test crystals do not tell which of them is better."
+    elif len(verdicts) > 1:
+        text += " No other model is tied with it."
+    if worse is not None:
+        value, low, high = standings.difference(worse, 0)
+        by = f"{signed(digits)(value)} {unit} {interval(digits, '+')(low, high)}"
+        text += f" The first model that is worse beyond noise: {standings.rows[worse].model}, by {by}."
+    return {"best": text, "cost": _cost(results, tied)}
+
+
+def _cost(results: Results, tied: list[str]) -> str:
+    best = results.standings.rows[0]
+    if is_published(best):
+        return f"{best.model} is a published result, whose training time is not stated."
+    text = f"{best.model} was trained for {seconds(best, 'training'):,.0f} s in all runs together"
+    searched = seconds(best, "search")
+    text += f"; {searched:,.0f} s with all candidates." if best.candidates > 1 else "."
+    own = [row for row in results.standings.rows if row.model in tied and not is_published(row)]
+    cheaper = [row for row in own if seconds(row, "search") < searched]
+    if cheaper:
+        cheapest = min(cheaper, key=lambda row: seconds(row, "search"))
+        text += f" {cheapest.model}, tied with it, took {seconds(cheapest, 'search'):,.0f} s."
+    return text

@@ -1,0 +1,172 @@
+"""Writes the result page of a benchmark."""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from sitenet import __version__
+from sitenet.evaluation.page import leaderboard
+from sitenet.evaluation.page.charts import Chart
+from sitenet.evaluation.page.crystals import TestCrystals
+from sitenet.evaluation.page.glossary import GLOSSARY
+from sitenet.evaluation.page.groups import GROUPINGS, element_chart, group_chart, group_errors, worst_group
+from sitenet.evaluation.page.parity import cumulative_chart, parity_chart, signed_chart
+from sitenet.evaluation.page.training import COSTS, cost_chart, curves_chart, setting_charts
+from sitenet.evaluation.results import Results
+from sitenet.evaluation.statistics.ranges import shown_range
+from sitenet.evaluation.tables.formats import error_digits, fixed
+from sitenet.evaluation.tables.markdown import footer
+from sitenet.evaluation.tables.trials import trials_table
+from sitenet.files import write_text
+
+MAX_MODELS = 30  # with charts of their own; the table has all of them
+N_WORST = 20
+MAX_FAILURES = 200
+MAX_TRIALS = 1000
+
+
+def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, Any], path: Path | str) -> None:
+    """Writes one HTML file that needs no other.
+
+    Its size does not grow with the number of crystals: charts show densities and a limited number of points.
+
+    Args:
+        results: Results of the finished runs.
+        crystals: What is known of the crystals.
+        config: The resolved configuration.
+        path: The file.
+    """
+    models, charts = _models(results, crystals)
+    charts |= {f"cost/{cost}": cost_chart(results, cost) for cost in COSTS}
+    curves = curves_chart(results)
+    charts |= {"curves": curves} if curves else {}
+    settings = setting_charts(results)
+    charts |= {f"setting/{name}": chart for name, chart in settings.items()}
+    page = _environment().get_template("page.html.j2")
+    text = page.render(
+        results=results,
+        name=results.benchmark,
+        target=results.manifest.target.replace("_", " "),
+        unit=results.unit,
+        answers=leaderboard.answers(results),
+        heads=leaderboard.heads(results),
+        rows=leaderboard.rows(results),
+        models=models,
+        has_files=bool((crystals.facts["file"] != "").any()),
+        glossary=GLOSSARY,
+        costs=COSTS,
+        groupings=[g for g in GROUPINGS if any(f"group-{g.key}/{model['index']}" in charts for model in models)],
+        settings=[(name, name) for name in settings],
+        charts={key: chart.to_json() for key, chart in charts.items()},
+        trials=_trials(results),
+        failures=results.failures[:MAX_FAILURES],
+        failure_kinds=Counter(failure.kind for failure in results.failures).most_common(),
+        notes=[line.removeprefix("- ").split(": ", 1) for line in footer(results).splitlines()],
+        versions=_versions(results),
+        config=yaml.safe_dump({key: value for key, value in config.items() if key != "trials"}, sort_keys=False),
+        version=__version__,
+        libraries=_libraries(),
+    )
+    write_text(path, text)
+
+
+def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, Any]], dict[str, Chart]]:
+    """The models with charts of their own, best first, and these charts."""
+    unit, target = results.unit, results.manifest.target.replace("_", " ")
+    rows = [(i, row) for i, row in enumerate(results.standings.rows) if row.runs][:MAX_MODELS]
+    titles = {grouping.key: grouping.title.format(target=target, unit=unit) for grouping in GROUPINGS}
+    limits: tuple[float, float] | None = None
+    models, charts, absolute = [], {}, {}
+    for i, row in rows:
+        errors = crystals.errors(row)
+        limits = limits or shown_range(errors[["target", "prediction"]])
+        groups = group_errors(errors, results.manifest)
+        overall = float(errors["error"].mean())
+        absolute[row.model] = np.quantile(errors["error"], np.linspace(0, 1, 2001))
+        charts |= {
+            f"parity/{i}": parity_chart(errors, target, unit, limits),
+            f"signed/{i}": signed_chart(errors, unit),
+            f"elements/{i}": element_chart(errors, unit),
+        }
+        charts |= {f"group-{key}/{i}": group_chart(own, titles[key], overall, unit) for key, own in groups.items()}
+        digits = error_digits(pd.Series([overall]))
+        models.append(
+            {
+                "index": i,
+                "name": row.model,
+                "where": _where(row.model, groups, titles, overall, unit),
+                "outside": int((~errors[["target", "prediction"]].stack().between(*limits)).sum()),
+                "worst": errors.nlargest(N_WORST, "error").to_dict("records"),
+                "digits": digits,
+            }
+        )
+    return models, charts | {"cumulative": cumulative_chart(absolute, unit)}
+
+
+def _where(
+    model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, unit: str
+) -> str:
+    """The short answer to where a model fails."""
+    worst = worst_group(groups)
+    text = f"The MAE of {model} over all test crystals is {overall:.3g} {unit}."
+    if worst is None:
+        return text
+    key, name, group = worst
+    return (
+        f"{text} Of the groups below, it is largest {titles[key]}, for “{name}”: {group['mae']:.3g} {unit} "
+        f"({group['n']:,.0f} crystals)."
+    )
+
+
+def _trials(results: Results) -> pd.DataFrame:
+    """Trials with the settings that vary, at most `MAX_TRIALS`; missing values are blank."""
+    table = trials_table(results).head(MAX_TRIALS)
+    kept = [name for name in map(str, table.columns) if "." not in name or table[name].astype(str).nunique() > 1]
+    kept = [name for name in kept if "_fold" not in name]
+    shown = table[kept].astype(object)
+    return shown.where(shown.notna(), "")
+
+
+def _versions(results: Results) -> dict[str, str]:
+    """Versions of the software that the runs used."""
+    found: dict[str, set[str]] = {}
+    for run in results.runs:
+        for name, version in run.result.versions.items():
+            found.setdefault(name, set()).add(version)
+    return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sitenet.evaluation.page", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value, digits: fixed(digits)(value)
+    environment.filters["short"] = lambda value: f"{value:.4g}" if isinstance(value, float) else value
+    return environment
+
+
+def _libraries() -> dict[str, str]:
+    """Source of what the page embeds, from packages that the lock file pins."""
+    tables = files("itables") / "html"
+    own = files("sitenet.evaluation.page") / "template"
+    return {
+        "plotly": get_plotlyjs(),
+        "datatables": (tables / "dt_bundle.js").read_text("utf-8"),
+        "datatables_style": (tables / "dt_bundle.css").read_text("utf-8"),
+        "script": (own / "page.js").read_text("utf-8"),
+        "style": (own / "page.css").read_text("utf-8"),
+    }

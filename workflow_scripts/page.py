@@ -1,0 +1,21 @@
+"""Writes the result page of a benchmark from the results of its runs."""
+
+from typing import Any
+
+from sitenet.data.facts import CrystalFacts
+from sitenet.evaluation.page.crystals import TestCrystals
+from sitenet.evaluation.page.write import write_page
+from sitenet.evaluation.results import read_results
+from sitenet.logs import run_job
+
+
+def main(snakemake: Any) -> None:
+    files, config = snakemake.input, snakemake.params.config
+    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
+    CrystalFacts.read(files.facts_record, check=["facts.parquet"])
+    crystals = TestCrystals.read(files.facts, files.targets, dict(zip(config["folds"], files.train, strict=True)))
+    write_page(results, crystals, config, snakemake.output[0])
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
