@@ -8,9 +8,6 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/config.yaml"
 
 
-report: "captions/workflow.rst"
-
-
 onstart:
     begin_run()
 
@@ -25,6 +22,9 @@ include: "rules/features.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+
+
+report: report_front()
 
 
 # Steps of seconds, which run beside the driver where the others go through a cluster.

@@ -16,6 +16,7 @@ from sitenet.driver import check_interpreter, check_slurm, share_package, take_f
 from sitenet.errors import UserError
 from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
+from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
 from sitenet.settings import tracking
 from sitenet.terminal import ending
@@ -96,26 +97,63 @@ def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):
     return expand(pattern, trial=trials, fold=folds, seed=benchmark.settings.seeds)
 
 
+def generated_caption(name, text):
+    """Path of a caption of the report that is made here; it is written only when it changes."""
+    path = Path(f".snakemake/captions/{name}.rst")
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    return str(path.resolve())
+
+
+def report_front():
+    """Path of the text that the report begins with; when one is asked for, the leaderboard is in it."""
+    introduction = Path(workflow.basedir, "captions/workflow.rst")
+    if not any(argument.split("=")[0] == "--report" for argument in sys.argv):
+        return str(introduction)
+    try:
+        return generated_caption(
+            "workflow",
+            front_page(
+                introduction.read_text("utf-8"), Path(TABLES, "leaderboard.json")
+            ),
+        )
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def labels(name, caption):
+    """What the report's list of results shows of one: its name, and the first sentence of its caption."""
+    first = " ".join(caption.split()).partition(". ")[0].rstrip(".")
+    return {"result": name.replace("_", " "), "shows": first}
+
+
 def figure(kind):
     """Paths of a figure: SVG, for the report, and PNG; also writes its caption for the report."""
-    caption = Path(f".snakemake/captions/{kind.name}.rst")
-    text = inspect.cleandoc(kind.caption) + "\n"
-    if not caption.exists() or caption.read_text("utf-8") != text:
-        caption.parent.mkdir(parents=True, exist_ok=True)
-        write_text(caption, text)
     vector = report(
         f"{FIGURES_FOLDER}/{kind.name}.svg",
-        caption=str(caption.resolve()),
+        caption=generated_caption(kind.name, inspect.cleandoc(kind.caption) + "\n"),
         category="Figures",
+        labels=labels(kind.name, kind.caption),
     )
     return [vector, f"{FIGURES_FOLDER}/{kind.name}.png"]
 
 
+def reported(name):
+    """Path of a CSV table for the report, with its caption."""
+    caption = Path(workflow.basedir, f"captions/{name}.rst")
+    return report(
+        f"{TABLES}/{name}.csv",
+        caption=str(caption),
+        category="Tables",
+        labels=labels(name, caption.read_text("utf-8")),
+    )
+
+
 def table(name):
     """Paths of a table: CSV, for the report, and Markdown."""
-    caption = f"../captions/{name}.rst"
-    values = report(f"{TABLES}/{name}.csv", caption=caption, category="Tables")
-    return [values, f"{TABLES}/{name}.md"]
+    return [reported(name), f"{TABLES}/{name}.md"]
 
 
 def begin_run():

@@ -20,22 +20,14 @@ rule leaderboard:
         structures=rules.load_data.output.structures,
     output:
         config=f"{TABLES}/config.yaml",
-        csv=report(
-            f"{TABLES}/leaderboard.csv",
-            caption="../captions/leaderboard.rst",
-            category="Tables",
-        ),
+        csv=reported("leaderboard"),
         markdown=f"{TABLES}/leaderboard.md",
         json=f"{TABLES}/leaderboard.json",
         latex=f"{TABLES}/leaderboard.tex",
         trials=table("trials"),
         comparisons=table("comparisons"),
         ablation=table("ablation") if benchmark.compares_trials else [],
-        failures=report(
-            f"{TABLES}/failures.csv",
-            caption="../captions/failures.rst",
-            category="Tables",
-        ),
+        failures=reported("failures"),
         predictions=f"{TABLES}/predictions.csv.gz",
     log:
         f"{LOGS}/leaderboard.log",
@@ -48,8 +40,7 @@ rule leaderboard:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        config=benchmark.resolved(),
-        rerun_if=versions.EVALUATE,
+        rerun_if=[versions.EVALUATE, benchmark.digest],
     script:
         "../workflow_scripts/leaderboard.py"
 
@@ -75,11 +66,10 @@ rule tables_so_far:
         mem_mb=2000,
         runtime=30,
     params:
-        config=benchmark.resolved(),
         results=lambda wildcards: [
             path for path in RESULTS["results"](wildcards) if Path(path).exists()
         ],
-        rerun_if=versions.EVALUATE,
+        rerun_if=[versions.EVALUATE, benchmark.digest],
     script:
         "../workflow_scripts/tables_so_far.py"
 
@@ -101,8 +91,7 @@ rule figures:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        config=benchmark.resolved(),
-        rerun_if=versions.EVALUATE,
+        rerun_if=[versions.EVALUATE, benchmark.digest],
     script:
         "../workflow_scripts/figures.py"
 
@@ -116,7 +105,7 @@ rule page:
         targets=rules.load_data.output.targets,
         train=expand(f"{FOLD}/train.parquet", fold=benchmark.folds),
     output:
-        f"{TABLES}/index.html",
+        f"{TABLES}/index.html",  # too large for the report, which links it
     log:
         f"{LOGS}/page.log",
     benchmark:
@@ -128,8 +117,7 @@ rule page:
         mem_mb=growing(3000),
         runtime=growing(30),
     params:
-        config=benchmark.resolved(),
-        rerun_if=versions.EVALUATE,
+        rerun_if=[versions.EVALUATE, benchmark.digest],
     script:
         "../workflow_scripts/page.py"
 
@@ -180,7 +168,6 @@ if benchmark.settings.splits.kind == "official":
             mem_mb=growing(4000),
             runtime=growing(30),
         params:
-            config=benchmark.resolved(),
-            rerun_if=versions.EVALUATE,
+            rerun_if=[versions.EVALUATE, benchmark.digest],
         script:
             "../workflow_scripts/matbench_submission.py"

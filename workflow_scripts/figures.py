@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.figures.style import save_figure
 from sitenet.evaluation.results import read_results
@@ -9,10 +10,8 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files = snakemake.input
-    results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
-    )
+    files, config = snakemake.input, Benchmark(snakemake.config).resolved()
+    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
     files_of = dict(snakemake.output.items())
     for kind in FIGURES:
         if kind.name in files_of:

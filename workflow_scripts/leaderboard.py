@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.data.manifest import Manifest
 from sitenet.evaluation.results import read_results
 from sitenet.evaluation.tables.predictions import write_predictions
@@ -14,14 +15,12 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, out = snakemake.input, snakemake.output
-    results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
-    )
+    files, out, config = snakemake.input, snakemake.output, Benchmark(snakemake.config).resolved()
+    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
     write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation))
     Manifest.read(files.data, check=["structures.parquet"])
     write_predictions(results.standings, files.structures, out.predictions)
-    write_text(out.config, yaml.safe_dump(snakemake.params.config, sort_keys=False))
+    write_text(out.config, yaml.safe_dump(config, sort_keys=False))
 
 
 if __name__ == "__main__":

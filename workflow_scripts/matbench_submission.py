@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.errors import UserError
 from sitenet.evaluation.matbench_submission import submit, submitted
 from sitenet.evaluation.results import read_results
@@ -11,16 +12,14 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, task = snakemake.input, snakemake.params.config["dataset"]["name"]
-    results = read_results(
-        snakemake.params.config, files.results, files.data, files.splits, files.features, files.selections
-    )
+    files, config = snakemake.input, Benchmark(snakemake.config).resolved()
+    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
     rows = submitted(results.standings.rows)
     if not rows:
         raise UserError("the grid has only published models: a submission needs one of your own")
     for row in rows:
         name = re.sub(r"[^a-z0-9]+", "_", row.model).strip("_")
-        submit(row, results.splits, task, Path(snakemake.output[0]) / f"matbench_v0.1_{name}")
+        submit(row, results.splits, config["dataset"]["name"], Path(snakemake.output[0]) / f"matbench_v0.1_{name}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.data.facts import CrystalFacts
 from sitenet.evaluation.page.crystals import TestCrystals
 from sitenet.evaluation.page.write import write_page
@@ -10,7 +11,7 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, config = snakemake.input, snakemake.params.config
+    files, config = snakemake.input, Benchmark(snakemake.config).resolved()
     results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
     CrystalFacts.read(files.facts_record, check=["facts.parquet"])
     crystals = TestCrystals.read(files.facts, files.targets, dict(zip(config["folds"], files.train, strict=True)))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.data.manifest import Manifest
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.results import read_results
@@ -12,8 +13,9 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, params, folder = snakemake.input, snakemake.params, Path(snakemake.output[0])
-    results = read_results(params.config, params.results, files.data, files.splits, files.features)
+    files, folder = snakemake.input, Path(snakemake.output[0])
+    config = Benchmark(snakemake.config).resolved()
+    results = read_results(config, snakemake.params.results, files.data, files.splits, files.features)
     folder.mkdir(parents=True, exist_ok=True)
     write_tables(results, folder, ablation=bool(compare_trials(results.runs, results.planned)))
     Manifest.read(files.data, check=["structures.parquet"])

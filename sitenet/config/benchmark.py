@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from sitenet.config.grid import expand_grid
-from sitenet.config.trial import Trial
+from sitenet.config.trial import Trial, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.registry import kinds_of_role
@@ -146,6 +146,11 @@ class Benchmark:
             "folds": list(self.folds),
             "trials": {id_: trial.settings for id_, trial in self.trials.items()},
         }
+
+    @property
+    def digest(self) -> str:
+        """Short checksum of the resolved configuration, which results made from all runs depend on."""
+        return short_hash(self.resolved())
 
 
 def _from_command_line(value: Any) -> Any:

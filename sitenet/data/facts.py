@@ -1,6 +1,7 @@
 """Facts about the crystals of a data set, by which errors are grouped: formula, number of sites, symmetry."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -50,6 +51,7 @@ def write_facts(structures: Path | str, path: Path | str, processes: int) -> Non
 
 
 def _facts(structures: Path | str, start: int, stop: int) -> pd.DataFrame:
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")  # read by spglib, which else writes to the terminal what it misses
     crystals = list(CrystalTable.open(structures).crystals(start, stop))
     return pd.DataFrame(
         {
@@ -69,7 +71,7 @@ def standard_formula(crystal: Crystal) -> str:
 
 def crystal_system(crystal: Crystal) -> str:
     """One of the seven crystal systems, "cubic" for example; "unknown" where spglib finds no symmetry."""
-    structure = Structure(crystal.lattice, crystal.atomic_numbers, crystal.frac_coords)
+    structure = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:

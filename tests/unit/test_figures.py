@@ -60,7 +60,8 @@ def test_parity_shows_every_seed_and_the_ensemble_their_mean(tmp_path: Path) -> 
 
 def test_many_points_are_shaded_by_density(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, 0, np.random.default_rng(0).normal(size=3000))]
-    (panel,) = parity_figure(results_of(runs, planned(folds=(0,)), n_resamples=10)).axes
+    panel, colour_bar = parity_figure(results_of(runs, planned(folds=(0,)), n_resamples=10)).axes
+    assert colour_bar.get_ylabel() == "crystals"
     kinds = {type(collection) for collection in panel.collections}
     assert PathCollection not in kinds
     (bins,) = (c for c in panel.collections if isinstance(c, PolyCollection))

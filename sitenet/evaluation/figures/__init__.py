@@ -37,38 +37,39 @@ class FigureKind:
 FIGURES = (
     FigureKind(
         "leaderboard",
-        """Test MAE of each model, the mean over folds, best first. The bars are 95 % bootstrap intervals over test
-        crystals, with formulas resampled. Grey points are single folds.""",
+        """Test MAE of each model, best first. It is the mean over folds. The bars are 95 % bootstrap intervals over
+        test crystals, with formulas resampled. Grey points are single folds.""",
     ),
     FigureKind(
         "parity",
-        """Predicted against reference values of the test crystals of all folds. Each crystal is predicted by models
-        that were not trained on it, one for each seed; an ensemble predicts the mean over seeds. If there are many
-        points, colours show their density on a logarithmic scale. On the black line prediction and reference agree.
-        Each panel gives the MAE and its 95 % interval as in the leaderboard.""",
+        """Predicted against reference values. All test crystals of all folds are shown. Each crystal is predicted by
+        models that were not trained on it, one for each seed; an ensemble predicts the mean over seeds. If there
+        are many points, colours show their density on a logarithmic scale. On the black line prediction and
+        reference agree. Triangles at the edge are crystals outside the panel. Each panel gives the MAE and its 95 %
+        interval as in the leaderboard.""",
     ),
     FigureKind(
         "epoch_curves",
-        """MAE by epoch on training crystals (while the weights changed) and on validation crystals, one panel for
-        each trial, best first. Thin lines are single runs (fold and seed). Thick lines are their mean, up to the
-        end of the shortest run. The error axis is logarithmic.""",
+        """MAE by epoch. It is that on training crystals (while the weights changed) and on validation crystals, one
+        panel for each trial, best first. Thin lines are single runs (fold and seed). Thick lines are their mean, up
+        to the end of the shortest run. The error axis is logarithmic.""",
     ),
     FigureKind(
         "ablation",
-        """Difference in test MAE between each trial of a network and the first trial of its kind in the grid, on the
-        same folds, seeds and test crystals. Labels name the settings that differ. Negative differences (blue) are
-        better. The 95 % intervals account for the choice of seeds and test crystals. Grey points are single folds
-        and seeds. With one seed the variation between trainings is unknown and not included. The intervals are not
-        adjusted for multiple comparisons.""",
+        """Trials of a network against the first one. The difference is in test MAE, to the first trial of its kind in
+        the grid, on the same folds, seeds and test crystals. Labels name the settings that differ. Negative
+        differences (blue) are better. The 95 % intervals account for the choice of seeds and test crystals. Grey
+        points are single folds and seeds. With one seed the variation between trainings is unknown and not
+        included. The intervals are not adjusted for multiple comparisons.""",
         lambda benchmark: benchmark.compares_trials,
     ),
     FigureKind(
         "training_size",
-        """Left: MAE by the number of training crystals; the smaller sets of a seed are contained in its larger ones.
-        Points are single runs (fold and seed), lines join means. The MAE is over test crystals, or over validation
-        crystals if there are no test targets; the axis says which. Right: MAE over validation crystals by training
-        time, which depends on the machine. Thin lines are single runs, thick lines their mean. All axes are
-        logarithmic.""",
+        """Error by training crystals and by time. Left: MAE by the number of training crystals; the smaller sets of a
+        seed are contained in its larger ones. Points are single runs (fold and seed), lines join means. The MAE is
+        over test crystals, or over validation crystals if there are no test targets; the axis says which. Right:
+        MAE over validation crystals by training time, which depends on the machine. Thin lines are single runs,
+        thick lines their mean. All axes are logarithmic.""",
         lambda benchmark: benchmark.scans_training_size,
     ),
 )

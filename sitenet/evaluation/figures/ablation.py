@@ -16,6 +16,7 @@ from sitenet.evaluation.results import Results
 MAX_ROWS = 60  # for each model kind
 DARK = "#404040"
 VERDICTS = {BLUE: "better", ORANGE: "worse", DARK: "undecided at 95 %"}
+FARTHEST = 10  # times the median difference: what is farther away is a number at the edge
 _LABEL_WIDTH = 44  # characters
 
 
@@ -37,6 +38,7 @@ def ablation_figure(results: Results) -> Figure:
         for axes, reference, own in zip(panels, references, rows, strict=True):
             _draw_rows(axes, own[:MAX_ROWS])
             axes.set_title(_title(reference, own, unit), loc="left")
+        _limit(list(panels), [own[:MAX_ROWS] for own in rows])
         panels[-1].set_xlabel(f"difference in test MAE ({unit}), 95 % interval")
         figure.legend(handles=_legend(), loc="outside upper right", ncols=4)
     return figure
@@ -65,6 +67,24 @@ def _draw_rows(axes: Axes, rows: Sequence[Change]) -> None:
     axes.set_yticks(range(len(rows)), [_label(change) for change in rows])
     axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
+
+
+def _limit(panels: Sequence[Axes], rows: Sequence[Sequence[Change]]) -> None:
+    """Keeps a few extreme differences from stretching the axis; their values stand at its edge."""
+    ends = np.array([end for own in rows for change in own for end in change.difference if not np.isnan(end)])
+    if not len(ends):
+        return
+    reach = FARTHEST * float(np.median(np.abs(ends))) or np.inf
+    low, high = max(float(min(ends.min(), 0)), -reach), min(float(max(ends.max(), 0)), reach)
+    margin = 0.05 * (high - low) or 1.0
+    panels[0].set_xlim(low - margin, high + margin)
+    for axes, own in zip(panels, rows, strict=True):
+        for y, change in enumerate(own):
+            value = change.difference.value
+            if abs(value) > reach:
+                side = "right" if value > 0 else "left"
+                edge = high + margin if value > 0 else low - margin
+                axes.text(edge, y, f" {value:+.3g} ", ha=side, va="bottom", color=_verdict(change))
 
 
 def _verdict(change: Change) -> str:

@@ -4,12 +4,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, number_logs
 from sitenet.evaluation.results import Results
+
+MANY_TIMES = 20
 
 
 def leaderboard_figure(results: Results) -> Figure:
-    """Score and 95 % interval of each model, with single folds as small points."""
+    """Score and 95 % interval of each model, with single folds as small points.
+
+    The axis is logarithmic where the largest score is more than `MANY_TIMES` the smallest.
+    """
     standings = results.standings
     scored = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
     scores = np.array([standings.score(i) for i, _ in scored]).reshape(-1, 3)
@@ -24,7 +29,13 @@ def leaderboard_figure(results: Results) -> Figure:
         axes.set_yticks(
             places, [row.model + ("" if standings.is_complete(i) else " (folds missing)") for i, row in scored]
         )
-        axes.set(xlim=(0, None), ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test MAE ({results.unit})")
+        axes.set(ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test MAE ({results.unit})")
+        positive = value[value > 0]
+        if len(positive) and positive.max() > MANY_TIMES * positive.min():
+            axes.set_xscale("log")
+            number_logs(axes.xaxis)
+        else:
+            axes.set_xlim(0, None)
         axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)
         figure.legend(loc="outside upper right", ncols=2)
     return figure

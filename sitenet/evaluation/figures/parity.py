@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, panel_grid
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, ORANGE, panel_grid
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow, Run, mean_predictions
+from sitenet.evaluation.statistics.ranges import parity_range
 from sitenet.evaluation.tables.rounding import measured
 
 _MANY_POINTS = 2500
+_DENSITY = ListedColormap(mpl.colormaps["Blues"](np.linspace(0.3, 1, 256)))  # pale where there are few
 
 
 def parity_figure(results: Results) -> Figure:
@@ -27,11 +31,12 @@ def parity_figure(results: Results) -> Figure:
     with mpl.rc_context(FIGURE_STYLE):
         figure, panels = panel_grid(max(len(rows), 1))
         points = [shown_predictions(row) for _, row in rows]
-        limits = _common_limits(points) if points else (0.0, 1.0)
+        limits = _common_limits(points)
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, row), frame in zip(panels, rows, points, strict=False):
-            _draw_parity(axes, frame, limits)
-            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
+            outside = _draw_parity(axes, frame, limits)
+            axes.set_title(f"{row.model}{outside}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
+        _add_colour_bar(figure, panels)
         name = results.manifest.target.replace("_", " ")
         figure.supxlabel(f"reference {name} ({unit})", fontsize="medium")
         figure.supylabel(f"predicted {name} ({unit})", fontsize="medium")
@@ -46,7 +51,8 @@ def run_parity_figure(run: Run) -> Figure:
         figure, (axes,) = panel_grid(1)
         limits = _common_limits([frame])
         axes.set(xlim=limits, ylim=limits)
-        _draw_parity(axes, frame, limits)
+        axes.set_title(_draw_parity(axes, frame, limits), loc="left")
+        _add_colour_bar(figure, [axes])
         axes.set(xlabel=f"reference {name} ({result.unit})", ylabel=f"predicted {name} ({result.unit})")
     return figure
 
@@ -62,13 +68,12 @@ def shown_predictions(row: LeaderboardRow) -> pd.DataFrame:
 
 
 def _common_limits(frames: Sequence[pd.DataFrame]) -> tuple[float, float]:
-    low = min(frame.to_numpy().min() for frame in frames)
-    high = max(frame.to_numpy().max() for frame in frames)
-    margin = 0.03 * (high - low)
-    return low - margin, high + margin
+    both = pd.concat([pd.DataFrame(columns=["target", "prediction"], dtype=float), *frames])
+    return parity_range(both["target"], both["prediction"])
 
 
-def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -> None:
+def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -> str:
+    """Draws one panel; points outside the limits stand as triangles at its edge, and what is returned counts them."""
     target, prediction = frame["target"].to_numpy(), frame["prediction"].to_numpy()
     if len(frame) > _MANY_POINTS:
         axes.hexbin(
@@ -77,7 +82,7 @@ def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -
             gridsize=(60, 35),  # a ratio near sqrt(3) makes the hexagons regular
             extent=(*limits, *limits),
             norm=LogNorm(),
-            cmap="viridis_r",
+            cmap=_DENSITY,
             linewidths=0.1,
             rasterized=True,
         )
@@ -85,3 +90,20 @@ def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -
         axes.scatter(target, prediction, s=8, color=BLUE, alpha=0.35, linewidths=0)
     axes.axline((0, 0), slope=1, color="black", linewidth=0.8)
     axes.set_aspect("equal")
+    low, high = limits
+    outside = ~(frame["target"].between(low, high) & frame["prediction"].between(low, high)).to_numpy()
+    edge = np.clip(np.stack([target, prediction])[:, outside], low, high)
+    if outside.any():
+        axes.plot(*edge, "^", color=ORANGE, markersize=5, clip_on=False)
+    return f" ({outside.sum()} outside)" if outside.any() else ""
+
+
+def _add_colour_bar(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One scale of colours for all panels that show densities."""
+    found = [c for axes in panels for c in axes.collections if isinstance(c, PolyCollection)]
+    if not found:
+        return
+    scale = LogNorm(1, max(float(np.asarray(bins.get_array()).max()) for bins in found))
+    for bins in found:
+        bins.set_norm(scale)
+    figure.colorbar(found[0], ax=list(panels), label="crystals", shrink=0.6, aspect=30)

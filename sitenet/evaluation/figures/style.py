@@ -6,9 +6,11 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import Locator, NullLocator, StrMethodFormatter
 
+from sitenet.evaluation.statistics.ranges import log_ticks
 from sitenet.files import replacing
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A8A8A"  # Okabe and Ito's palette, safe for colour-blind readers
@@ -24,11 +26,14 @@ FIGURE_STYLE: Any = {
 
 
 def save_figure(figure: Figure, paths: Sequence[Path | str]) -> None:
-    """Writes the figure in the format of each path's suffix, without date and version: files are reproducible."""
+    """Writes the figure in the format of each path's suffix, without date and version: files are reproducible.
+
+    Text in SVG is text, which can be searched and copied.
+    """
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
         metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[suffix]
-        with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "sitenet"}):
+        with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "sitenet", "svg.fonttype": "none"}):
             figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata)
 
 
@@ -46,6 +51,24 @@ def panel_grid(n: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:
 def log_errors(axes: Axes) -> None:
     """A logarithmic y axis with plain numbers, several in each decade."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    number_logs(axes.yaxis)
+
+
+def number_logs(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis, at least three of them."""
+    axis.set_major_locator(LogNumbers())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+class LogNumbers(Locator):
+    """Places of the numbers on a logarithmic axis, of `log_ticks`."""
+
+    def __call__(self) -> list[float]:
+        """Those of the axis as it is now."""
+        assert self.axis is not None
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Those between two positive values."""
+        return log_ticks(min(vmin, vmax), max(vmin, vmax))

@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import NullLocator
 from matplotlib.typing import LineStyleType
 
 from sitenet.config.trial import varying_settings
 from sitenet.evaluation.ablation import plain, short
 from sitenet.evaluation.figures.epoch_curves import selecting_mae
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors, number_logs
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.models.registry import is_network
@@ -146,9 +146,7 @@ def _draw_times(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[
                 axes.plot(mean["minutes"], mean["mae"], linestyle=styles[limit], color=color, linewidth=1.6)
     log_errors(axes)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    number_logs(axes.xaxis)
     axes.set(xlabel="training time (minutes)", ylabel=f"validation MAE ({unit})")
 
 

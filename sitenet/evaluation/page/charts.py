@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from sitenet.evaluation.statistics.ranges import log_ticks
+
 Trace = dict[str, Any]
 MAIN, CONTRAST, QUIET, TEXT = "var(--main)", "var(--contrast)", "var(--quiet)", "var(--text)"
-# Colours and line styles of several series; a pair of both occurs once. Okabe and Ito's colours, for each theme its shades.
+FEW, MANY = "var(--few)", "var(--many)"  # ends of the scale of densities
+# Colours and line styles of several series: Okabe and Ito's colours, in shades of their own for each theme.
 SERIES = tuple(f"var(--series-{number})" for number in range(6))
 DASHES = ("solid", "dash", "dot")
 DIGITS = 5  # significant ones of numbers in charts
@@ -49,9 +52,11 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, "automargin": True, **more}
 
 
-def log_axis(title: str, **more: Any) -> dict[str, Any]:
-    """A logarithmic axis with plain numbers, several in each decade."""
-    return axis(title, type="log", dtick="D2", tickformat="~g", **more)
+def log_axis(title: str, low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis from `low` to `high`, both positive, with plain numbers."""
+    ticks = log_ticks(low, high)
+    span = [float(np.log10(low)), float(np.log10(high))]
+    return axis(title, type="log", range=span, tickvals=ticks, ticktext=[f"{tick:,.6g}" for tick in ticks])
 
 
 def style(number: int) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 GLOSSARY = {
     "MAE": "Mean absolute error over the test crystals, the mean over folds; the models are ranked by it.",
     "RMSE": "Root of the mean squared error over the test crystals; large errors count for more than in the MAE.",
-    "95 % interval": "Had other test crystals been drawn, 95 of 100 such intervals would contain the true error of these "
-    "trained models. It leaves out what training again would change.",
-    "tied": "The difference to the best model, on the same crystals, is within noise.",
+    "95 % interval": "Had other test crystals been drawn, 95 of 100 such intervals would contain the true error of "
+    "these trained models. It leaves out what training again would change.",
+    "tied": "The difference to the best model, on the same crystals, is within noise (p > 0.05, corrected for all "
+    "pairs of ranked models).",
     "fold": "One division of the crystals into a training part and a test part.",
     "test crystals": "Crystals that play no part in any choice; all errors of models are errors on them.",
     "validation": "Crystals set aside from the training part, which choose the epoch and the trial of a network.",
@@ -18,7 +19,7 @@ GLOSSARY = {
     "epoch": "One pass over the training crystals.",
     "Pareto front": "The models that no other one beats both in cost and in error.",
     "parity": "Predicted against reference values; a perfect model has all crystals on the line.",
-    "formula in training": "The reduced formula of a test crystal occurs among the training or validation crystals of its fold.",
+    "formula in training": "The reduced formula of a test crystal occurs in the training part of its fold.",
     "crystal system": "Found by spglib within 0.01 angstrom, from cubic (most symmetric) to triclinic.",
     "site": "The place of one atom in the cell; sites are counted in the cell as the data set gives it.",
 }

@@ -1,6 +1,7 @@
 """Where a model fails: its error by element, by size of the target, by number of sites, by symmetry, by familiarity."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -32,10 +33,10 @@ class Grouping:
 
     key: str
     title: str
-    of: Callable[[pd.DataFrame, Manifest], "pd.Series[str] | None"]
+    of: Callable[[pd.DataFrame, Manifest], pd.Series | None]
 
 
-def _by_target(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+def _by_target(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     """Zeros, and thirds of the other values; with few different values there are fewer groups."""
     target = errors["target"]
     others = target[target != 0] if _has_zeros(target, manifest) else target
@@ -53,7 +54,7 @@ def _has_zeros(target: "pd.Series[float]", manifest: Manifest) -> bool:
     return manifest.non_negative and bool((target == 0).any())
 
 
-def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     """Metals have a band gap of 0; other targets have no metals."""
     metal = errors["target"] == 0
     if "gap" not in manifest.target or metal.all() or not metal.any():
@@ -61,23 +62,23 @@ def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | Non
     return _ordered(metal.map({True: "metals", False: "insulators"}), ["metals", "insulators"])
 
 
-def _by_sites(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
-    names = [f"{low + 1:.0f} to {high:.0f}" for low, high in zip(SIZES[:-2], SIZES[1:-1], strict=True)]
+def _by_sites(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
+    names = [f"{low + 1:.0f} to {high:.0f}" for low, high in itertools.pairwise(SIZES[:-1])]
     names.append(f"above {SIZES[-2]}")
     places = np.searchsorted(SIZES[1:-1], errors["n_sites"], side="left")
     return _ordered(pd.Series(np.array(names)[places], index=errors.index), names)
 
 
-def _by_system(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+def _by_system(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     return _ordered(errors["crystal_system"], SYSTEMS)
 
 
-def _by_seen(errors: pd.DataFrame, manifest: Manifest) -> "pd.Series[str] | None":
+def _by_seen(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     names = {True: "formula in training", False: "new formula"}
     return _ordered(errors["seen"].map(names), list(names.values()))
 
 
-def _ordered(groups: "pd.Series[str]", names: list[str] | tuple[str, ...]) -> "pd.Series[str]":
+def _ordered(groups: "pd.Series[str]", names: Sequence[str]) -> pd.Series:
     return groups.astype(pd.CategoricalDtype(list(names), ordered=True))
 
 
@@ -96,7 +97,7 @@ def group_errors(errors: pd.DataFrame, manifest: Manifest) -> dict[str, pd.DataF
     return {key: _summary(errors["error"], groups) for key, groups in found.items() if groups is not None}
 
 
-def _summary(error: "pd.Series[float]", groups: "pd.Series[str]") -> pd.DataFrame:
+def _summary(error: "pd.Series[float]", groups: pd.Series) -> pd.DataFrame:
     table = error.groupby(groups, observed=True).agg(["mean", "std", "size"])
     table.columns = pd.Index(["mae", "std", "n"])
     several = table["n"].where(table["n"] > 1)
@@ -149,14 +150,15 @@ def group_chart(table: pd.DataFrame, title: str, overall: float, unit: str) -> C
 def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
     """The periodic table; the colour of an element is the MAE of the test crystals that contain it."""
     table = element_errors(errors)
+    found = {str(symbol): (float(mae), int(n)) for symbol, mae, n in table.itertuples()}
     z: list[list[float | None]] = [[None] * 18 for _ in range(9)]
     text, hover = ([[""] * 18 for _ in range(9)] for _ in range(2))
     for number, symbol in enumerate(SYMBOLS, start=1):
         row, column = _place(number)
-        mae, n = table.loc[symbol] if symbol in table.index else (np.nan, 0)
+        mae, n = found.get(symbol, (np.nan, 0))
         text[row][column] = symbol
         hover[row][column] = f"<b>{symbol}</b><br>" + (f"MAE {mae:.3g} {escape(unit)}, " if n else "")
-        hover[row][column] += f"{n:,.0f} test crystals" + ("<br>too few for a colour" if 0 < n < FEW else "")
+        hover[row][column] += f"{n:,} test crystals" + ("<br>too few for a colour" if 0 < n < FEW else "")
         if n >= FEW:
             z[row][column] = float(f"{mae:.4g}")
     data = {
@@ -170,7 +172,13 @@ def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
         "colorscale": "Cividis",
         "xgap": 1,
         "ygap": 1,
-        "colorbar": {"title": {"text": f"MAE ({unit})"}, "thickness": 12, "orientation": "h", "y": -0.02, "yanchor": "top"},
+        "colorbar": {
+            "title": {"text": f"MAE ({unit})"},
+            "thickness": 12,
+            "orientation": "h",
+            "y": -0.02,
+            "yanchor": "top",
+        },
     }
     hidden = {"visible": False, "fixedrange": True}
     layout = {

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sitenet.evaluation.page.training import is_published, seconds
 from sitenet.evaluation.results import Results
+from sitenet.evaluation.standings import TIED, WORSE
 from sitenet.evaluation.tables.columns import LEADERBOARD, Column
 from sitenet.evaluation.tables.formats import column, error_digits, fixed, interval, signed
 from sitenet.evaluation.tables.leaderboard import leaderboard_table
 
 # Columns shown at once, by their first name, on narrow screens and on others; the rest is one click away.
-FIRST = ("rank", "model", "mae", "mae_low")
-BRIEF = (*FIRST, "difference", "training_seconds")
+FIRST = ("model", "mae", "mae_low")
+BRIEF = ("rank", *FIRST, "difference", "training_seconds")
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,13 @@ class Row:
 
     Attributes:
         cells: Text of each cell and the value to sort it by.
-        verdict: "best", "tied", "worse", or "" without a comparison.
+        verdict: "best", "tied", "worse", or "" without a rank.
         published: Whether it is a published result.
     """
 
     cells: list[tuple[str, Any]]
     verdict: str
     published: bool
-
-
-def verdict(results: Results, i: int) -> str:
-    """How row i compares with the best one: "best", "tied", "worse", or "" where nothing can be said."""
-    if i == 0:
-        return "best" if results.standings.n_ranked else ""
-    difference = results.standings.difference(i, 0)
-    if np.isnan(difference.low):
-        return ""
-    return "worse" if difference.low > 0 else "tied"
 
 
 def heads(results: Results) -> list[Head]:
@@ -82,13 +72,17 @@ def rows(results: Results) -> list[Row]:
     """The rows in their order."""
     table = leaderboard_table(results)
     digits = error_digits(table["mae"])
-    columns = [
-        list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()
-    ]
+    columns = [list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()]
     return [
-        Row(list(cells), verdict(results, i), is_published(results.standings.rows[i]))
+        Row(list(cells), _word(results, i).partition(" ")[0], is_published(results.standings.rows[i]))
         for i, cells in enumerate(zip(*columns, strict=True))
     ]
+
+
+def _word(results: Results, i: int) -> str:
+    """The verdict on row i; empty without a rank."""
+    verdict = results.standings.verdict(i)
+    return verdict.word if verdict else ""
 
 
 def _shown() -> list[Column]:
@@ -108,13 +102,13 @@ def answers(results: Results) -> dict[str, str]:
         return {}
     digits = error_digits(pd.Series([standings.score(i).value for i in range(standings.n_ranked)]))
     best, score = standings.rows[0], standings.score(0)
-    verdicts = {i: verdict(results, i) for i in range(1, standings.n_ranked)}
-    tied = [standings.rows[i].model for i, found in verdicts.items() if found == "tied"]
-    worse = next((i for i, found in verdicts.items() if found == "worse"), None)
+    words = {i: _word(results, i) for i in range(1, standings.n_ranked)}
+    tied = [standings.rows[i].model for i, word in words.items() if word == TIED]
+    worse = next((i for i, word in words.items() if word == WORSE), None)
     text = f"{best.model} has the lowest test MAE: {fixed(digits)(score.value)} {unit} {interval(digits)(*score[1:])}."
     if tied:
         text += f" Tied with it: {'; '.join(tied)}. The test crystals do not tell which of them is better."
-    elif len(verdicts) > 1:
+    elif words:
         text += " No other model is tied with it."
     if worse is not None:
         value, low, high = standings.difference(worse, 0)

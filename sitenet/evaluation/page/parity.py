@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.evaluation.page.charts import CONTRAST, MAIN, TEXT, Chart, axis, numbers, style
+from sitenet.evaluation.page.charts import CONTRAST, FEW, MAIN, MANY, TEXT, Chart, axis, log_axis, numbers, style
 from sitenet.evaluation.statistics.ranges import shown_range
 
 MAX_POINTS = 1200  # of one chart; the worst ones are among them
@@ -86,8 +86,7 @@ def _density(errors: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any
         "y0": (edges[0] + edges[1]) / 2,
         "dy": edges[1] - edges[0],
         "z": [[None if np.isnan(v) else round(v, 2) for v in column] for column in found.T],
-        "colorscale": "Cividis",
-        "reversescale": True,
+        "colorscale": [[0, FEW], [1, MANY]],
         "colorbar": {
             "title": {"text": "crystals", "side": "right"},
             "tickvals": ticks,
@@ -154,13 +153,7 @@ def cumulative_chart(errors: Mapping[str, pd.Series], unit: str) -> Chart:
     positive = [value for value in smallest if value > 0]
     low = min(positive, default=max([*largest, 1.0]) / 1000)
     layout = {
-        "xaxis": axis(
-            f"absolute error ({unit})",
-            type="log",
-            dtick="D2",
-            tickformat="~g",
-            range=[float(np.log10(low)), float(np.log10(max([*largest, low * 10])))],
-        ),
+        "xaxis": log_axis(f"absolute error ({unit})", low, max([*largest, low * 10])),
         "yaxis": axis("crystals with a smaller error (%)", range=[0, 100]),
         "height": 420,
         "legend": {"orientation": "h", "y": -0.25, "yanchor": "top"},

@@ -36,11 +36,13 @@ def cost_chart(results: Results, cost: str) -> Chart:
     """Test MAE against training time, with the models that nothing cheaper beats; published results are lines."""
     standings, unit = results.standings, results.unit
     rows = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
-    own = [(max(seconds(row, cost), SHORTEST), standings.score(i), row.model) for i, row in rows if not is_published(row)]
+    own = [
+        (max(seconds(row, cost), SHORTEST), standings.score(i), row.model) for i, row in rows if not is_published(row)
+    ]
     published = [(standings.score(i).value, row.model) for i, row in rows if is_published(row)]
     front = pareto_front([(time, score.value) for time, score, _ in own])
     times = [time for time, _, _ in own] or [SHORTEST]
-    span = [float(np.log10(min(times))) - 0.3, float(np.log10(max(times))) + 0.3]
+    low, high = min(times) / 2, max(times) * 2
     points = {
         "type": "scatter",
         "mode": "markers+text" if len(own) <= MAX_TRIALS else "markers",
@@ -62,13 +64,13 @@ def cost_chart(results: Results, cost: str) -> Chart:
         "type": "scatter",
         "mode": "lines",
         "name": "Pareto front",
-        "x": numbers([*(time for time, _ in front), 10 ** span[1]] if front else []),
+        "x": numbers([*(time for time, _ in front), high] if front else []),
         "y": numbers([*(mae for _, mae in front), front[-1][1]] if front else []),
         "line": {"shape": "hv", "color": CONTRAST, "width": 2},
         "hoverinfo": "skip",
     }
     layout = {
-        "xaxis": log_axis(f"{COSTS[cost]} (s)", range=span),
+        "xaxis": log_axis(f"{COSTS[cost]} (s)", low, high),
         "yaxis": {"title": {"text": f"test MAE ({unit})"}, "rangemode": "tozero", "automargin": True},
         "height": 440,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -116,9 +118,10 @@ def curves_chart(results: Results) -> Chart | None:
         training = _mean([history.set_index("epoch")["train_mae"].astype(float) for history in histories])
         data.append(_curve(validation, f"{name}, validation", style(number) | {"dash": "solid", "width": 2}))
         data.append(_curve(training, f"{name}, training", style(number) | {"dash": "dot", "width": 1.2}))
+    maes = [mae for curve in data for mae in curve["y"] if mae]
     layout = {
         "xaxis": {"title": {"text": "epoch"}, "automargin": True},
-        "yaxis": log_axis(f"MAE ({results.unit})"),
+        "yaxis": log_axis(f"MAE ({results.unit})", 0.95 * min(maes, default=1), 1.05 * max(maes, default=10)),
         "height": 440,
         "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
     }

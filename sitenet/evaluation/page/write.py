@@ -22,7 +22,7 @@ from sitenet.evaluation.page.groups import GROUPINGS, element_chart, group_chart
 from sitenet.evaluation.page.parity import cumulative_chart, parity_chart, signed_chart
 from sitenet.evaluation.page.training import COSTS, cost_chart, curves_chart, setting_charts
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.statistics.ranges import shown_range
+from sitenet.evaluation.statistics.ranges import parity_range
 from sitenet.evaluation.tables.formats import error_digits, fixed
 from sitenet.evaluation.tables.markdown import footer
 from sitenet.evaluation.tables.trials import trials_table
@@ -85,13 +85,15 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
     rows = [(i, row) for i, row in enumerate(results.standings.rows) if row.runs][:MAX_MODELS]
     titles = {grouping.key: grouping.title.format(target=target, unit=unit) for grouping in GROUPINGS}
     limits: tuple[float, float] | None = None
-    models, charts, absolute = [], {}, {}
+    models: list[dict[str, Any]] = []
+    charts: dict[str, Chart] = {}
+    absolute: dict[str, pd.Series] = {}
     for i, row in rows:
         errors = crystals.errors(row)
-        limits = limits or shown_range(errors[["target", "prediction"]])
+        limits = limits or parity_range(errors["target"], errors["prediction"])
         groups = group_errors(errors, results.manifest)
         overall = float(errors["error"].mean())
-        absolute[row.model] = np.quantile(errors["error"], np.linspace(0, 1, 2001))
+        absolute[row.model] = errors["error"].quantile(np.linspace(0, 1, 2001))
         charts |= {
             f"parity/{i}": parity_chart(errors, target, unit, limits),
             f"signed/{i}": signed_chart(errors, unit),
@@ -104,7 +106,7 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
                 "index": i,
                 "name": row.model,
                 "where": _where(row.model, groups, titles, overall, unit),
-                "outside": int((~errors[["target", "prediction"]].stack().between(*limits)).sum()),
+                "outside": int((~errors["target"].between(*limits) | ~errors["prediction"].between(*limits)).sum()),
                 "worst": errors.nlargest(N_WORST, "error").to_dict("records"),
                 "digits": digits,
             }
@@ -112,9 +114,7 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
     return models, charts | {"cumulative": cumulative_chart(absolute, unit)}
 
 
-def _where(
-    model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, unit: str
-) -> str:
+def _where(model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, unit: str) -> str:
     """The short answer to where a model fails."""
     worst = worst_group(groups)
     text = f"The MAE of {model} over all test crystals is {overall:.3g} {unit}."

@@ -1,5 +1,6 @@
 "use strict";
-// The tables, the choices, the theme and the charts. Charts are drawn when they come into view.
+// The tables, the choices, the theme and the charts. The leaderboard comes first: the large library of the charts is read
+// after it, and a chart is drawn when it comes into view.
 
 const root = document.documentElement;
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -133,4 +134,9 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => setTheme(darkBeforePrint));
 setTheme(dark.matches);
-makeTables();
+makeTables().then(() => {
+  const library = document.createElement("script");
+  library.textContent = document.getElementById("plotly").textContent;
+  document.head.append(library);
+  drawCharts();
+});
