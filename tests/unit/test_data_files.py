@@ -42,6 +42,7 @@ def test_every_format_is_read(tmp_path: Path, pack: Callable[[Path, dict], Path]
     assert (manifest.target, manifest.unit, manifest.non_negative) == ("hardness", "GPa", False)
     table = pq.read_table(tmp_path / "out" / "targets.parquet").to_pydict()
     assert dict(zip(table["id"], table["target"], strict=True)) == targets
+    assert table["file"] == list(GOOD)
     for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), REAL, strict=True):
         assert sorted(read.atomic_numbers) == sorted(real.atomic_numbers)
         assert abs(np.linalg.det(read.lattice)) == pytest.approx(abs(np.linalg.det(real.lattice)), rel=1e-8)
@@ -56,6 +57,7 @@ def test_ids_groups_and_a_table_elsewhere(tmp_path: Path) -> None:
     load(folder, tmp_path / "out", targets=str(tmp_path / "mine.csv"))
     table = pq.read_table(tmp_path / "out" / "targets.parquet").to_pydict()
     assert table["id"] == ["first", "second"]
+    assert table["file"] == ["a.cif", "f.json"]
     assert table["target"] == [1.0, 0.2]
     assert table["group"][0] == "g"
     assert table["group"][1] not in ("", "g")

@@ -75,7 +75,8 @@ def _limit(panels: Sequence[Axes], rows: Sequence[Sequence[Change]]) -> None:
     if not len(ends):
         return
     reach = FARTHEST * float(np.median(np.abs(ends))) or np.inf
-    low, high = max(float(min(ends.min(), 0)), -reach), min(float(max(ends.max(), 0)), reach)
+    inside = ends[np.abs(ends) <= reach]
+    low, high = float(min(inside.min(), 0)), float(max(inside.max(), 0))
     margin = 0.05 * (high - low) or 1.0
     panels[0].set_xlim(low - margin, high + margin)
     for axes, own in zip(panels, rows, strict=True):

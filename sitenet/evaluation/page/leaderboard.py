@@ -96,10 +96,10 @@ def _order(table: pd.DataFrame, c: Column) -> list[Any]:
 
 
 def answers(results: Results) -> dict[str, str]:
-    """The short answers: which model is best, by how much, and what it cost; empty without scores."""
+    """The short answers: which model is best, by how much, and what it cost."""
     standings, unit = results.standings, results.unit
     if not standings.n_ranked:
-        return {}
+        return {"best": "No model has a test score yet.", "cost": "Nothing was scored yet."}
     digits = error_digits(pd.Series([standings.score(i).value for i in range(standings.n_ranked)]))
     best, score = standings.rows[0], standings.score(0)
     words = {i: _word(results, i) for i in range(1, standings.n_ranked)}

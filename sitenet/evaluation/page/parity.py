@@ -10,14 +10,14 @@ import pandas as pd
 from sitenet.evaluation.page.charts import CONTRAST, FEW, MAIN, MANY, TEXT, Chart, axis, log_axis, numbers, style
 from sitenet.evaluation.statistics.ranges import shown_range
 
-MAX_POINTS = 1200  # of one chart; the worst ones are among them
-N_WORST = 50
+MAX_POINTS = 1200  # a random part of the crystals
+N_WORST = 50  # crystals that are always points, and as many outside the chart
 BINS = 70
 MAX_CURVES = 12
 
 
 def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[float, float]) -> Chart:
-    """Every crystal as a point, or the density and `MAX_POINTS` crystals; on the line both values agree.
+    """Every crystal as a point, or their density, `MAX_POINTS` of them and the worst; on the line both values agree.
 
     Args:
         errors: The errors of one model, of `TestCrystals.errors`.
@@ -25,15 +25,21 @@ def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[flo
         unit: Its unit.
         limits: Shown range of both axes.
     """
-    worst = errors.nlargest(N_WORST, "error")
-    rest = errors.drop(worst.index)
-    many = len(errors) > MAX_POINTS
-    sample = rest.sample(MAX_POINTS - N_WORST, random_state=0) if many else rest
     low, high = limits
+    inside = errors["target"].between(low, high) & errors["prediction"].between(low, high)
+    worst = errors.nlargest(min(N_WORST, -(-len(errors) // 10)), "error")
+    beyond = errors[~inside].nlargest(N_WORST, "error")
+    rest = errors[inside].drop(worst.index, errors="ignore")
+    many = len(errors) > MAX_POINTS
+    sample = rest.sample(min(MAX_POINTS, len(rest)), random_state=0) if many else rest
+    traces = [
+        _points(sample, unit, name="crystals", color=MAIN, size=4, opacity=0.5),
+        _points(worst[inside.loc[worst.index]], unit, name="the worst", color=CONTRAST, size=7, symbol="x-thin-open"),
+        _points(beyond, unit, limits, name="outside the chart", color=CONTRAST, size=10, symbol="triangle-up"),
+    ]
     data = [
         *([_density(errors, limits)] if many else []),
-        _points(sample, unit, name="crystals", color=MAIN, size=4, opacity=0.5),
-        _points(worst, unit, name=f"the {len(worst)} worst", color=CONTRAST, size=7, symbol="x-thin-open"),
+        *(trace for trace in traces if trace["x"]),
         {
             "type": "scatter",
             "mode": "lines",
@@ -54,22 +60,25 @@ def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[flo
     return Chart(data, layout, f"Predicted against reference values of {len(errors):,} test crystals.")
 
 
-def _points(frame: pd.DataFrame, unit: str, name: str, **marker: Any) -> dict[str, Any]:
-    facts = zip(frame["formula"], frame["id"], frame["file"], frame["error"], strict=True)
+def _points(
+    frame: pd.DataFrame, unit: str, limits: tuple[float, float] = (-np.inf, np.inf), *, name: str, **marker: Any
+) -> dict[str, Any]:
+    """Crystals as points; those outside the limits stand at their edge."""
+    columns = ("formula", "id", "file", "target", "prediction", "error")
     texts = [
-        f"<b>{escape(str(formula))}</b><br>{escape(str(id_))}"
-        + (f"<br>file {escape(file)}" if file and file != id_ else "")
-        + f"<br>error {error:.4g} {escape(unit)}"
-        for formula, id_, file, error in facts
+        f"<b>{escape(formula)}</b><br>{escape(id_)}"
+        + (f"<br>file {escape(file)}" if file not in ("", id_) else "")
+        + f"<br>reference {target:.4g}<br>prediction {prediction:.4g}<br>error {error:.4g} {escape(unit)}"
+        for formula, id_, file, target, prediction, error in zip(*(frame[name] for name in columns), strict=True)
     ]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": numbers(frame["target"]),
-        "y": numbers(frame["prediction"]),
+        "x": numbers(frame["target"].clip(*limits)),
+        "y": numbers(frame["prediction"].clip(*limits)),
         "text": texts,
-        "hovertemplate": "%{text}<br>reference %{x}<br>prediction %{y}<extra></extra>",
+        "hovertemplate": "%{text}<extra></extra>",
         "marker": marker,
     }
 

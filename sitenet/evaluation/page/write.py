@@ -72,7 +72,7 @@ def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, An
         failure_kinds=Counter(failure.kind for failure in results.failures).most_common(),
         notes=[line.removeprefix("- ").split(": ", 1) for line in footer(results).splitlines()],
         versions=_versions(results),
-        config=yaml.safe_dump({key: value for key, value in config.items() if key != "trials"}, sort_keys=False),
+        config=_configuration(config),
         version=__version__,
         libraries=_libraries(),
     )
@@ -134,6 +134,16 @@ def _trials(results: Results) -> pd.DataFrame:
     kept = [name for name in kept if "_fold" not in name]
     shown = table[kept].astype(object)
     return shown.where(shown.notna(), "")
+
+
+def _configuration(config: Mapping[str, Any]) -> str:
+    """As YAML, without the trials, and without the folders of files: where they lie is nobody's business."""
+    dataset = {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in config["dataset"].items()
+    }
+    shown = {key: value for key, value in config.items() if key != "trials"} | {"dataset": dataset}
+    return yaml.safe_dump(shown, sort_keys=False)
 
 
 def _versions(results: Results) -> dict[str, str]:

@@ -29,14 +29,16 @@ def parity_range(reference: ArrayLike, prediction: ArrayLike) -> tuple[float, fl
         prediction: Predictions.
 
     Returns:
-        Lower and upper end, with a margin; predictions beyond a quarter of the references' range are outside.
+        Lower and upper end, with a margin. Outside are one in a thousand predictions at either end, and what is farther
+        from the references than a quarter of their range.
     """
     guesses = np.asarray(prediction, dtype=float).ravel()
     low, high = shown_range(reference)
     if not len(guesses):
         return low, high
     beyond = (high - low) / 4
-    return _with_margin(min(low, max(guesses.min(), low - beyond)), max(high, min(guesses.max(), high + beyond)))
+    lowest, highest = np.quantile(guesses, [0.001, 0.999])
+    return _with_margin(min(low, max(lowest, low - beyond)), max(high, min(highest, high + beyond)))
 
 
 def _with_margin(low: float, high: float) -> tuple[float, float]:
