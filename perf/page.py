@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from pymatgen.core import Lattice
@@ -27,6 +26,7 @@ from pymatgen.core import Lattice
 from sitenet.config.grid import expand_grid
 from sitenet.data.crystal import Crystal
 from sitenet.data.facts import write_facts
+from sitenet.data.formula import standard_formula
 from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
 from sitenet.data.table import write_crystals
 from sitenet.environment import hardware
@@ -105,17 +105,10 @@ def describe(source: Path, root: Path) -> float:
     _, spent = timed(lambda: write_facts(root / "some.parquet", root / "facts.parquet", 1))
     systems = pd.read_parquet(root / "facts.parquet")["crystal_system"]
     facts = pd.DataFrame({"id": table["mbid"], "n_sites": table["atomic_numbers"].map(len)})
-    facts["formula"] = [plain_formula(numbers) for numbers in table["atomic_numbers"]]
+    facts["formula"] = [standard_formula(numbers.tolist()) for numbers in table["atomic_numbers"]]
     facts["crystal_system"] = systems.sample(len(facts), replace=True, random_state=0).to_numpy()
     facts.to_parquet(root / "facts.parquet", index=False)
     return round(1000 * spent["processor_seconds"] / DESCRIBED, 2)
-
-
-def plain_formula(atomic_numbers: np.ndarray) -> str:
-    """The reduced formula, by pymatgen."""
-    from sitenet.data.facts import standard_formula
-
-    return standard_formula(Crystal("", np.eye(3), atomic_numbers, np.zeros((len(atomic_numbers), 3))))
 
 
 def write_runs(data: Path, root: Path) -> tuple[list[Path], dict[str, Any]]:

@@ -6,13 +6,13 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from sitenet.data.crystal import Crystal
+from sitenet.data.formula import standard_formula
 from sitenet.data.table import ROW_GROUP, CrystalTable
 from sitenet.files import replacing
 from sitenet.records import FileRecord
@@ -56,17 +56,11 @@ def _facts(structures: Path | str, start: int, stop: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [crystal.id for crystal in crystals],
-            "formula": [standard_formula(crystal) for crystal in crystals],
+            "formula": [standard_formula(crystal.atomic_numbers.tolist()) for crystal in crystals],
             "n_sites": [len(crystal.atomic_numbers) for crystal in crystals],
             "crystal_system": [crystal_system(crystal) for crystal in crystals],
         }
     )
-
-
-def standard_formula(crystal: Crystal) -> str:
-    """The reduced formula with the elements in the usual order, by electronegativity: "K2S", not "SK2"."""
-    elements, counts = np.unique(crystal.atomic_numbers, return_counts=True)
-    return Composition(dict(zip(elements.tolist(), counts.tolist(), strict=True))).reduced_formula
 
 
 def crystal_system(crystal: Crystal) -> str:

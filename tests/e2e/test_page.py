@@ -10,6 +10,7 @@ import yaml
 from playwright.sync_api import Browser, Page
 
 from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.evaluation.tables.rounding import places
 from tests.browser import chromium, needs_browser, watch
 from tests.own_files import FORMATS
 from tests.workflow.running import snakemake
@@ -102,6 +103,12 @@ def table(finished: Path) -> pd.DataFrame:
     return pd.read_csv(finished / "results/tables" / NAME / "leaderboard.csv")
 
 
+def shown_maes(rows: pd.DataFrame) -> list[str]:
+    """MAEs with the decimals of the best one."""
+    digits = max(0, places(*rows.loc[0, ["mae", "mae_low", "mae_high"]]))
+    return [f"{mae:.{digits}f}" for mae in rows["mae"]]
+
+
 def errors_of(finished: Path, kind: str) -> pd.DataFrame:
     """Errors of a baseline's test crystals, from its files."""
     leaderboard = table(finished)
@@ -128,13 +135,13 @@ def test_leaderboard_has_the_rows_of_the_table(page: Page, finished: Path) -> No
     assert [name.split(" best")[0].split(" tied")[0] for name in models] == rows["model"].tolist()
     assert [name.endswith("best") for name in models] == (rows["verdict"] == "best").tolist()
     assert [name.endswith("tied") for name in models] == (rows["verdict"] == "tied with the best").tolist()
-    assert column(page, f"MAE ({UNIT})") == [f"{mae:.1f}" for mae in rows["mae"]]
+    assert column(page, f"MAE ({UNIT})") == shown_maes(rows)
     assert rows["model"][0] in page.locator("#best .answer").inner_text()
     assert "eV" not in page.locator("main").inner_text().replace("sitenet", "")
 
 
 def test_sorting_by_mouse_and_by_keyboard(page: Page, finished: Path) -> None:
-    ascending = [f"{mae:.1f}" for mae in sorted(table(finished)["mae"])]
+    ascending = shown_maes(table(finished))
     heading = page.locator("#leaderboard_wrapper th", has_text=f"MAE ({UNIT})").first
     heading.click()
     heading.click()

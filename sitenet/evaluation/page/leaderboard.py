@@ -9,8 +9,9 @@ from sitenet.evaluation.page.training import is_published, seconds
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import TIED, WORSE
 from sitenet.evaluation.tables.columns import LEADERBOARD, Column
-from sitenet.evaluation.tables.formats import column, error_digits, fixed, interval, signed
+from sitenet.evaluation.tables.formats import column
 from sitenet.evaluation.tables.leaderboard import leaderboard_table
+from sitenet.evaluation.tables.rounding import duration, measured, places
 
 # Columns shown at once, by their first name, on narrow screens and on others; the rest is one click away.
 FIRST = ("model", "mae", "mae_low")
@@ -71,7 +72,7 @@ def heads(results: Results) -> list[Head]:
 def rows(results: Results) -> list[Row]:
     """The rows in their order."""
     table = leaderboard_table(results)
-    digits = error_digits(table["mae"])
+    digits = max(0, places(*results.standings.score(0))) if results.standings.bootstrap else 3
     columns = [list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()]
     return [
         Row(list(cells), _word(results, i).partition(" ")[0], is_published(results.standings.rows[i]))
@@ -100,20 +101,18 @@ def answers(results: Results) -> dict[str, str]:
     standings, unit = results.standings, results.unit
     if not standings.n_ranked:
         return {"best": "No model has a test score yet.", "cost": "Nothing was scored yet."}
-    digits = error_digits(pd.Series([standings.score(i).value for i in range(standings.n_ranked)]))
     best, score = standings.rows[0], standings.score(0)
     words = {i: _word(results, i) for i in range(1, standings.n_ranked)}
     tied = [standings.rows[i].model for i, word in words.items() if word == TIED]
     worse = next((i for i, word in words.items() if word == WORSE), None)
-    text = f"{best.model} has the lowest test MAE: {fixed(digits)(score.value)} {unit} {interval(digits)(*score[1:])}."
+    text = f"{best.model} has the lowest test MAE: {measured(*score)} {unit}."
     if tied:
         text += f" Tied with it: {'; '.join(tied)}. The test crystals do not tell which of them is better."
     elif words:
         text += " No other model is tied with it."
     if worse is not None:
-        value, low, high = standings.difference(worse, 0)
-        by = f"{signed(digits)(value)} {unit} {interval(digits, '+')(low, high)}"
-        text += f" The first model that is worse beyond noise: {standings.rows[worse].model}, by {by}."
+        by = measured(*standings.difference(worse, 0), sign="+")
+        text += f" The first model that is worse beyond noise: {standings.rows[worse].model}, by {by} {unit}."
     return {"best": text, "cost": _cost(results, tied)}
 
 
@@ -121,12 +120,12 @@ def _cost(results: Results, tied: list[str]) -> str:
     best = results.standings.rows[0]
     if is_published(best):
         return f"{best.model} is a published result, whose training time is not stated."
-    text = f"{best.model} was trained for {seconds(best, 'training'):,.0f} s in all runs together"
+    text = f"{best.model} was trained for {duration(seconds(best, 'training'))} in all runs together"
     searched = seconds(best, "search")
-    text += f"; {searched:,.0f} s with all candidates." if best.candidates > 1 else "."
+    text += f"; {duration(searched)} with all candidates." if best.candidates > 1 else "."
     own = [row for row in results.standings.rows if row.model in tied and not is_published(row)]
     cheaper = [row for row in own if seconds(row, "search") < searched]
     if cheaper:
         cheapest = min(cheaper, key=lambda row: seconds(row, "search"))
-        text += f" {cheapest.model}, tied with it, took {seconds(cheapest, 'search'):,.0f} s."
+        text += f" {cheapest.model}, tied with it, took {duration(seconds(cheapest, 'search'))}."
     return text

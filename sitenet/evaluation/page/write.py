@@ -23,8 +23,8 @@ from sitenet.evaluation.page.parity import cumulative_chart, parity_chart, signe
 from sitenet.evaluation.page.training import COSTS, cost_chart, curves_chart, setting_charts
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.statistics.ranges import parity_range
+from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.formats import error_digits, fixed
-from sitenet.evaluation.tables.markdown import footer
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.files import write_text
 
