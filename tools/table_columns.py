@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from sitenet.evaluation.figures import FIGURES
+from sitenet.evaluation.page.groups import ENOUGH, FEW, GROUPINGS
+from sitenet.evaluation.page.parity import MAX_POINTS, N_WORST
+from sitenet.evaluation.page.write import MAX_MODELS
 from sitenet.evaluation.tables.columns import LEADERBOARD
 from sitenet.evaluation.tables.record import schema
 
@@ -12,6 +15,29 @@ INTRODUCTION = """\
 # Tables and figures
 
 This page is written by `python -m tools.table_columns` from the code that makes the tables and figures.
+
+## The result page
+
+`results/tables/<name>/index.html` answers the first questions after a run: which model is best, by how much, whether
+that is more than noise, what it cost, and where it fails. It is one file of about 6 MB that needs no network and no
+server: open it from the disk, send it to a colleague, or print it. It has
+
+- the leaderboard, which can be sorted and filtered: models that are tied with the best and published results are
+  marked, *Columns* adds columns, and the arrow of a row shows all its values;
+- test MAE against training time, with the Pareto front: the models that nothing cheaper beats;
+- predictions against references of each model: point at a crystal to see its formula, id and file.
+  {points};
+- the distribution of the errors of each model, and of all models in one chart;
+- where each model fails: its 20 worst crystals, and the MAE of groups of crystals with 95 % intervals (Student's t).
+  Groups are made {groupings}
+  and by element. An element in fewer than {few} test crystals has no colour. The sentence above the charts names the
+  group of {enough} or more crystals whose MAE is largest, by the lower end of its interval;
+- errors by epoch, and what each setting of the grid did to the validation error;
+- data with citation, failed crystals, statistics, hardware, versions, configuration and a glossary.
+
+The {models} best models have charts of their own. Zeros of a target that cannot be negative are a group of their own;
+metals and insulators are told apart where the target is a gap. Crystal systems are found once for a data set, by
+`describe_crystals`: spglib through pymatgen, within 0.01 angstrom.
 
 How the numbers are made is on the page [statistics](statistics.md).
 
@@ -62,6 +88,19 @@ crystal that could not be used, with stage and reason.
 there are several. The interval of `difference` is over seeds and over the formulas of the test crystals. """
 
 
+def _introduction() -> str:
+    """The introduction with the numbers and names that the page is made with."""
+    titles = [grouping.title.replace("{target} ({unit})", "value") for grouping in GROUPINGS]
+    return INTRODUCTION.format(
+        points=f"Of more than {MAX_POINTS:,} crystals the density is shown, with a random {MAX_POINTS:,} and the "
+        f"{N_WORST} worst as points",
+        groupings=", ".join(title for title in titles if title.startswith("by")),
+        few=FEW,
+        enough=ENOUGH,
+        models=MAX_MODELS,
+    )
+
+
 def page() -> str:
     """The whole page."""
     rows = [
@@ -70,7 +109,7 @@ def page() -> str:
         for name, meaning in column.values.items()
     ]
     figures = [f"### `{kind.name}`\n\n{' '.join(kind.caption.split())}" for kind in FIGURES]
-    return INTRODUCTION + "\n".join(rows) + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
+    return _introduction() + "\n".join(rows) + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.own_files import FORMATS
 from tests.workflow.running import snakemake
 
 pytestmark = needs_browser
-N, NAME, TARGET, UNIT = 48, "own", "bulk_modulus", "GPa"
+N, NAME, TARGET, UNIT = 64, "own", "bulk_modulus", "GPa"
 HOSTILE = "<img src=x onerror=alert(1)></script>"
 
 

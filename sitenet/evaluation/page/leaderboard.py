@@ -8,6 +8,7 @@ import pandas as pd
 from sitenet.evaluation.page.training import is_published, seconds
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import TIED, WORSE
+from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS
 from sitenet.evaluation.tables.columns import LEADERBOARD, Column
 from sitenet.evaluation.tables.formats import column
 from sitenet.evaluation.tables.leaderboard import leaderboard_table
@@ -99,9 +100,13 @@ def _order(table: pd.DataFrame, c: Column) -> list[Any]:
 def answers(results: Results) -> dict[str, str]:
     """The short answers: which model is best, by how much, and what it cost."""
     standings, unit = results.standings, results.unit
-    if not standings.n_ranked:
+    if standings.bootstrap is None:
         return {"best": "No model has a test score yet.", "cost": "Nothing was scored yet."}
     best, score = standings.rows[0], standings.score(0)
+    if standings.is_small:
+        few = f"The test crystals have fewer than {MIN_GROUPS} formulas or groups: too few to say which model is best."
+        lowest = f"The lowest test MAE is that of {best.model}, {measured(*score)} {unit}."
+        return {"best": f"{few} {lowest}", "cost": _cost(results, [])}
     words = {i: _word(results, i) for i in range(1, standings.n_ranked)}
     tied = [standings.rows[i].model for i, word in words.items() if word == TIED]
     worse = next((i for i, word in words.items() if word == WORSE), None)

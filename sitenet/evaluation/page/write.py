@@ -70,7 +70,7 @@ def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, An
         trials=_trials(results),
         failures=results.failures[:MAX_FAILURES],
         failure_kinds=Counter(failure.kind for failure in results.failures).most_common(),
-        notes=[line.removeprefix("- ").split(": ", 1) for line in footer(results).splitlines()],
+        notes=[line.removeprefix("- ").partition(": ")[::2] for line in footer(results).splitlines()],
         versions=_versions(results),
         config=_configuration(config),
         version=__version__,
