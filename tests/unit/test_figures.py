@@ -6,12 +6,14 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 
 from sitenet.evaluation.figures import FIGURES, FigureKind
+from sitenet.evaluation.figures.ablation import ablation_figure
 from sitenet.evaluation.figures.epoch_curves import epoch_curves_figure
 from sitenet.evaluation.figures.leaderboard import leaderboard_figure
 from sitenet.evaluation.figures.parity import parity_figure
 from sitenet.evaluation.figures.style import save_figure
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
+from sitenet.evaluation.selection import SelectedTrial, Selection
 from sitenet.evaluation.tables.rounding import measured
 from tests.unit.benchmark_runs import FOREST, SITENET, planned, results_of, write_benchmark, write_run
 
@@ -94,3 +96,36 @@ def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(res
 def test_figures_of_nothing_are_empty_and_no_error(kind: FigureKind, tmp_path: Path) -> None:
     save_figure(kind.draw(results_of([], n_resamples=10)), [tmp_path / "empty.svg"])
     assert (tmp_path / "empty.svg").read_text().rstrip().endswith("</svg>")
+
+
+def test_outliers_stand_at_the_edge_of_the_parity_panel_and_are_counted(tmp_path: Path) -> None:
+    errors = np.zeros(3000)
+    errors[:3] = 1e5
+    runs = [write_run(tmp_path, FOREST, 0, errors, targets=np.linspace(0, 10, 3000))]
+    panel, _ = parity_figure(results_of(runs, planned(folds=(0,)), n_resamples=10)).axes
+    assert panel.get_xlim()[1] < 20
+    assert panel.get_title(loc="left").split("\n")[0] == "random_forest (3 outside)"
+    (edge,) = (line for line in panel.lines if line.get_marker() == "^")
+    assert np.shape(edge.get_xdata()) == (3,)
+
+
+def test_a_trial_that_diverged_does_not_flatten_the_others(tmp_path: Path) -> None:
+    errors = dict(zip(SITENET, (0.7, 0.5, 0.4, 1e4), strict=True)) | {FOREST: 0.5}
+    noise = np.random.default_rng(0).uniform(0.5, 1.5, 60)
+    runs = [write_run(tmp_path, trial, fold, e * noise) for trial, e in errors.items() for fold in (0, 1)]
+    results = results_of(runs)
+    (ablation,) = ablation_figure(results).axes
+    assert ablation.get_xlim()[1] < 10
+    assert any(text.get_text().strip().startswith("+1") for text in ablation.texts)
+    chosen = {k: Selection(trials={"sitenet": SelectedTrial(trial=SITENET[3], validation_mae=1.0)}) for k in (0, 1)}
+    (axes,) = leaderboard_figure(results_of(runs, selections=chosen)).axes
+    assert axes.get_xscale() == "log"
+    low, high = axes.get_xlim()
+    assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 3
+
+
+def test_text_in_vector_graphics_is_text(results: Results, tmp_path: Path) -> None:
+    save_figure(leaderboard_figure(results), [tmp_path / "leaderboard.svg"])
+    root = ET.parse(tmp_path / "leaderboard.svg").getroot()
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {row.model for row in results.standings.rows} <= set(texts)
