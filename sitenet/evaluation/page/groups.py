@@ -17,6 +17,7 @@ from sitenet.settings.elements import SYMBOLS
 SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic", "unknown")
 SIZES = (0, 4, 8, 16, 32, 64, np.inf)
 FEW = 5  # an element in fewer test crystals has no colour: its mean says little
+_BELOW = {"orientation": "h", "y": -0.02, "yanchor": "top"}
 ENOUGH = 20  # crystals that a group needs to be named as the worst one
 
 
@@ -157,8 +158,8 @@ def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
         row, column = _place(number)
         mae, n = found.get(symbol, (np.nan, 0))
         text[row][column] = symbol
-        hover[row][column] = f"<b>{symbol}</b><br>" + (f"MAE {mae:.3g} {escape(unit)}, " if n else "")
-        hover[row][column] += f"{n:,} test crystals" + ("<br>too few for a colour" if 0 < n < FEW else "")
+        known = f"MAE {mae:.3g} {escape(unit)}, " if n else ""
+        hover[row][column] = f"<b>{symbol}</b><br>{known}{n:,} test crystals"
         if n >= FEW:
             z[row][column] = float(f"{mae:.4g}")
     data = {
@@ -172,13 +173,7 @@ def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
         "colorscale": "Cividis",
         "xgap": 1,
         "ygap": 1,
-        "colorbar": {
-            "title": {"text": f"MAE ({unit})"},
-            "thickness": 12,
-            "orientation": "h",
-            "y": -0.02,
-            "yanchor": "top",
-        },
+        "colorbar": {"title": {"text": f"MAE ({unit})"}, "thickness": 12} | _BELOW,
     }
     hidden = {"visible": False, "fixedrange": True}
     layout = {

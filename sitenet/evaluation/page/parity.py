@@ -40,15 +40,7 @@ def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[flo
     data = [
         *([_density(errors, limits)] if many else []),
         *(trace for trace in traces if trace["x"]),
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": numbers(limits),
-            "y": numbers(limits),
-            "line": {"color": TEXT, "width": 1},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        },
+        _diagonal(limits),
     ]
     layout = {
         "xaxis": axis(f"reference {target} ({unit})", range=[low, high], constrain="domain"),
@@ -58,6 +50,11 @@ def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[flo
         "hovermode": "closest",
     }
     return Chart(data, layout, f"Predicted against reference values of {len(errors):,} test crystals.")
+
+
+def _diagonal(limits: tuple[float, float]) -> dict[str, Any]:
+    ends = {"x": numbers(limits), "y": numbers(limits), "line": {"color": TEXT, "width": 1}}
+    return ends | {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
 
 
 def _points(

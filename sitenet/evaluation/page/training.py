@@ -12,6 +12,7 @@ from sitenet.evaluation.figures.epoch_curves import selecting_mae
 from sitenet.evaluation.page.charts import CONTRAST, MAIN, QUIET, TEXT, Chart, log_axis, numbers, style
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow, Run, varying_settings
+from sitenet.evaluation.statistics.bootstrap import Estimate
 from sitenet.models.registry import is_network, model_kinds
 
 MAX_TRIALS = 8
@@ -43,23 +44,6 @@ def cost_chart(results: Results, cost: str) -> Chart:
     front = pareto_front([(time, score.value) for time, score, _ in own])
     times = [time for time, _, _ in own] or [SHORTEST]
     low, high = min(times) / 2, max(times) * 2
-    points = {
-        "type": "scatter",
-        "mode": "markers+text" if len(own) <= MAX_TRIALS else "markers",
-        "name": "model, 95 % interval",
-        "x": numbers(time for time, _, _ in own),
-        "y": numbers(score.value for _, score, _ in own),
-        "error_y": {
-            "type": "data",
-            "array": numbers(score.high - score.value for _, score, _ in own),
-            "arrayminus": numbers(score.value - score.low for _, score, _ in own),
-            "thickness": 1,
-        },
-        "text": [escape(name) for _, _, name in own],
-        "textposition": ["top center" if place % 2 else "bottom center" for place in range(len(own))],
-        "hovertemplate": f"%{{text}}<br>MAE %{{y:.3g}} {escape(unit)}<br>%{{x:.3g}} s<extra></extra>",
-        "marker": {"color": MAIN, "size": 9},
-    }
     best = {
         "type": "scatter",
         "mode": "lines",
@@ -79,7 +63,30 @@ def cost_chart(results: Results, cost: str) -> Chart:
         "annotations": [_published_name(mae, name) for mae, name in published],
     }
     names = ", ".join(name for time, score, name in own if (time, score.value) in front)
-    return Chart([best, points], layout, f"Test MAE against {COSTS[cost]}; on the Pareto front: {names or 'none'}.")
+    return Chart(
+        [best, _models(own, unit)], layout, f"Test MAE against {COSTS[cost]}; on the Pareto front: {names or 'none'}."
+    )
+
+
+def _models(own: Sequence[tuple[float, Estimate, str]], unit: str) -> dict[str, Any]:
+    """(training time, score, name) of every model as a point with its interval; few models have their names beside."""
+    return {
+        "type": "scatter",
+        "mode": "markers+text" if len(own) <= MAX_TRIALS else "markers",
+        "name": "model, 95 % interval",
+        "x": numbers(time for time, _, _ in own),
+        "y": numbers(score.value for _, score, _ in own),
+        "error_y": {
+            "type": "data",
+            "array": numbers(score.high - score.value for _, score, _ in own),
+            "arrayminus": numbers(score.value - score.low for _, score, _ in own),
+            "thickness": 1,
+        },
+        "text": [escape(name) for _, _, name in own],
+        "textposition": ["top center" if place % 2 else "bottom center" for place in range(len(own))],
+        "hovertemplate": f"%{{text}}<br>MAE %{{y:.3g}} {escape(unit)}<br>%{{x:.3g}} s<extra></extra>",
+        "marker": {"color": MAIN, "size": 9},
+    }
 
 
 def _level(mae: float) -> dict[str, Any]:

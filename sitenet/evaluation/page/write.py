@@ -46,11 +46,8 @@ def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, An
         path: The file.
     """
     models, charts = _models(results, crystals)
-    charts |= {f"cost/{cost}": cost_chart(results, cost) for cost in COSTS}
-    curves = curves_chart(results)
-    charts |= {"curves": curves} if curves else {}
     settings = setting_charts(results)
-    charts |= {f"setting/{name}": chart for name, chart in settings.items()}
+    charts |= _training(results) | {f"setting/{name}": chart for name, chart in settings.items()}
     page = _environment().get_template("page.html.j2")
     text = page.render(
         results=results,
@@ -112,6 +109,12 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
             }
         )
     return models, charts | {"cumulative": cumulative_chart(absolute, unit)}
+
+
+def _training(results: Results) -> dict[str, Chart]:
+    """Charts of costs and of errors by epoch."""
+    curves = curves_chart(results)
+    return {f"cost/{cost}": cost_chart(results, cost) for cost in COSTS} | ({"curves": curves} if curves else {})
 
 
 def _where(model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, unit: str) -> str:
