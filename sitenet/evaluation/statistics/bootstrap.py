@@ -113,7 +113,7 @@ def bootstrap_scores(
             places = frame.index.get_indexer(pd.Index(drawn))
             total += frame.to_numpy()[places[places >= 0]].T @ weights[places >= 0]
     observed = np.stack([errors[k].mean(axis=0) for k in folds])
-    present = np.stack([np.isin(names, frame.index) for frame in summed.values()], axis=1)
+    present = np.stack([pd.Index(names).isin(frame.index) for frame in summed.values()], axis=1)
     return Bootstrap(observed, (sums[:, :-1] / sums[:, -1:]).transpose(2, 0, 1), present, level)
 
 
