@@ -129,7 +129,15 @@ def write_runs(data: Path, root: Path) -> tuple[list[Path], dict[str, Any]]:
             rows = (table["fold"] == fold).to_numpy()
             own = frame.loc[rows, ["id", "target"]].assign(prediction=submissions[number % len(paths)][rows])
             records.append(write_run(root / f"{id_}-{fold}", id_, fold, settings, own))
-    config = {"name": "large", "trials": trials, "folds": list(FOLDS), "seeds": [0], "resamples": 10_000}
+    dataset = {"source": "matbench", "name": "matbench_mp_gap"}
+    config = {
+        "name": "large",
+        "dataset": dataset,
+        "trials": trials,
+        "folds": list(FOLDS),
+        "seeds": [0],
+        "resamples": 10_000,
+    }
     return records, config
 
 
