@@ -37,9 +37,15 @@ def _expand_entry(entry: Any, where: str) -> Iterator[Trial]:
         if not isinstance(entry[name], Mapping):
             raise UserError(f"configuration key '{where}.{name}' has the value {entry[name]!r}: it needs keys below it")
     for point in _points(entry, where):
-        yield Trial(
-            {name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()}
-        )
+        settings = {
+            name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()
+        }
+        for name, section in settings.items():
+            try:
+                section.check_with(settings)
+            except ValueError as problem:
+                raise UserError(f"configuration key '{where}.{name}': {problem}") from None
+        yield Trial(settings)
 
 
 def _kind(entry: Any, where: str) -> str:

@@ -1,5 +1,6 @@
 """Base class and field types of all configuration sections."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -14,6 +15,9 @@ class Section(BaseModel):
     """Base of all sections: immutable; unknown keys, infinity and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def check_with(self, sections: Mapping[str, "Section"]) -> None:
+        """Raises ValueError where the section contradicts others of its trial, given by name; by default never."""
 
 
 def _input_path(path: str) -> str:

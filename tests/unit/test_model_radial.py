@@ -36,6 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "two heads": {**SMALL, "heads": 2, "width": 48},
     "keys as they are": {**SMALL, "filter_keys": False},
     "cut-off": {"cutoff": 4.0},
+    "envelope": {"cutoff": 4.0, "envelope": True},
     "longer radial functions": {**SMALL, "radial_length": 10.0},
     "more on sites": {**SMALL, "hidden_width": 40, "radial_functions": 9, "dropout": 0.5},
     "other elemental properties": {**SMALL, "elemental_properties": ("MendeleevNumber", "NpUnfilled")},

@@ -24,7 +24,7 @@ class Batch:
         row_starts: (N + 1,) the pairs of class i are row_starts[i]..row_starts[i + 1] - 1.
         pair_i: (E,) class at the near end of each pair, ascending.
         pair_j: (E,) class at its far end.
-        pair_counts: (E,) supercell sites that share the pair.
+        pair_counts: (E,) supercell sites that share the pair; fractions of them where an envelope fades it.
         distances: (E,) in angstrom, 0 only where a site meets itself; their dtype is the batch's.
     """
 

@@ -36,6 +36,7 @@ KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
         "radial_length": None,
         "elemental_properties": None,
         "cutoff": None,
+        "envelope": None,  # it changes the counts of pairs
         "dropout": None,
     }
 )

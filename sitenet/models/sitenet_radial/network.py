@@ -7,7 +7,8 @@ sites alone. A pair contributes learnt functions of its distance d_ij:
 - two filters as in SchNet (Schuett et al., NeurIPS 2017, arXiv:1706.08566), one of the values and one of the keys.
 
 The attention to a site thus depends on both its features and its distance. Site-Net's reductions apply unchanged:
-site classes, and pairs with a multiplicity m_ij.
+site classes, and pairs with a multiplicity m_ij. With an `envelope` c, which is zero at the cut-off, a pair stands for
+m_ij c(d_ij) sites.
 
 Shape suffixes, one letter per axis:
     C crystals in the batch         D width of a site
@@ -16,6 +17,7 @@ Shape suffixes, one letter per axis:
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -155,6 +157,18 @@ class RadialSiteNet(AttentionNetwork):
         pooled_CF = pool(self.norm(x_ND), batch.site_counts, batch.site_crystal, batch.n_crystals)
         return self.scale(self.read_out(pooled_CF).squeeze(1))
 
+    def within_cutoff(self, batch: Batch) -> Batch:
+        """The batch without the pairs beyond the cut-off; an envelope lets a pair stand for fewer sites."""
+        seen = super().within_cutoff(batch)
+        if not self.settings.envelope:
+            return seen
+        return replace(seen, pair_counts=seen.pair_counts * envelope(seen.distances, self.settings.cutoff))
+
+    def _seen(self, batch: Batch) -> Tensor:
+        if self.settings.envelope:  # a pair exactly at the cut-off has no weight
+            return envelope(batch.distances, self.settings.cutoff) > 0
+        return super()._seen(batch)
+
     def run_blocks(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Sites (N, D) after the last block, and the attention (E, H) of each."""
         properties_NF = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
@@ -171,6 +185,11 @@ class RadialSiteNet(AttentionNetwork):
         if radial_kernels.supports(self.settings.heads, self.norm.weight[None]):
             return kernels.built_by("sitenet_radial")
         return super().computed_by()
+
+
+def envelope(distances: Tensor, cutoff: float) -> Tensor:
+    r"""(E,) weights $(1 - (d / r)^2)^2$: from 1 at d = 0 to 0 at the cut-off r, where the derivative is 0, too."""
+    return (1 - (distances / cutoff).clamp(max=1) ** 2) ** 2
 
 
 def pool(x_ND: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:

@@ -1,10 +1,12 @@
 """Hyperparameters of Site-Net with radial attention."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sitenet.settings.elements import PAPER_PROPERTIES, ElementalProperty
+from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section, Width
 
 
@@ -21,6 +23,8 @@ class RadialSiteNetSettings(Section):
         filter_keys: Let the distance filter the attention keys, too; false filters the values alone.
         elemental_properties: Magpie elemental properties, standardised; a linear layer adds them to the embedding.
         cutoff: Attention cut-off: pairs farther apart (angstrom) are ignored. Null attends to all pairs.
+        envelope: Let the weight of a pair fade to zero at the cut-off, so that predictions are continuous functions of
+            the structure. Needs a `cutoff` that the sphere of `features.radius` contains.
         dropout: Dropout probability, applied to the output of the attention and of the feed-forward layer.
     """
 
@@ -34,6 +38,7 @@ class RadialSiteNetSettings(Section):
     filter_keys: bool = True
     elemental_properties: Annotated[tuple[ElementalProperty, ...], Field(min_length=1)] = PAPER_PROPERTIES
     cutoff: Annotated[float, Field(gt=0)] | None = None
+    envelope: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
@@ -41,3 +46,16 @@ class RadialSiteNetSettings(Section):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+    @model_validator(mode="after")
+    def _an_envelope_ends_at_the_cutoff(self) -> Self:
+        if self.envelope and self.cutoff is None:
+            raise ValueError("envelope needs a cutoff, the distance at which it is zero")
+        return self
+
+    def check_with(self, sections: Mapping[str, Section]) -> None:
+        """Raises ValueError where the features lack what the network reads; see `Section.check_with`."""
+        features = sections["features"]
+        assert isinstance(features, FeatureSettings)
+        if self.envelope and self.cutoff is not None and (features.radius is None or features.radius < self.cutoff):
+            raise ValueError(f"envelope needs all pairs up to its cutoff: features.radius of at least {self.cutoff:g}")
