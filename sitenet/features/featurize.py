@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
-from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances
+from sitenet.features.harmonics import spherical_harmonics
+from sitenet.features.moments import Directions
+from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances, sphere_vectors
 from sitenet.features.point_set import PointSet
 from sitenet.features.primitive import distortion, primitive_cell
 from sitenet.features.reduction import reduce_pairs
@@ -32,9 +34,10 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
     """
     cell, distances = neighbour_distances(crystal, settings)
     merged = distortion(crystal, cell)
+    directions = _directions(cell, distances, settings)
     if settings.distance_tolerance == 0:
-        return _all_pairs(cell, distances, _limit(settings), merged)
-    return _reduced_pairs(cell, distances, settings, merged)
+        return _all_pairs(cell, distances, directions, _limit(settings), merged)
+    return _reduced_pairs(cell, distances, directions, settings, merged)
 
 
 def expand_attention(
@@ -57,7 +60,8 @@ def expand_attention(
         weights = np.zeros((distances.size, attention.shape[1]))
         weights[distances.ravel() <= limit] = attention
         return weights.reshape(shape)
-    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
+    directions = _directions(cell, distances, settings)
+    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance, directions)
     weights = np.zeros((len(reduction.pair_counts), attention.shape[1]))
     weights[reduction.pair_distances <= limit] = attention
     return (weights / reduction.pair_counts[:, None])[reduction.pair_index].reshape(shape)
@@ -66,6 +70,20 @@ def expand_attention(
 def _limit(settings: FeatureSettings) -> float:
     """Longest distance of a pair in angstrom; beyond it are only padding and sites of an incomplete shell."""
     return np.inf if settings.radius is None else settings.radius + SHELL_MARGIN
+
+
+def _reach(settings: FeatureSettings) -> float:
+    """Longest distance that is listed, so that shells at the limit are complete, in angstrom."""
+    return _limit(settings) + settings.distance_tolerance
+
+
+def _directions(cell: Crystal, distances: NDArray[np.float64], settings: FeatureSettings) -> Directions | None:
+    """Harmonics of all listed pairs, where the settings ask for them."""
+    if settings.moments == 0:
+        return None
+    reach = _reach(settings)
+    vectors = sphere_vectors(cell.lattice, cell.frac_coords, reach)
+    return Directions(distances <= reach, spherical_harmonics(vectors, settings.moments))
 
 
 def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
@@ -81,8 +99,7 @@ def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Cr
     cell = primitive_cell(crystal, settings.cell_tolerance)
     _check_lattice(cell)
     if settings.radius is not None:
-        reach = _limit(settings) + settings.distance_tolerance
-        distances = sphere_distances(cell.lattice, cell.frac_coords, reach)
+        distances = sphere_distances(cell.lattice, cell.frac_coords, _reach(settings))
     else:
         matrix = np.eye(3, dtype=np.int64)
         if settings.supercell:
@@ -112,7 +129,9 @@ def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
         )
 
 
-def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float, merged: float) -> PointSet:
+def _all_pairs(
+    cell: Crystal, distances: NDArray[np.float64], directions: Directions | None, limit: float, merged: float
+) -> PointSet:
     n_sites, _, n_images = distances.shape
     seen = distances <= limit
     rows, pair_sites, _ = np.nonzero(seen)
@@ -126,12 +145,19 @@ def _all_pairs(cell: Crystal, distances: NDArray[np.float64], limit: float, merg
         pair_sites=pair_sites,
         pair_counts=np.ones(len(rows), dtype=np.int64),
         distances=distances[seen],
+        moments=np.zeros((len(rows), 0)) if directions is None else directions.harmonics[seen[directions.seen]],
         distortion=merged,
     )
 
 
-def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: FeatureSettings, merged: float) -> PointSet:
-    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance)
+def _reduced_pairs(
+    cell: Crystal,
+    distances: NDArray[np.float64],
+    directions: Directions | None,
+    settings: FeatureSettings,
+    merged: float,
+) -> PointSet:
+    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance, directions)
     seen = reduction.pair_distances <= _limit(settings)
     rows, pair_sites, _ = reduction.pair_ends
     return PointSet(
@@ -144,5 +170,6 @@ def _reduced_pairs(cell: Crystal, distances: NDArray[np.float64], settings: Feat
         pair_sites=pair_sites[seen],
         pair_counts=reduction.pair_counts[seen],
         distances=reduction.pair_distances[seen],
+        moments=reduction.moments[seen],
         distortion=merged,
     )

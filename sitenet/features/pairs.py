@@ -143,16 +143,34 @@ def sphere_distances(
     Raises:
         BadCrystal: There are more pairs than memory or the feature store can hold.
     """
-    basis = relevant_vectors(lattice)[:3]
-    sites = frac_coords @ lattice @ np.linalg.inv(basis)
-    reach = radius * np.linalg.norm(np.linalg.inv(basis), axis=0)
-    n_images = int(_list_images(sites, basis, reach, radius, np.empty((0, 0, 0))).max())
+    sites, basis, reach = _in_reduced_basis(lattice, frac_coords, radius)
+    n_images = int(_list_images(sites, basis, reach, radius, np.empty((0, 0, 0)), np.empty((0, 3))).max())
     if n_images * len(sites) > MAX_SEEN or n_images * len(sites) ** 2 > MAX_PAIRS:
         seen = f"{n_images * len(sites):,} sites within {radius:g} angstrom of a site"
         raise BadCrystal(f"too large: up to {seen}; choose a smaller features.radius")
     distances = np.full((len(sites), len(sites), n_images), PADDING)
-    _list_images(sites, basis, reach, radius, distances)
+    _list_images(sites, basis, reach, radius, distances, np.empty((0, 3)))
     return distances
+
+
+def sphere_vectors(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], radius: float
+) -> NDArray[np.float64]:
+    """(K, 3) vectors to the sites whose distances `sphere_distances` lists, in their order without the padding."""
+    sites, basis, reach = _in_reduced_basis(lattice, frac_coords, radius)
+    counts = _list_images(sites, basis, reach, radius, np.empty((0, 0, 0)), np.empty((0, 3)))
+    vectors = np.empty((int(counts.sum()), 3))
+    _list_images(sites, basis, reach, radius, np.empty((0, 0, 0)), vectors)
+    return vectors
+
+
+def _in_reduced_basis(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sites in a basis of short vectors, the basis, and the `reach` of `_list_images`."""
+    basis = relevant_vectors(lattice)[:3]
+    inverse = np.linalg.inv(basis)
+    return frac_coords @ lattice @ inverse, basis, radius * np.linalg.norm(inverse, axis=0)
 
 
 @njit(cache=True)
@@ -162,12 +180,13 @@ def _list_images(
     reach: NDArray[np.float64],
     radius: float,
     distances: NDArray[np.float64],
+    vectors: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(P, P) numbers of images of j within the radius of i; also fills in `distances`, unless that is empty.
+    """(P, P) numbers of images of j within the radius of i; also fills in `distances` and `vectors` that are not empty.
 
     `reach` is the largest component of an image's distance along each basis vector, in units of the vector.
     """
-    counts = np.zeros((len(sites), len(sites)), dtype=np.int64)
+    counts, n = np.zeros((len(sites), len(sites)), dtype=np.int64), 0
     for i in range(len(sites)):
         for j in range(len(sites)):
             a, b, c = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1], sites[j, 2] - sites[i, 2]
@@ -181,5 +200,8 @@ def _list_images(
                         if square <= radius * radius:
                             if distances.size:
                                 distances[i, j, counts[i, j]] = math.sqrt(square)
+                            if vectors.size:
+                                vectors[n, 0], vectors[n, 1], vectors[n, 2] = x, y, z
                             counts[i, j] += 1
+                            n += 1
     return counts

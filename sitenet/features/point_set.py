@@ -28,6 +28,8 @@ class PointSet:
         pair_sites: (E,) class at the far end of each pair.
         pair_counts: (E,) supercell sites that share the pair; sums to S in each row of a supercell.
         distances: (E,) minimum-image distance in angstrom, or that within the radius; 0 only from a site to itself.
+        moments: (E, M) means over the sites of a pair of the real spherical harmonics of its direction, of degree 1 to
+            `features.moments`; 0 for a site and itself. M is 0 where the features have none.
         distortion: Largest distance between sites that the primitive cell averages to one, in angstrom; 0 where it has
             as many sites as were given.
     """
@@ -41,4 +43,5 @@ class PointSet:
     pair_sites: NDArray[np.integer]
     pair_counts: NDArray[np.integer]
     distances: NDArray[np.floating]
+    moments: NDArray[np.floating]
     distortion: float

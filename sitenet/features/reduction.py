@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sitenet.features.moments import Directions
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -19,6 +21,7 @@ class Reduction:
         cluster_distances: (C,) mean distance of each cluster in angstrom, ascending.
         keys: (E,) class, class at the far end and cluster of each reduced pair as one integer, ascending.
         pair_counts: (E,) supercell sites that share the pair.
+        moments: (E, M) means of the spherical harmonics of the pair's directions; M is 0 without directions.
     """
 
     site_class: NDArray[np.int64]
@@ -27,6 +30,7 @@ class Reduction:
     cluster_distances: NDArray[np.float64]
     keys: NDArray[np.int64]
     pair_counts: NDArray[np.int64]
+    moments: NDArray[np.float64]
 
     @cached_property
     def pair_ends(self) -> tuple[NDArray[np.integer], ...]:
@@ -47,18 +51,36 @@ class Reduction:
         return np.searchsorted(self.keys, keys)
 
 
-def reduce_pairs(atomic_numbers: NDArray[np.integer], distances: NDArray[np.float64], tolerance: float) -> Reduction:
+def reduce_pairs(
+    atomic_numbers: NDArray[np.integer],
+    distances: NDArray[np.float64],
+    tolerance: float,
+    directions: Directions | None = None,
+) -> Reduction:
     """Merges all sites and pairs that the network cannot tell apart.
 
     Args:
         atomic_numbers: (P,) atomic numbers.
         distances: (P, P, n_images) distances in angstrom.
         tolerance: Largest spread of distances that count as equal, in angstrom.
+        directions: Directions that the network sees, too; without them, it sees distances alone.
     """
     clusters, means = cluster_distances(distances, tolerance)
     site_class, first = equitable_partition(atomic_numbers, clusters)
+    while directions is not None:
+        finer = directions.split(site_class, clusters)
+        if len(np.unique(finer)) == len(first):
+            break
+        site_class, first = equitable_partition(finer, clusters)
     keys, pair_counts = np.unique(_pair_keys(site_class, clusters, len(means), first), return_counts=True)
-    return Reduction(site_class, first, clusters, means, keys, pair_counts)
+    moments = np.zeros((len(keys), 0))
+    if directions is not None:
+        sites, far, of_shells = directions.shells(site_class, clusters)
+        rows = np.isin(sites, first)
+        moments = np.zeros((len(keys), of_shells.shape[1]))
+        places = site_class[sites[rows]] * len(first) * len(means) + far[rows]
+        moments[np.searchsorted(keys, places)] = of_shells[rows]
+    return Reduction(site_class, first, clusters, means, keys, pair_counts, moments)
 
 
 def _pair_keys(

@@ -69,7 +69,7 @@ def featurize_shard(
     start = len(table) * shard // n_shards
     stop = len(table) * (shard + 1) // n_shards
     rows = with_progress(table.crystals(start, stop), stop - start, f"shard {shard} of {n_shards}")
-    manifest = write_shard(out, _featurized(rows, settings))
+    manifest = write_shard(out, _featurized(rows, settings), moments=settings.moments > 0)
     if manifest.failures:
         logger.warning("%d crystals cannot be used; the reasons are in %s", manifest.failures, failures_path(out))
     return manifest

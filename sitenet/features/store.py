@@ -1,6 +1,6 @@
 """Columnar files of point sets (shards), memory-mapped by every training job (Arrow IPC, uncompressed)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,9 @@ LISTS = {
     "pair_counts": pa.uint16(),
     "distances": pa.float32(),
 }
-SCHEMA = pa.schema(
-    [("id", pa.string()), ("n_images", pa.uint16()), ("distortion", pa.float64())]
-    + [(name, pa.list_(kind)) for name, kind in LISTS.items()]
-)
+# Only in shards of features with moments, row after row. In half precision, predictions would depend on how a crystal
+# is turned.
+MOMENTS = {"moments": pa.float32()}
 # Angstrom: crystals in which the primitive cell averages away larger distortions are counted.
 CHANGED = 0.02
 # Limits the writer's memory; readers do not depend on where record batches end.
@@ -63,12 +62,19 @@ def failures_path(shard: Path) -> Path:
     return shard.with_suffix(".failures.csv")
 
 
-def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> ShardManifest:
+def schema(lists: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Columns of a shard with these lists."""
+    plain = [("id", pa.string()), ("n_images", pa.uint16()), ("distortion", pa.float64())]
+    return pa.schema(plain + [(name, pa.list_(kind)) for name, kind in lists.items()])
+
+
+def write_shard(path: Path | str, results: Iterable[PointSet | Failure], moments: bool = False) -> ShardManifest:
     """Writes a shard, its failures table and, last, its manifest; each replaces an old file in one step.
 
     Args:
         path: The shard file.
         results: Featurized and failed crystals in table order.
+        moments: Whether the features have moments.
 
     Raises:
         UserError: A file cannot be written.
@@ -78,7 +84,8 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     manifest_path(path).unlink(missing_ok=True)
     failures: list[Failure] = []
     crystals = changed = pairs = 0
-    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), SCHEMA) as writer:
+    lists = LISTS | MOMENTS if moments else LISTS
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), schema(lists)) as writer:
         group: list[PointSet] = []
         group_pairs = 0
         for result in results:
@@ -91,10 +98,10 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
             changed += result.distortion > CHANGED
             pairs += len(result.distances)
             if group_pairs >= PAIRS_PER_BATCH:
-                writer.write_batch(_record_batch(group))
+                writer.write_batch(_record_batch(group, lists))
                 group, group_pairs = [], 0
         if group:
-            writer.write_batch(_record_batch(group))
+            writer.write_batch(_record_batch(group, lists))
     write_failures(failures_path(path), failures)
     manifest = ShardManifest(
         crystals=crystals,
@@ -108,18 +115,18 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure]) -> Shar
     return manifest
 
 
-def _record_batch(point_sets: Sequence[PointSet]) -> pa.RecordBatch:
+def _record_batch(point_sets: Sequence[PointSet], lists: Mapping[str, pa.DataType]) -> pa.RecordBatch:
     columns = [
         pa.array([point_set.id for point_set in point_sets], pa.string()),
         pa.array([point_set.n_images for point_set in point_sets], pa.uint16()),
         pa.array([point_set.distortion for point_set in point_sets], pa.float64()),
     ]
-    for name, kind in LISTS.items():
-        arrays = [getattr(point_set, name) for point_set in point_sets]
+    for name, kind in lists.items():
+        arrays = [getattr(point_set, name).ravel() for point_set in point_sets]
         offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
         values = np.concatenate(arrays, dtype=kind.to_pandas_dtype(), casting="unsafe")
         columns.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)))
-    return pa.record_batch(columns, schema=SCHEMA)
+    return pa.record_batch(columns, schema=schema(lists))
 
 
 def check_length(shard: Path) -> ShardManifest:
@@ -174,7 +181,10 @@ class FeatureStore:
         self._paths = [Path(path) for path in paths]
         batches = [batch for path in self._paths for batch in _map_batches(path)]
         self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
-        self._lists = [{name: _list_views(batch, name) for name in LISTS} for batch in batches]
+        lists = [[name for name in LISTS | MOMENTS if name in batch.schema.names] for batch in batches]
+        self._lists = [
+            {name: _list_views(batch, name) for name in names} for batch, names in zip(batches, lists, strict=True)
+        ]
         self._n_images = _joined(batch["n_images"].to_numpy() for batch in batches)
         self._distortions = [float(value) for batch in batches for value in batch["distortion"].to_numpy()]
         self.ids: list[str] = [id_ for batch in batches for id_ in batch["id"].to_pylist()]
@@ -213,6 +223,8 @@ class FeatureStore:
         arrays = {
             name: values[offsets[row] : offsets[row + 1]] for name, (offsets, values) in self._lists[batch].items()
         }
+        moments = arrays.pop("moments", np.empty(0, np.float32))
+        arrays["moments"] = moments.reshape(len(arrays["distances"]), -1)
         n_images, distortion = int(self._n_images[index]), self._distortions[index]
         return PointSet(id=self.ids[index], n_images=n_images, distortion=distortion, **arrays)
 

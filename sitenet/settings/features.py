@@ -19,6 +19,8 @@ class FeatureSettings(Section):
             site of the primitive cell. Null is the paper's 0.5 for a supercell, which also averages away real
             distortions, and 0.01 with a radius, which needs no primitive cell.
         distance_tolerance: Distances that differ by at most this (angstrom) count as equal; 0 merges no pairs.
+        moments: Also keep directions: of every pair the mean spherical harmonics of degree 1 to this one. Needs a
+            `radius`. 0 keeps distances alone.
     """
 
     max_sites: Annotated[int, Field(ge=1, le=2000)] = 100
@@ -26,6 +28,7 @@ class FeatureSettings(Section):
     radius: Annotated[float, Field(ge=1, le=20)] | None = None
     primitive_tolerance: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     distance_tolerance: Annotated[float, Field(ge=0, le=0.01)] = 1e-4
+    moments: Annotated[int, Field(ge=0, le=6)] = 0
 
     @model_validator(mode="after")
     def _a_radius_replaces_the_supercell(self) -> Self:
@@ -33,6 +36,13 @@ class FeatureSettings(Section):
         given = [name for name in ("max_sites", "supercell") if getattr(self, name) != fields[name].default]
         if self.radius is not None and given:
             raise ValueError(f"radius {self.radius:g} replaces the supercell: leave out {' and '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
+    def _moments_need_a_radius(self) -> Self:
+        # In a supercell several images of a site can be the nearest, and the choice would decide the direction.
+        if self.moments and self.radius is None:
+            raise ValueError(f"moments {self.moments} need a radius")
         return self
 
     @property

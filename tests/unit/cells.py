@@ -16,6 +16,15 @@ def to_crystal(structure: Structure, id_: str = "test") -> Crystal:
     return Crystal(id_, structure.lattice.matrix, np.array(structure.atomic_numbers), structure.frac_coords)
 
 
+def close_packing(layers: str, distance: float = 2.86) -> Crystal:
+    """Aluminium in hexagonal layers, "ABC" for its own structure, with this distance of neighbours in angstrom."""
+    height = len(layers) * np.sqrt(2 / 3)
+    lattice = distance * np.array([[1, 0, 0], [-1 / 2, np.sqrt(3) / 2, 0], [0, 0, height]])
+    shifts = {"A": 0, "B": 1 / 3, "C": 2 / 3}
+    frac_coords = np.array([[shifts[x], 2 * shifts[x], n / len(layers)] for n, x in enumerate(layers)])
+    return Crystal(layers, lattice, np.full(len(layers), 13), frac_coords)
+
+
 @st.composite
 def lattices(draw: st.DrawFn) -> np.ndarray:
     """Lattices from near-cubic to strongly skewed or flat, left-handed ones included."""

@@ -26,6 +26,7 @@ class Batch:
         pair_j: (E,) class at its far end.
         pair_counts: (E,) supercell sites that share the pair; fractions of them where an envelope fades it.
         distances: (E,) in angstrom, 0 only where a site meets itself; their dtype is the batch's.
+        moments: (E, M) mean spherical harmonics of each pair; M is 0 where the features have none.
     """
 
     ids: tuple[str, ...]
@@ -37,6 +38,7 @@ class Batch:
     pair_j: Tensor
     pair_counts: Tensor
     distances: Tensor
+    moments: Tensor
 
     @property
     def n_crystals(self) -> int:
@@ -64,6 +66,7 @@ class Batch:
             pair_j=self.pair_j[kept],
             pair_counts=self.pair_counts[kept],
             distances=self.distances[kept],
+            moments=self.moments[kept],
         )
 
 
@@ -90,6 +93,7 @@ def collate(point_sets: Sequence[PointSet], dtype: torch.dtype = torch.float32) 
         pair_j=torch.from_numpy(pair_sites + np.repeat(first_site, n_pairs)),
         pair_counts=torch.from_numpy(_joined(point_sets, "pair_counts")),
         distances=torch.from_numpy(np.concatenate([p.distances for p in point_sets])).to(dtype),
+        moments=torch.from_numpy(np.concatenate([p.moments for p in point_sets])).to(dtype),
     )
 
 
