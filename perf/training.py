@@ -42,7 +42,7 @@ from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.settings.features import FeatureSettings
 
 ENGINES = ("dense", "plain", "kernels")
-KERNELS = {"sitenet": ("sitenet", fused), "sitenet_radial": ("sitenet_radial", radial_kernels)}
+KERNELS = {"sitenet": ("sitenet/kernels", fused), "sitenet_radial": ("sitenet_radial/kernels", radial_kernels)}
 DENSE: dict[str, Callable[..., Tensor]] = {"sitenet": predict_sitenet, "sitenet_radial": predict_radial}
 
 

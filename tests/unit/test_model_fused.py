@@ -17,7 +17,9 @@ from sitenet.models.sitenet.settings import SiteNetSettings
 from tests.real_crystals import batch_of_many_chunks, crystals, point_set, some_point_sets
 from tests.unit.test_model_kernels import OTHER_COMPILERS
 
-needs_kernels = pytest.mark.skipif(kernels.library("sitenet") is None, reason="no C compiler that builds the kernels")
+needs_kernels = pytest.mark.skipif(
+    kernels.library("sitenet/kernels") is None, reason="no C compiler that builds the kernels"
+)
 OPTIONS: dict[str, dict[str, Any]] = {
     "paper": {},
     "one block": {"blocks": 1},
@@ -81,7 +83,7 @@ def test_other_compilers_and_options_agree_with_the_formula(
     command: str, built_by: str, compiler: Callable[[str], None], kernel_calls: list[str]
 ) -> None:
     compiler(command)
-    if not kernels.library("sitenet"):
+    if not kernels.library("sitenet/kernels"):
         pytest.skip(f"{command} does not build the kernels, for example for want of OpenMP")
     assert re.search(built_by, network({}).computed_by())
     assert_kernels_agree({}, kernel_calls)
@@ -182,5 +184,5 @@ def test_other_options_take_the_plain_path(options: dict[str, object]) -> None:
         assert not fused.supports(SiteNetSettings(), sites)
         assert network({}).computed_by() == "torch"
     assert model.computed_by() == network({}).double().computed_by() == "torch"
-    assert network({}).computed_by() == kernels.built_by("sitenet")
+    assert network({}).computed_by() == kernels.built_by("sitenet/kernels")
     assert model(collate(some_point_sets())).isfinite().all()

@@ -19,7 +19,7 @@ from sitenet.models.sitenet import kernels as fused
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 
 needs_compiler = pytest.mark.skipif(
-    kernels.library("sitenet_radial") is None, reason="no C compiler that builds the kernels"
+    kernels.library("sitenet_radial/kernels") is None, reason="no C compiler that builds the kernels"
 )
 ROOT = Path(__file__).parents[2]
 X86 = platform.machine() == "x86_64"
@@ -31,11 +31,12 @@ OTHER_COMPILERS = [
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("sitenet", fused.KernelArguments), ("sitenet_radial", radial_kernels.KernelArguments)]
+    ("name", "arguments"),
+    [("sitenet/kernels", fused.KernelArguments), ("sitenet_radial/kernels", radial_kernels.KernelArguments)],
 )
 def test_arguments_are_the_same_in_python_and_c(name: str, arguments: type[ctypes.Structure]) -> None:
     """Their order and kinds, which a comparison of sizes does not see."""
-    source = (kernels.HEADER.parents[1] / name / "kernels.c").read_text()
+    source = kernels.source(name).read_text()
     body = re.sub(r"/\*.*?\*/", "", source[source.index("typedef struct {") : source.index("} KernelArguments;")])
     in_c = []
     for statement in re.findall(r"(?:const )?(?:int64_t|float) [^;]+(?=;)", body):
@@ -51,7 +52,7 @@ def test_arguments_of_another_size_are_refused() -> None:
         _fields_ = radial_kernels.KernelArguments._fields_[:-1]
 
     with pytest.raises(RuntimeError, match=r"arguments of radial_forward have \d+ bytes in Python and \d+ in C"):
-        kernels.call("sitenet_radial", "radial_forward", Shorter(), {})
+        kernels.call("sitenet_radial/kernels", "radial_forward", Shorter(), {})
 
 
 @needs_compiler
@@ -67,7 +68,7 @@ def test_a_library_in_place_is_not_replaced(compiler: Callable[[str], None], tmp
         'cp "$built" "$target" && echo by another process >> "$target"\n'
     )
     compiler(f"sh {script}")
-    assert kernels.built_by("sitenet_radial")
+    assert kernels.built_by("sitenet_radial/kernels")
     (kept,) = (tmp_path / "sitenet").iterdir()
     assert kept.read_bytes().endswith(b"by another process\n")
 
@@ -83,7 +84,7 @@ def test_without_a_cache_folder_a_process_compiles_its_own(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with caplog.at_level(logging.WARNING):
-        assert kernels.supports("sitenet_radial", torch.zeros(1))
+        assert kernels.supports("sitenet_radial/kernels", torch.zeros(1))
     assert len(caplog.messages) == 1
     assert "no place to keep compiled kernels" in caplog.messages[0]
 

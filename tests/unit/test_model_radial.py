@@ -17,15 +17,16 @@ from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch, collate
 from sitenet.models.registry import default_model
 from sitenet.models.sitenet_radial import kernels as radial_kernels
-from sitenet.models.sitenet_radial.kernels import Places
-from sitenet.models.sitenet_radial.network import KNOTS, RadialAttention, RadialSiteNet
+from sitenet.models.sitenet_radial.network import RadialAttention, RadialSiteNet
+from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, batch_of_many_chunks, crystals, point_set, some_point_sets
+from tests.unit import test_model_moments
 from tests.unit.test_model_kernels import OTHER_COMPILERS
 
 needs_kernels = pytest.mark.skipif(
-    kernels.library("sitenet_radial") is None, reason="no C compiler that builds the kernels"
+    kernels.library("sitenet_radial/kernels") is None, reason="no C compiler that builds the kernels"
 )
 SMALL: dict[str, Any] = {"width": 16, "hidden_width": 20, "heads": 4, "radial_functions": 6}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -143,7 +144,8 @@ def attended(module: RadialAttention, x_ND: Tensor, batch: Batch, length: float)
 def test_every_setting_is_known_and_compared_with_the_formula() -> None:
     """A new setting fails here until someone decides what it means for the kernels."""
     assert radial_kernels.KNOWN.keys() == RadialSiteNetSettings.model_fields.keys()
-    assert {name for options in OPTIONS.values() for name in options} == radial_kernels.KNOWN.keys() - {"kind"}
+    compared = [*OPTIONS.values(), *test_model_moments.OPTIONS.values()]
+    assert {name for options in compared for name in options} == radial_kernels.KNOWN.keys() - {"kind"}
 
 
 @needs_kernels
@@ -187,7 +189,7 @@ def test_results_do_not_depend_on_the_number_of_threads(set_threads: Callable[[i
 )
 def test_sizes_that_the_kernels_do_not_cover_take_the_plain_path(heads: int, width: int, covered: bool) -> None:
     sites = torch.zeros(2, width)
-    assert radial_kernels.supports(heads, sites) == (covered and kernels.library("sitenet_radial") is not None)
+    assert radial_kernels.supports(heads, sites) == (covered and kernels.library("sitenet_radial/kernels") is not None)
     assert not radial_kernels.supports(heads, sites.double())
     model = network({**SMALL, "heads": heads, "width": width})
     assert (model.computed_by() == "torch") == (not radial_kernels.supports(heads, sites))
@@ -269,7 +271,7 @@ def test_other_compilers_and_options_agree_with_the_formula(
     command: str, built_by: str, compiler: Callable[[str], None], kernel_calls: list[str]
 ) -> None:
     compiler(command)
-    if not kernels.library("sitenet_radial"):
+    if not kernels.library("sitenet_radial/kernels"):
         pytest.skip(f"{command} does not build the kernels, for example for want of OpenMP")
     model = network({})
     assert re.search(built_by, model.computed_by())

@@ -24,31 +24,35 @@ FLAGS = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
 log = logging.getLogger(__name__)
 
 
+def source(name: str) -> Path:
+    """The C file of the kernels `name`: a model kind and a file of its folder."""
+    return HEADER.parents[1] / f"{name}.c"
+
+
 @cache
 def library(name: str) -> ctypes.CDLL | None:
-    """The kernels of a model kind, its `kernels.c` compiled by `$CC` or `cc`; None where they cannot be built."""
-    source = HEADER.parents[1] / name / "kernels.c"
+    """The kernels `name`, "sitenet/kernels" for example, compiled by `$CC` or `cc`; None where they cannot be built."""
     try:
         command = [*shlex.split(os.environ.get("CC") or "cc"), *FLAGS]
-        file_name = f"{name}-{_fingerprint(source, command)}.so"
+        file_name = f"{name.replace('/', '-')}-{_fingerprint(source(name), command)}.so"
         try:
-            return _load(source, command, _cache_folder() / file_name)
+            return _load(source(name), command, _cache_folder() / file_name)
         except (OSError, RuntimeError) as error:
             log.warning("no place to keep compiled kernels, so this process compiles its own: %s", error)
             with TemporaryDirectory() as folder:
-                return _load(source, command, Path(folder) / file_name)
+                return _load(source(name), command, Path(folder) / file_name)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().partition("\n")[0]
         log.warning("no compiled kernels, using the slower plain torch path: %s", said or error)
         return None
 
 
-def _fingerprint(source: Path, command: list[str]) -> str:
+def _fingerprint(path: Path, command: list[str]) -> str:
     """Hash of all that a library depends on."""
     # Predefined macros name compiler version and instruction sets: machines can share a cache.
     probe = [*command, "-dM", "-E", "-x", "c", os.devnull]
     macros = subprocess.run(probe, check=True, capture_output=True).stdout
-    content = source.read_bytes() + HEADER.read_bytes() + macros + shlex.join(command).encode()
+    content = path.read_bytes() + HEADER.read_bytes() + macros + shlex.join(command).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -56,35 +60,35 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitenet"
 
 
-def _load(source: Path, command: list[str], target: Path) -> ctypes.CDLL:
+def _load(path: Path, command: list[str], target: Path) -> ctypes.CDLL:
     """The library at `target`, which is built where it is missing."""
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent) as folder:
             built = Path(folder) / target.name
-            subprocess.run([*command, str(source), "-o", str(built), "-lm"], check=True, capture_output=True)
+            subprocess.run([*command, str(path), "-o", str(built), "-lm"], check=True, capture_output=True)
             with suppress(FileExistsError):  # another process was faster and may have mapped its own: that one is used
                 os.link(built, target)
     return ctypes.CDLL(str(target))
 
 
 def built_by(name: str) -> str:
-    """Compiler and instruction set of a model kind's kernels, "gcc 12.2.0 avx512f" for example."""
+    """Compiler and instruction set of the kernels `name`, "gcc 12.2.0 avx512f" for example."""
     compiled = library(name)
     assert compiled is not None
     return (ctypes.c_char_p.in_dll(compiled, "built_by").value or b"").decode()
 
 
 def supports(name: str, input_: Tensor) -> bool:
-    """Whether the kernels of a model kind are there, and `input_` is on a CPU and in no more than float32."""
+    """Whether the kernels `name` are there, and `input_` is on a CPU and in no more than float32."""
     return input_.device.type == "cpu" and input_.dtype.itemsize <= 4 and library(name) is not None
 
 
 def call(name: str, kernel: str, arguments: ctypes.Structure, arrays: Mapping[str, Tensor]) -> None:
-    """Calls a function of the model kind's `kernels.c`.
+    """Calls a function of the kernels `name`.
 
     Args:
-        name: The model kind.
+        name: The kernels.
         kernel: Name of the function.
         arguments: Its `KernelArguments`, sizes filled in.
         arrays: The arrays whose addresses complete them, by name; contiguous, float32 or int64.

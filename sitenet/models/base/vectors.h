@@ -28,6 +28,8 @@ enum { LANES = 8 };
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
+#define INLINE static inline __attribute__((always_inline))
+
 static inline vec select_(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 static inline vec splat(float x) { return x - (vec){}; }
 

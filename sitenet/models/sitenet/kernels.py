@@ -91,7 +91,7 @@ def supports(settings: SiteNetSettings, input_: Tensor) -> bool:
         and pair_width % WIDTH_MULTIPLE == 0
         and max(*settings.attention_hidden, settings.value_width, pair_width) <= MAX_WIDTH
         and not torch.is_autocast_enabled("cpu")  # their products of matrices are in float32
-        and kernels.supports("sitenet", input_)
+        and kernels.supports("sitenet/kernels", input_)
     )
 
 
@@ -201,7 +201,10 @@ class _PairAttention(torch.autograd.Function):
         outputs["mixed"] = empty(len(near), sizes["heads"], sizes["value"])
         scratch = {"values": empty(n_pairs, sizes["value"]), "new_pairs": empty(n_pairs, sizes["pair"])}
         kernels.call(
-            "sitenet", "fused_forward", KernelArguments(**sizes, padding=tuple(ctx.padding)), inputs | outputs | scratch
+            "sitenet/kernels",
+            "fused_forward",
+            KernelArguments(**sizes, padding=tuple(ctx.padding)),
+            inputs | outputs | scratch,
         )
         ctx.names = [*inputs, *outputs]
         ctx.save_for_backward(*inputs.values(), *outputs.values())
@@ -225,7 +228,7 @@ class _PairAttention(torch.autograd.Function):
             "d_shift": pairs.new_zeros(chunks, sizes["pair"]),
         }
         arguments = KernelArguments(**sizes, padding=tuple(ctx.padding))
-        kernels.call("sitenet", "fused_backward", arguments, saved | outer | site | pair | shared)
+        kernels.call("sitenet/kernels", "fused_backward", arguments, saved | outer | site | pair | shared)
         d_weight, d_logit_weight, d_gain, d_shift = (gradient.sum(0) for gradient in shared.values())
         d_logit_shift = pairs.new_zeros(sizes["heads"])
         d_maps = (*site.values(), *pair.values(), d_weight.T)

@@ -213,7 +213,7 @@ class SiteNet(AttentionNetwork):
     def computed_by(self) -> str:
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
         if fused.supports(self.settings, self.output.weight):
-            return kernels.built_by("sitenet")
+            return kernels.built_by("sitenet/kernels")
         return super().computed_by()
 
     def _pool(self, sites_NF: Tensor, batch: Batch) -> Tensor:

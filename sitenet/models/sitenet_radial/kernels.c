@@ -1,4 +1,4 @@
-/* Attention with radial functions, forward and backward, for float32 on CPUs: `RadialAttention` in radial.py.
+/* Attention with radial functions, forward and backward, for float32 on CPUs: `RadialAttention` in network.py.
 
    A pair's features live in registers only: it reads the rows of its far site and of two knots of the table of
    radial functions, and the backward pass computes its weights' gradient again from the same rows. Heads vary
@@ -11,7 +11,7 @@
 
 #include <omp.h>
 
-enum { ALPHA_WIDTH = 16 }; /* floats of a pair's weights, the heads' repeated, as in radial_kernels.py */
+enum { ALPHA_WIDTH = 16 }; /* floats of a pair's weights, the heads' repeated, as in kernels.py */
 
 typedef struct {
     int64_t threads, chunks, heads, width, knots;
@@ -33,8 +33,6 @@ typedef struct {
 } KernelArguments;
 
 const int64_t arguments_size = sizeof(KernelArguments);
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* Sums over each head's channels, in all lanes of the head. */
 INLINE vec sum_heads(vec x, int64_t heads) {

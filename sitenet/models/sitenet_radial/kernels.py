@@ -1,14 +1,13 @@
 """Fast path of attention with radial functions on CPUs: `kernels.c`, compiled at first use.
 
-Same formula as `plain_radial_attention` in radial.py, whose shape suffixes are used here too. It computes in float32,
+Same formula as `plain_radial_attention` in network.py, whose shape suffixes are used here too. It computes in float32,
 under autocast too: what half precision would save is the memory of pairs, which the kernels do not need.
 """
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.kernels import WIDTH_MULTIPLE
+from sitenet.models.sitenet_radial.radial_functions import Places
 
 # Few chunks, as each clears and adds up a gradient of the whole table; enough to keep some threads evenly busy.
 CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
@@ -28,6 +28,11 @@ KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
         "heads": None,  # `supports` limits it
         "width": None,  # and this
         "filter_keys": None,  # without it, the filter of keys is 1 everywhere
+        # What other kernels compute, or torch.
+        "moments": None,
+        "moment_channels": None,
+        "moment_invariants": None,
+        "gate_channels": None,
         # What acts outside of the kernels.
         "kind": None,
         "blocks": None,
@@ -55,34 +60,13 @@ class KernelArguments(ctypes.Structure):
     ]
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where each pair lies between two knots of the radial functions.
-
-    Attributes:
-        knots: (E,) the knot below.
-        fractions: (E,) distance to it in units of the spacing, 0 to 1.
-    """
-
-    knots: Tensor
-    fractions: Tensor
-
-    @classmethod
-    def between(cls, n_knots: int, u_E: Tensor) -> Self:
-        """Places of numbers between 0 and 1 among `n_knots` equidistant knots from 0 to 1."""
-        scaled_E = u_E * (n_knots - 1)
-        # Whatever a distance is, the kernels must not read beyond the table; NaN goes on in the fraction.
-        knots_E = scaled_E.long().clamp(0, n_knots - 2)
-        return cls(knots_E, scaled_E - knots_E)
-
-    def of(self, table_KF: Tensor) -> Tensor:
-        """(E, F) functions tabulated at the knots, linear in between."""
-        return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.fractions[:, None].to(table_KF.dtype))
-
-
 def supports(heads: int, q_ND: Tensor) -> bool:
     """Whether the kernels compute these sizes, on the device and in the precision of `q_ND`."""
-    return MOST_HEADS % heads == 0 and q_ND.shape[1] % WIDTH_MULTIPLE == 0 and kernels.supports("sitenet_radial", q_ND)
+    return (
+        MOST_HEADS % heads == 0
+        and q_ND.shape[1] % WIDTH_MULTIPLE == 0
+        and kernels.supports("sitenet_radial/kernels", q_ND)
+    )
 
 
 def radial_attention(
@@ -124,7 +108,7 @@ class _RadialAttention(torch.autograd.Function):
             "mixed": torch.empty_like(inputs["query"]),
         }
         sizes = (torch.get_num_threads(), len(rows) - 1, heads, q_ND.shape[1], len(f_KD))
-        kernels.call("sitenet_radial", "radial_forward", KernelArguments(*sizes), inputs | results)
+        kernels.call("sitenet_radial/kernels", "radial_forward", KernelArguments(*sizes), inputs | results)
         ctx.sizes, ctx.names = sizes, [*inputs, *results]
         ctx.save_for_backward(*inputs.values(), *results.values())
         alpha_EH = results["alpha"][:, :heads]
@@ -147,6 +131,8 @@ class _RadialAttention(torch.autograd.Function):
             "scratch": d_mixed.new_empty(threads, *saved["table"].shape),
         }
         outer = {"d_mixed": d_mixed.contiguous()}
-        kernels.call("sitenet_radial", "radial_backward", KernelArguments(*ctx.sizes), saved | outer | sites | table)
+        kernels.call(
+            "sitenet_radial/kernels", "radial_backward", KernelArguments(*ctx.sizes), saved | outer | sites | table
+        )
         d_filters_and_bias = table["d_table"].split([width, width, heads, ALPHA_WIDTH - heads], dim=1)[:3]
         return (*sites.values(), *d_filters_and_bias, None, None)

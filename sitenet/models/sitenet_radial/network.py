@@ -27,38 +27,12 @@ from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
+from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
-from sitenet.models.sitenet_radial.kernels import Places
+from sitenet.models.sitenet_radial.gate import Gate
+from sitenet.models.sitenet_radial.moments import Moments
+from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places, RadialFunctions
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
-
-KNOTS = 257
-
-
-class RadialFunctions(nn.Module):
-    r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
-
-    u falls from 1 at d = 0 to 0 at infinity, so the resolution is highest at bond lengths. The functions are
-    tabulated at K equidistant knots in u and interpolated linearly. A pair therefore costs two rows of the table,
-    however many Gaussians there are.
-
-    Args:
-        settings: Hyperparameters; the width of the `radial_functions` Gaussians is their spacing.
-        n_functions: Number of functions.
-    """
-
-    gaussians: Tensor
-
-    def __init__(self, settings: RadialSiteNetSettings, n_functions: int):
-        super().__init__()
-        n = settings.radial_functions
-        knots_K1, centres = torch.linspace(0, 1, KNOTS)[:, None], torch.linspace(0, 1, n)
-        self.register_buffer("gaussians", torch.exp(-(((knots_K1 - centres) * (n - 1)) ** 2) / 2), persistent=False)
-        self.mix = nn.Linear(n, n_functions)
-
-    def forward(self) -> Tensor:
-        """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""
-        with torch.autocast(self.gaussians.device.type, enabled=False):
-            return self.mix(self.gaussians)
 
 
 class RadialAttention(nn.Module):
@@ -112,18 +86,27 @@ def plain_radial_attention(
 
 
 class RadialBlock(nn.Module):
-    """A residual block: attention, then a feed-forward layer on each site, both preceded by layer normalisation."""
+    """A residual block: attention, then a feed-forward layer on each site, both preceded by layer normalisation.
+
+    Gated messages and what the moments say, if there are any, are added to the attention.
+    """
 
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
         D, hidden = settings.width, settings.hidden_width
         self.norm, self.attention = nn.LayerNorm(D), RadialAttention(settings)
+        self.gate = Gate(settings) if settings.gate_channels else None
+        self.moments = Moments(settings) if settings.moments else None
         self.feed_forward = nn.Sequential(nn.LayerNorm(D), nn.Linear(D, hidden), nn.SiLU(), nn.Linear(hidden, D))
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
         """New sites (N, D) and weights alpha (E, H)."""
-        mixed_ND, alpha_EH = self.attention(self.norm(x_ND), places, batch)
+        normed_ND = self.norm(x_ND)
+        mixed_ND, alpha_EH = self.attention(normed_ND, places, batch)
+        for added in (self.gate, self.moments):
+            if added is not None:
+                mixed_ND = mixed_ND + added(normed_ND, places, batch)
         x_ND = x_ND + self.dropout(mixed_ND)
         return x_ND + self.dropout(self.feed_forward(x_ND)), alpha_EH
 
@@ -182,9 +165,14 @@ class RadialSiteNet(AttentionNetwork):
 
     def computed_by(self) -> str:
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
-        if radial_kernels.supports(self.settings.heads, self.norm.weight[None]):
-            return kernels.built_by("sitenet_radial")
-        return super().computed_by()
+        settings, like_sites, torch_alone = self.settings, self.norm.weight[None], super().computed_by()
+        by_kernels = {"sitenet_radial/kernels": radial_kernels.supports(settings.heads, like_sites)}
+        if settings.moments:
+            by_kernels[moment_kernels.NAME] = moment_kernels.supports(settings.moment_channels, like_sites)
+        if settings.gate_channels:
+            by_kernels[gate_kernels.NAME] = gate_kernels.supports(settings.gate_channels, like_sites)
+        found = {kernels.built_by(name) if compiled else torch_alone for name, compiled in by_kernels.items()}
+        return " and ".join(sorted(found))
 
 
 def envelope(distances: Tensor, cutoff: float) -> Tensor:

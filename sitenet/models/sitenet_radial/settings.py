@@ -25,6 +25,11 @@ class RadialSiteNetSettings(Section):
         cutoff: Attention cut-off: pairs farther apart (angstrom) are ignored. Null attends to all pairs.
         envelope: Let the weight of a pair fade to zero at the cut-off, so that predictions are continuous functions of
             the structure. Needs a `cutoff` that the sphere of `features.radius` contains.
+        moments: Largest degree of the spherical harmonics by which a site sees directions; 0 sees distances alone.
+            `features.moments` must be at least as large.
+        moment_channels: Channels in which harmonics are summed over a site's pairs.
+        moment_invariants: Products of such sums, for each degree.
+        gate_channels: Channels of gated messages, which depend on both sites and their distance together; 0 for none.
         dropout: Dropout probability, applied to the output of the attention and of the feed-forward layer.
     """
 
@@ -39,6 +44,10 @@ class RadialSiteNetSettings(Section):
     elemental_properties: Annotated[tuple[ElementalProperty, ...], Field(min_length=1)] = PAPER_PROPERTIES
     cutoff: Annotated[float, Field(gt=0)] | None = None
     envelope: bool = False
+    moments: Annotated[int, Field(ge=0, le=6)] = 0
+    moment_channels: Width = 32
+    moment_invariants: Width = 32
+    gate_channels: Annotated[int, Field(ge=0, le=4096)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
@@ -59,3 +68,5 @@ class RadialSiteNetSettings(Section):
         assert isinstance(features, FeatureSettings)
         if self.envelope and self.cutoff is not None and (features.radius is None or features.radius < self.cutoff):
             raise ValueError(f"envelope needs all pairs up to its cutoff: features.radius of at least {self.cutoff:g}")
+        if self.moments > features.moments:
+            raise ValueError(f"moments {self.moments} need as many in the features: features.moments: {self.moments}")

@@ -1,0 +1,51 @@
+r"""Messages that depend on both sites of a pair and their distance together.
+
+$$ x'_i = \sum_j m_{ij} \, \sigma(p_i + p_j + t(d_{ij})) \odot \mathrm{SiLU}(q_i + q_j + u(d_{ij})) $$
+
+This is the convolution of CGCNN (Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)), with SiLU in place of
+softplus. Its linear map of the two sites and the distance is split: p and q are linear in the features of a site, t and
+u are radial functions. A pair costs no matrix product.
+"""
+
+from torch import Tensor, nn
+
+from sitenet.models.base.batch import Batch
+from sitenet.models.base.segments import segment_sum
+from sitenet.models.sitenet_radial import gate_kernels
+from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+
+
+class Gate(nn.Module):
+    """What gated messages add to a site; see the equation above."""
+
+    def __init__(self, settings: RadialSiteNetSettings):
+        super().__init__()
+        D, G = settings.width, settings.gate_channels
+        self.near, self.far = nn.Linear(D, 2 * G, bias=False), nn.Linear(D, 2 * G, bias=False)
+        self.radial = RadialFunctions(settings, 2 * G)  # which has the bias
+        self.norm, self.out = nn.LayerNorm(G), nn.Linear(G, D)
+
+    def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
+        """(N, D) of site features (N, D)."""
+        near_NF, far_NF, radial_KF = self.near(x_ND), self.far(x_ND), self.radial()
+        supported = gate_kernels.supports(near_NF.shape[1] // 2, near_NF)
+        sums_NG = (gate_kernels.gated_sums if supported else plain_gated_sums)(
+            near_NF, far_NF, radial_KF, places, batch
+        )
+        return self.out(self.norm(sums_NG))
+
+
+def plain_gated_sums(near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch) -> Tensor:
+    """(N, G) sums of messages; `gate_kernels.gated_sums` is faster on CPUs.
+
+    Args:
+        near_NF: p_i and q_i, side by side.
+        far_NF: p_j and q_j.
+        radial_KF: t and u at the knots.
+        places: Where the pairs lie between knots.
+        batch: The pairs.
+    """
+    gate_EG, message_EG = (near_NF[batch.pair_i] + far_NF[batch.pair_j] + places.of(radial_KF)).chunk(2, dim=1)
+    messages_EG = gate_EG.sigmoid() * nn.functional.silu(message_EG)
+    return segment_sum(messages_EG * batch.pair_counts[:, None], batch.pair_i, batch.n_sites)

@@ -1,0 +1,77 @@
+r"""Directions, as sums over a site's pairs of spherical harmonics, and products of them that no rotation changes.
+
+With the moments M_ij,lm of the features (means of the real spherical harmonics of degree l over the sites of a pair) a
+site forms, in K channels and for each degree l,
+
+$$ A_{i,lm} = \sum_j m_{ij} \, w_l(d_{ij}) \odot v_j \, M_{ij,lm}, \qquad
+   s_{i,l} = \sum_m (A_{i,lm} W_l) \odot (A_{i,lm} V_l) , $$
+
+where w_l are radial functions and v_j is linear in the features of site j. A is linear in the harmonics, so pairs of
+one class and distance stay merged. A rotation or reflection acts on the 2l + 1 components of each degree by an
+orthogonal matrix, which leaves s as it is. These are the atomic base functions of the cluster expansion (Drautz, Phys.
+Rev. B 99, 014104 (2019)) and their invariants of second order, with learnt weights.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sitenet.features.harmonics import n_moments
+from sitenet.models.base.batch import Batch
+from sitenet.models.base.segments import segment_sum
+from sitenet.models.sitenet_radial import moment_kernels
+from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+
+
+class Moments(nn.Module):
+    """What the directions of a site's pairs add to it; see the equations above."""
+
+    def __init__(self, settings: RadialSiteNetSettings):
+        super().__init__()
+        L, K, n = settings.moments, settings.moment_channels, settings.moment_invariants
+        self.value = nn.Linear(settings.width, K)
+        self.radial = RadialFunctions(settings, L * K)
+        self.mix = nn.Parameter(torch.randn(2, L, K, n) / K**0.5)
+        self.norm, self.out = nn.LayerNorm(L * n), nn.Linear(L * n, settings.width)
+
+    def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
+        """(N, D) of site features (N, D)."""
+        v_NK, w_KF = self.value(x_ND), self.radial()
+        L = self.mix.shape[1]
+        if batch.moments.shape[1] < n_moments(L):
+            there = math.isqrt(batch.moments.shape[1] + 1) - 1
+            raise ValueError(f"the network needs moments of degree {L}, the features have {there or 'none'}")
+        moments = batch.moments[:, : n_moments(L)]
+        supported = moment_kernels.supports(v_NK.shape[1], v_NK)
+        sums_NMK = (moment_kernels.moment_sums if supported else plain_moment_sums)(v_NK, w_KF, moments, places, batch)
+        return self.out(self.norm(self._invariants(sums_NMK)))
+
+    def _invariants(self, sums_NMK: Tensor) -> Tensor:
+        """(N, L n) products, in full precision even under autocast, which would let them change with a rotation."""
+        with torch.autocast(sums_NMK.device.type, enabled=False):
+            found = []
+            for l, (W, V) in enumerate(zip(*self.mix, strict=True), start=1):  # noqa: E741
+                part_NmK = sums_NMK[:, n_moments(l - 1) : n_moments(l)].to(W.dtype)
+                found.append(((part_NmK @ W) * (part_NmK @ V)).sum(1))
+            return torch.cat(found, dim=1)
+
+
+def plain_moment_sums(v_NK: Tensor, w_KF: Tensor, moments_EM: Tensor, places: Places, batch: Batch) -> Tensor:
+    """(N, M, K) sums A; `moment_kernels.moment_sums` is faster on CPUs.
+
+    Args:
+        v_NK: Values of the far sites.
+        w_KF: Radial functions at the knots, K for each degree.
+        moments_EM: Moments of the pairs.
+        places: Where the pairs lie between knots.
+        batch: The pairs.
+    """
+    w_ELK = places.of(w_KF).unflatten(1, (-1, v_NK.shape[1])) * batch.pair_counts[:, None, None]
+    sums = []
+    for l in range(1, w_ELK.shape[1] + 1):  # noqa: E741
+        terms_EK = w_ELK[:, l - 1] * v_NK[batch.pair_j]
+        terms_EmK = terms_EK[:, None, :] * moments_EM[:, n_moments(l - 1) : n_moments(l), None]
+        sums.append(segment_sum(terms_EmK, batch.pair_i, batch.n_sites))
+    return torch.cat(sums, dim=1)

@@ -1,0 +1,63 @@
+"""Learnt functions of the distance of a pair."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+
+KNOTS = 257
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each pair lies between two knots of the radial functions.
+
+    Attributes:
+        knots: (E,) the knot below.
+        fractions: (E,) distance to it in units of the spacing, 0 to 1.
+    """
+
+    knots: Tensor
+    fractions: Tensor
+
+    @classmethod
+    def between(cls, n_knots: int, u_E: Tensor) -> Self:
+        """Places of numbers between 0 and 1 among `n_knots` equidistant knots from 0 to 1."""
+        scaled_E = u_E * (n_knots - 1)
+        # Whatever a distance is, the kernels must not read beyond the table; NaN goes on in the fraction.
+        knots_E = scaled_E.long().clamp(0, n_knots - 2)
+        return cls(knots_E, scaled_E - knots_E)
+
+    def of(self, table_KF: Tensor) -> Tensor:
+        """(E, F) functions tabulated at the knots, linear in between."""
+        return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.fractions[:, None].to(table_KF.dtype))
+
+
+class RadialFunctions(nn.Module):
+    r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
+
+    u falls from 1 at d = 0 to 0 at infinity, so the resolution is highest at bond lengths. The functions are
+    tabulated at K equidistant knots in u and interpolated linearly. A pair therefore costs two rows of the table,
+    however many Gaussians there are.
+
+    Args:
+        settings: Hyperparameters; the width of the `radial_functions` Gaussians is their spacing.
+        n_functions: Number of functions.
+    """
+
+    gaussians: Tensor
+
+    def __init__(self, settings: RadialSiteNetSettings, n_functions: int):
+        super().__init__()
+        n = settings.radial_functions
+        knots_K1, centres = torch.linspace(0, 1, KNOTS)[:, None], torch.linspace(0, 1, n)
+        self.register_buffer("gaussians", torch.exp(-(((knots_K1 - centres) * (n - 1)) ** 2) / 2), persistent=False)
+        self.mix = nn.Linear(n, n_functions)
+
+    def forward(self) -> Tensor:
+        """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""
+        with torch.autocast(self.gaussians.device.type, enabled=False):
+            return self.mix(self.gaussians)
