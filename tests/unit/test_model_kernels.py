@@ -16,6 +16,7 @@ import torch
 
 from sitenet.models.base import kernels
 from sitenet.models.sitenet import kernels as fused
+from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 
 needs_compiler = pytest.mark.skipif(
@@ -32,7 +33,12 @@ OTHER_COMPILERS = [
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("sitenet/kernels", fused.KernelArguments), ("sitenet_radial/kernels", radial_kernels.KernelArguments)],
+    [
+        ("sitenet/kernels", fused.KernelArguments),
+        ("sitenet_radial/kernels", radial_kernels.KernelArguments),
+        (gate_kernels.NAME, gate_kernels.KernelArguments),
+        (moment_kernels.NAME, moment_kernels.KernelArguments),
+    ],
 )
 def test_arguments_are_the_same_in_python_and_c(name: str, arguments: type[ctypes.Structure]) -> None:
     """Their order and kinds, which a comparison of sizes does not see."""
@@ -91,9 +97,11 @@ def test_without_a_cache_folder_a_process_compiles_its_own(
 
 STEPS = """
 import torch
+from sitenet.features.featurize import featurize
 from sitenet.models.base.batch import collate
 from sitenet.models.registry import model_kinds
-from tests.real_crystals import point_set, some_point_sets
+from sitenet.settings.features import FeatureSettings
+from tests.real_crystals import SOME_IDS, crystals, point_set, some_point_sets
 
 torch.set_num_threads(2)
 options = {
@@ -108,6 +116,12 @@ for kind, variants in options.items():
         assert "gcc" in model.computed_by()
         for batch in batches:
             model(batch).sum().backward()
+for degree, channels in ((3, 128), (5, 16)):
+    found = model_kinds()["sitenet_radial"]
+    options = {"moments": degree, "moment_channels": 16, "gate_channels": channels, "cutoff": 4.0, "envelope": True}
+    model = found.build(found.settings.model_validate(options), False)
+    features = FeatureSettings(radius=4.0, moments=degree)
+    model(collate([featurize(crystals()[id_], features) for id_ in SOME_IDS])).sum().backward()
 print("all steps done")
 """
 
