@@ -58,10 +58,11 @@ class Step:
 
 
 def crystals_of_a_step() -> list[PointSet]:
-    """Every fifth bundled crystal, until there are enough pairs."""
-    features, chosen = FeatureSettings(radius=RADIUS, moments=4), []
+    """Every second bundled crystal, until there are enough pairs."""
+    features = FeatureSettings(radius=RADIUS, moments=4)
+    chosen: list[PointSet] = []
     for number, crystal in enumerate(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()):
-        if number % 5 == 0 and sum(len(sites.distances) for sites in chosen) < PAIRS:
+        if number % 2 == 0 and sum(len(sites.distances) for sites in chosen) < PAIRS:
             chosen.append(featurize(crystal, features))
     return chosen
 

@@ -22,13 +22,13 @@ class Gate(nn.Module):
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
         D, G = settings.width, settings.gate_channels
-        self.near, self.far = nn.Linear(D, 2 * G, bias=False), nn.Linear(D, 2 * G, bias=False)
-        self.radial = RadialFunctions(settings, 2 * G)  # which has the bias
+        self.project = nn.Linear(D, 4 * G, bias=False)  # the radial functions have a bias
+        self.radial = RadialFunctions(settings, 2 * G)
         self.norm, self.out = nn.LayerNorm(G), nn.Linear(G, D)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
         """(N, D) of site features (N, D)."""
-        near_NF, far_NF, radial_KF = self.near(x_ND), self.far(x_ND), self.radial()
+        (near_NF, far_NF), radial_KF = self.project(x_ND).chunk(2, dim=1), self.radial()
         supported = gate_kernels.supports(near_NF.shape[1] // 2, near_NF)
         sums_NG = (gate_kernels.gated_sums if supported else plain_gated_sums)(
             near_NF, far_NF, radial_KF, places, batch

@@ -33,13 +33,13 @@ class Moments(nn.Module):
         L, K, n = settings.moments, settings.moment_channels, settings.moment_invariants
         self.value = nn.Linear(settings.width, K)
         self.radial = RadialFunctions(settings, L * K)
-        self.mix = nn.Parameter(torch.randn(2, L, K, n) / K**0.5)
+        self.mix = nn.Parameter(torch.randn(L, K, 2 * n) / K**0.5)  # W and V of each degree, side by side
         self.norm, self.out = nn.LayerNorm(L * n), nn.Linear(L * n, settings.width)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
         """(N, D) of site features (N, D)."""
         v_NK, w_KF = self.value(x_ND), self.radial()
-        L = self.mix.shape[1]
+        L = len(self.mix)
         if batch.moments.shape[1] < n_moments(L):
             there = math.isqrt(batch.moments.shape[1] + 1) - 1
             raise ValueError(f"the network needs moments of degree {L}, the features have {there or 'none'}")
@@ -51,10 +51,11 @@ class Moments(nn.Module):
     def _invariants(self, sums_NMK: Tensor) -> Tensor:
         """(N, L n) products, in full precision even under autocast, which would let them change with a rotation."""
         with torch.autocast(sums_NMK.device.type, enabled=False):
+            by_degree = sums_NMK.to(self.mix.dtype).split([3 + 2 * n for n in range(len(self.mix))], dim=1)
             found = []
-            for l, (W, V) in enumerate(zip(*self.mix, strict=True), start=1):  # noqa: E741
-                part_NmK = sums_NMK[:, n_moments(l - 1) : n_moments(l)].to(W.dtype)
-                found.append(((part_NmK @ W) * (part_NmK @ V)).sum(1))
+            for part_NmK, mix in zip(by_degree, self.mix, strict=True):
+                left_Nmn, right_Nmn = (part_NmK @ mix).chunk(2, dim=2)
+                found.append((left_Nmn * right_Nmn).sum(1))
             return torch.cat(found, dim=1)
 
 
