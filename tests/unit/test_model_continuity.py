@@ -42,10 +42,11 @@ def largest_jump(predictions: Tensor) -> float:
 
 @pytest.mark.parametrize("crystal_id", ["mp-252", "mp-984", "mp-4730", "mp-23048"])
 def test_no_step_of_a_strained_crystal_makes_a_prediction_jump(crystal_id: str) -> None:
-    features = FeatureSettings(radius=RADIUS)
-    faded = strained_predictions(crystal_id, {"cutoff": RADIUS, "envelope": True}, features)
-    assert largest_jump(faded) < 50
-    assert largest_jump(strained_predictions(crystal_id, {"cutoff": RADIUS}, features)) > 50
+    features, blocks = FeatureSettings(radius=RADIUS, moments=3), {"blocks": 2, "cutoff": RADIUS}
+    for options in ({}, {"moments": 3, "gate_channels": 128}):
+        faded = strained_predictions(crystal_id, {**blocks, "envelope": True, **options}, features)
+        assert largest_jump(faded) < 50
+    assert largest_jump(strained_predictions(crystal_id, blocks, features)) > 50
 
 
 def test_the_envelope_is_flat_at_the_cutoff() -> None:
