@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.features.harmonics import spherical_harmonics
 from sitenet.features.moments import Directions
-from sitenet.features.pairs import pair_distances, relevant_vectors, sphere_distances, sphere_vectors
+from sitenet.features.pairs import PADDING, pair_distances, relevant_vectors, sphere_distances, sphere_vectors
 from sitenet.features.point_set import PointSet
 from sitenet.features.primitive import distortion, primitive_cell
 from sitenet.features.reduction import reduce_pairs
@@ -81,9 +81,8 @@ def _directions(cell: Crystal, distances: NDArray[np.float64], settings: Feature
     """Harmonics of all listed pairs, where the settings ask for them."""
     if settings.moments == 0:
         return None
-    reach = _reach(settings)
-    vectors = sphere_vectors(cell.lattice, cell.frac_coords, reach)
-    return Directions(distances <= reach, spherical_harmonics(vectors, settings.moments))
+    vectors = sphere_vectors(cell.lattice, cell.frac_coords, _reach(settings))
+    return Directions(distances < PADDING, spherical_harmonics(vectors, settings.moments))
 
 
 def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
