@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.page.groups import ENOUGH, FEW, GROUPINGS
-from sitenet.evaluation.page.parity import MAX_POINTS, N_WORST
+from sitenet.evaluation.page.parity import MANY, MAX_POINTS, N_WORST
 from sitenet.evaluation.page.write import MAX_MODELS
 from sitenet.evaluation.tables.columns import LEADERBOARD
 from sitenet.evaluation.tables.record import schema
@@ -92,7 +92,7 @@ def _introduction() -> str:
     """The introduction with the numbers and names that the page is made with."""
     titles = [grouping.title.replace("{target} ({unit})", "value") for grouping in GROUPINGS]
     return INTRODUCTION.format(
-        points=f"Of more than {MAX_POINTS:,} crystals the density is shown, with a random {MAX_POINTS:,} and the "
+        points=f"Of more than {MANY:,} crystals the density is shown, with a random {MAX_POINTS:,} and the "
         f"{N_WORST} worst as points",
         groupings=", ".join(title for title in titles if title.startswith("by")),
         few=FEW,

@@ -15,7 +15,7 @@ from sitenet.evaluation.statistics.ranges import log_ticks
 
 Trace = dict[str, Any]
 MAIN, CONTRAST, QUIET, TEXT = "var(--main)", "var(--contrast)", "var(--quiet)", "var(--text)"
-FEW, MANY = "var(--few)", "var(--many)"  # ends of the scale of densities
+FEW, MOST = "var(--few)", "var(--most)"  # ends of the scale of densities
 # Colours and line styles of several series: Okabe and Ito's colours, in shades of their own for each theme.
 SERIES = tuple(f"var(--series-{number})" for number in range(6))
 DASHES = ("solid", "dash", "dot")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.evaluation.page.charts import CONTRAST, FEW, MAIN, MANY, TEXT, Chart, axis, log_axis, numbers, style
+from sitenet.evaluation.page.charts import CONTRAST, FEW, MAIN, MOST, TEXT, Chart, axis, log_axis, numbers, style
 from sitenet.evaluation.statistics.ranges import shown_range
 
-MAX_POINTS = 1200  # a random part of the crystals
+MANY = 1200  # crystals: their density is shown, and a part of them as points
+MAX_POINTS = 400  # this random part
 N_WORST = 50  # crystals that are always points, and as many outside the chart
 BINS = 70
 MAX_CURVES = 12
@@ -30,7 +31,7 @@ def parity_chart(errors: pd.DataFrame, target: str, unit: str, limits: tuple[flo
     worst = errors.nlargest(min(N_WORST, -(-len(errors) // 10)), "error")
     beyond = errors[~inside].nlargest(N_WORST, "error")
     rest = errors[inside].drop(worst.index, errors="ignore")
-    many = len(errors) > MAX_POINTS
+    many = len(errors) > MANY
     sample = rest.sample(min(MAX_POINTS, len(rest)), random_state=0) if many else rest
     traces = [
         _points(sample, unit, name="crystals", color=MAIN, size=4, opacity=0.5),
@@ -92,7 +93,7 @@ def _density(errors: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any
         "y0": (edges[0] + edges[1]) / 2,
         "dy": edges[1] - edges[0],
         "z": [[None if np.isnan(v) else round(v, 2) for v in column] for column in found.T],
-        "colorscale": [[0, FEW], [1, MANY]],
+        "colorscale": [[0, FEW], [1, MOST]],
         "colorbar": {
             "title": {"text": "crystals", "side": "right"},
             "tickvals": ticks,

@@ -60,7 +60,7 @@ def cost_chart(results: Results, cost: str) -> Chart:
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         "hovermode": "closest",
         "shapes": [_level(mae) for mae, _ in published],
-        "annotations": [_published_name(mae, name) for mae, name in published],
+        "annotations": [_published_name(mae, name) for mae, name in published[:MAX_TRIALS]],
     }
     names = ", ".join(name for time, score, name in own if (time, score.value) in front)
     return Chart(

@@ -115,8 +115,8 @@ async function makeTables() {
     target.setAttribute("aria-expanded", String(row.child.isShown()));
   });
   const trials = document.getElementById("trials");
-  const made = new DataTable(trials, common(trials.tBodies[0].rows.length));
-  trials.closest("details").addEventListener("toggle", () => made.columns.adjust());
+  const make = () => new DataTable(trials, common(trials.tBodies[0].rows.length));
+  trials.closest("details").addEventListener("toggle", make, { once: true });
   root.dataset.ready = "tables";
 }
 
@@ -134,9 +134,11 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => setTheme(darkBeforePrint));
 setTheme(dark.matches);
-makeTables().then(() => {
-  const library = document.createElement("script");
-  library.textContent = document.getElementById("plotly").textContent;
-  document.head.append(library);
-  drawCharts();
-});
+makeTables().then(() =>
+  setTimeout(() => {
+    const library = document.createElement("script");
+    library.textContent = document.getElementById("plotly").textContent;
+    document.head.append(library);
+    drawCharts();
+  }, 50), // first let the reader see and use the table
+);
