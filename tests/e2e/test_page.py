@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.evaluation.tables.rounding import places
@@ -88,15 +88,19 @@ def draw_all(tab: Page) -> None:
     tab.evaluate("charts.forEach((element) => { shown.add(element); draw(element); })")
 
 
-def column(tab: Page, heading: str) -> list[str]:
+def cells(tab: Page, heading: str) -> Locator:
     """Shown cells of a column of the leaderboard."""
     place = tab.evaluate(
         "name => [...document.querySelectorAll('#leaderboard_wrapper thead')[0].querySelectorAll('th')]"
         ".findIndex(th => th.textContent.trim() === name)",
         heading,
     )
-    cells = tab.locator(f"#leaderboard tbody tr td:nth-child({place + 1})").all_inner_texts()
-    return [" ".join(cell.split()) for cell in cells]
+    return tab.locator(f"#leaderboard tbody tr td:nth-child({place + 1})")
+
+
+def column(tab: Page, heading: str) -> list[str]:
+    """Their texts."""
+    return [" ".join(cell.split()) for cell in cells(tab, heading).all_inner_texts()]
 
 
 def table(finished: Path) -> pd.DataFrame:
@@ -143,21 +147,23 @@ def test_leaderboard_has_the_rows_of_the_table(page: Page, finished: Path) -> No
 def test_sorting_by_mouse_and_by_keyboard(page: Page, finished: Path) -> None:
     ascending = shown_maes(table(finished))
     heading = page.locator("#leaderboard_wrapper th", has_text=f"MAE ({UNIT})").first
+    shown = cells(page, f"MAE ({UNIT})")
     heading.click()
     heading.click()
-    assert column(page, f"MAE ({UNIT})") == ascending[::-1]
+    expect(shown).to_have_text(ascending[::-1])
     order = heading.locator(".dt-column-order")
     order.focus()
     page.keyboard.press("Enter")  # a third press restores the first order
-    assert column(page, f"MAE ({UNIT})") == ascending
+    expect(shown).to_have_text(ascending)
 
 
 def test_filter_and_column_chooser(page: Page) -> None:
     page.locator("input[type=search]").first.fill("median")
-    (model,) = column(page, "model")
-    assert model.startswith("dummy (median)")
+    expect(cells(page, "model")).to_have_count(1)
+    expect(cells(page, "model")).to_contain_text("dummy (median)")
     page.get_by_role("button", name="Columns").click()
     page.locator(".dt-button-collection").get_by_text(f"RMSE ({UNIT})").click()
+    expect(page.locator("#leaderboard_wrapper th", has_text=f"RMSE ({UNIT})").first).to_be_visible()
     assert column(page, f"RMSE ({UNIT})")[0] != ""
 
 
@@ -170,7 +176,7 @@ def test_all_values_of_a_row_by_keyboard(page: Page, finished: Path) -> None:
     assert str(table(finished)["trial"][0]) in values
     assert button.get_attribute("aria-expanded") == "true"
     page.keyboard.press("Enter")
-    assert page.locator("td.values").count() == 0
+    expect(page.locator("td.values")).to_have_count(0)
 
 
 def test_worst_crystals_of_the_chosen_model(page: Page, finished: Path) -> None:
@@ -219,18 +225,21 @@ def test_nothing_is_cut_off(page: Page, finished: Path, width: int) -> None:
 
 def test_theme_follows_the_system_and_the_button(page: Page) -> None:
     def colours() -> list[str]:
-        text = page.locator("[data-chart=cost] .xtitle").evaluate("element => getComputedStyle(element).fill")
-        return [page.evaluate("getComputedStyle(document.body).backgroundColor"), text]
+        return [
+            page.evaluate("getComputedStyle(document.body).backgroundColor"),
+            heading.evaluate("element => getComputedStyle(element).fill"),
+        ]
 
+    heading = page.locator("[data-chart=cost] .xtitle")
     page.locator("[data-chart=cost]").scroll_into_view_if_needed()
-    page.locator("[data-chart=cost] .xtitle").wait_for()
+    heading.wait_for()
     light = colours()
     page.emulate_media(color_scheme="dark")
-    dark = colours()
-    assert dark[0] != light[0]
-    assert dark[1] != light[1]
+    expect(heading).not_to_have_css("fill", light[1])
+    assert colours()[0] != light[0]
     page.locator("#theme").focus()
     page.keyboard.press("Enter")
+    expect(heading).to_have_css("fill", light[1])
     assert colours() == light
 
 
