@@ -1,4 +1,4 @@
-"""The command `sitenet`, also `python -m sitenet`: predict with a trained network, upload tracked runs."""
+"""The command `sitenet`, also `python -m sitenet`: predict, import the original's networks, upload tracked runs."""
 
 import argparse
 import io
@@ -15,7 +15,7 @@ from sitenet.errors import UserError
 DESCRIPTION = """\
 sitenet measures how well machine learning predicts a property of a crystal from its structure.
 Benchmarks are run by Snakemake; this command does what comes after: predict crystals with a trained
-network, and upload runs that were tracked offline to Weights & Biases."""
+network, import networks of the authors of Site-Net, and upload runs that were tracked offline to Weights & Biases."""
 EXAMPLES = """\
 examples:
   snakemake --cores 2                                          run the benchmark of config.yaml
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shtab.add_argument_to(parser, help="print a script that completes commands and options in a shell, and end")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_predict(commands)
+    _add_import_original(commands)
     _add_sync(commands)
     args = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -72,6 +73,25 @@ def _predict(args: argparse.Namespace) -> None:
     from sitenet.prediction.files import predict_files
 
     predict_files([args.checkpoint, *args.ensemble], args.paths, args.out, args.attention)
+
+
+def _add_import_original(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "import-original", help="convert a checkpoint of the authors of Site-Net to predict with"
+    )
+    _add_path(parser, "checkpoint", help="checkpoint of the original implementation (PyTorch Lightning)")
+    _add_path(parser, "--out", default=Path("best.pt"), metavar="FILE", help="file to write (best.pt)")
+    _add_path(parser, "--config", metavar="FILE.yaml", help="the original's configuration of this network")
+    parser.add_argument("--max-sites", type=int, metavar="N", help="largest number of sites in its supercells")
+    parser.add_argument("--target", default="band_gap", help="name of its target (band_gap)")
+    parser.add_argument("--unit", default="eV", help="unit of its target (eV)")
+    parser.set_defaults(run=_import_original)
+
+
+def _import_original(args: argparse.Namespace) -> None:
+    from sitenet.prediction.original.convert import import_original
+
+    print(import_original(args.checkpoint, args.out, args.config, args.max_sites, args.target, args.unit))
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -103,6 +103,6 @@ def predict(
             "%d of %d crystals have no features; the mean of the training targets is predicted", sum(~known), len(ids)
         )
     indices = store.indices_of([id_ for id_, has_features in zip(ids, known, strict=True) if has_features])
-    predictions = np.full(len(ids), predictor.description.mean_target)
+    predictions = np.full(len(ids), predictor.description.mean_target, dtype=float)
     predictions[known] = predictor.predict(store, indices)
     return pd.DataFrame({"id": list(ids), "prediction": predictions})

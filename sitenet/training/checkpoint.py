@@ -39,10 +39,11 @@ class RunDescription(Record):
         non_negative: Whether predictions are clamped at zero.
         data_checksum: Checksum in the data set's manifest.
         fold_checksum: Checksum of the fold's ids, targets and parts.
-        mean_target: Mean target of the training crystals, predicted for crystals without features.
+        mean_target: Mean target of the training crystals, predicted for crystals without features; None if unknown.
         stages: Versions of the workflow stages up to training.
         packages: Versions of Python and of the packages that influence results.
         computed_by: What computed the work on pairs, the latest last; see `RunResult`.
+        origin: Where the weights come from if they were not trained here, otherwise empty.
     """
 
     key: RunKey
@@ -52,10 +53,11 @@ class RunDescription(Record):
     non_negative: bool
     data_checksum: str
     fold_checksum: str
-    mean_target: float
+    mean_target: float | None
     stages: dict[str, int]
     packages: dict[str, str]
     computed_by: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def trial(self) -> Trial:
@@ -80,16 +82,14 @@ class RunDescription(Record):
         return nested_settings(settings)
 
 
-def save_best(path: Path, description: RunDescription, trainer: Trainer) -> None:
-    """Writes the weights of the best epoch."""
-    best = trainer.state.best
-    assert best is not None
-    metadata = {"description": description.model_dump(mode="json"), "best": vars(best)}
-    _save(path, metadata, {"weights": trainer.best_weights})
+def save_best(path: Path, description: RunDescription, best: Best | None, weights: dict[str, torch.Tensor]) -> None:
+    """Writes the weights of the best epoch; None is an epoch of which nothing is known."""
+    metadata = {"description": description.model_dump(mode="json"), "best": vars(best) if best else None}
+    _save(path, metadata, {"weights": weights})
 
 
-def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]]:
-    """Description of the run in a `best.pt`, its best epoch, and its weights.
+def load_best(path: Path) -> tuple[RunDescription, Best | None, dict[str, torch.Tensor]]:
+    """Description of the run in a `best.pt`, its best epoch if it is known, and its weights.
 
     Raises:
         UserError: The file is not a checkpoint of this format, or damaged.
@@ -98,7 +98,8 @@ def load_best(path: Path) -> tuple[RunDescription, Best, dict[str, torch.Tensor]
     if "best" not in metadata:
         raise UserError(f"{path} is for resuming a training; predict with best.pt in the same folder")
     try:
-        description, best = RunDescription.model_validate(metadata["description"]), Best(**metadata["best"])
+        description = RunDescription.model_validate(metadata["description"])
+        best = None if metadata["best"] is None else Best(**metadata["best"])
         weights = tensors["weights"]
         well_formed = all(isinstance(tensor, torch.Tensor) for tensor in weights.values())
     except (KeyError, TypeError, ValueError, AttributeError):

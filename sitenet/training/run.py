@@ -73,7 +73,7 @@ def train(job: TrainJob) -> RunResult:
         recorder = _Recorder(job, trainer, _describe(job, data, trainer))
         recorder.begin()
         trainer.fit(recorder.after_step, recorder.after_epoch)
-        save_best(job.folder / "best.pt", recorder.description, trainer)
+        save_best(job.folder / "best.pt", recorder.description, trainer.state.best, trainer.best_weights)
         result = _result(job, trainer, recorder.description)
         result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result

@@ -140,6 +140,7 @@ def test_best_checkpoint_is_self_describing(finished: TrainJob) -> None:
     assert description.settings == finished.trial.settings
     assert (description.target, description.unit, description.non_negative) == ("band_gap", "eV", True)
     assert description.packages["torch"] == torch.__version__
+    assert best is not None
     assert best.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
 
 

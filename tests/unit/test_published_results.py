@@ -27,6 +27,7 @@ def test_records_checkpoints_and_histories_are_read_and_agree(record: Path) -> N
     description, best, weights = load_best(record.with_name("best.pt"))
     assert description.key == run.result.key
     assert description.trial.kind == run.result.kind
+    assert best is not None
     assert best.validation_mae == run.result.validation_mae
     assert run.test.n_scored + run.test.n_unlabelled > 0
     assert sum(tensor.numel() for tensor in weights.values()) >= (run.result.n_parameters or 0) > 0

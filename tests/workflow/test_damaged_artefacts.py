@@ -291,4 +291,6 @@ def test_malformed_checkpoints_end_in_one_line(workspace: Workspace, change: Cal
 def test_published_checkpoints_without_records_are_read(workspace: Workspace, tmp_path: Path) -> None:
     best = workspace.run(workspace.network.id) / "best.pt"
     lonely = Path(shutil.copy(best, tmp_path / "network.pt"))
-    assert np.isfinite(Predictor.load(lonely).description.mean_target)
+    mean = Predictor.load(lonely).description.mean_target
+    assert mean is not None
+    assert np.isfinite(mean)

@@ -1,0 +1,1 @@
+"""Networks of the authors of Site-Net, whose checkpoints `sitenet import-original` converts."""
