@@ -20,6 +20,13 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/train.smk"
+
+
+if benchmark.searches:
+
+    include: "rules/search.smk"
+
+
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

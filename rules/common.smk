@@ -18,6 +18,7 @@ from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
+from sitenet.search.stage import Stage, network_of, stopped_epochs
 from sitenet.settings import tracking
 from sitenet.terminal import ending
 
@@ -49,6 +50,7 @@ DATA = f"results/data/{benchmark.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"
 FEATURES = f"results/features/{benchmark.name}/{{features}}"
 RUN = f"results/runs/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
+STAGE = f"results/search/{benchmark.name}/{{search}}/fold{{fold}}/stage{{stage}}.json"
 SELECTED = f"results/selected/{benchmark.name}/fold{{fold}}"
 TABLES = f"results/tables/{benchmark.name}"
 FIGURES_FOLDER = f"results/figures/{benchmark.name}"
@@ -75,6 +77,9 @@ wildcard_constraints:
     fold=r"\d+",
     seed=r"\d+",
     shard=r"\d+",
+    search="[0-9a-f]{8}",
+    stage=r"\d+",
+    epochs=r"\d+",
     features="(sites[0-9]+|sphere[0-9.]+|primitive)-[0-9a-f]{8}",
 
 
@@ -85,10 +90,54 @@ def shards(features):
     return expand(pattern, features=features, shard=range(benchmark.settings.shards))
 
 
+@cache
+def network(trial):
+    """A network of the grid, or one that a search has drawn."""
+    return benchmark.networks.get(trial) or network_of(decided_stages(), trial)
+
+
+def stage_files():
+    """Where the records of all stages of all searches are, or will be."""
+    return [
+        STAGE.format(search=search.id, fold=fold, stage=number)
+        for search in benchmark.searches.values()
+        for fold in benchmark.folds
+        for number in range(search.n_stages)
+    ]
+
+
+def decided_stages():
+    """The stages of all searches that are on the disk."""
+    return [Stage.read(path) for path in stage_files() if Path(path).exists()]
+
+
+def trained_before(wildcards):
+    """Record of the same run after fewer epochs, if a search has it: trainings of a run come one after the other."""
+    if wildcards.trial in benchmark.networks:
+        return []
+    own = [
+        stage.epochs_of(wildcards.trial)
+        for stage in decided_stages()
+        if not stage.is_last
+        and stage.fold == int(wildcards.fold)
+        and wildcards.trial in stage.trials
+    ]
+    limit = int(wildcards.get("epochs", 0))
+    shorter = [epochs for epochs in own if not limit or epochs < limit]
+    return [f"{RUN}/epochs{max(shorter)}.json"] if shorter else []
+
+
+def feature_manifests(stages=()):
+    """Manifests of the feature sets that the grid and some stages of searches use."""
+    drawn = {trial: network(trial) for stage in stages for trial in stage.trials}
+    used = {trial.feature_id: None for trial in (benchmark.networks | drawn).values()}
+    return [f"{FEATURES}/manifest.json".format(features=features) for features in used]
+
+
 def features_of(wildcards):
     """Manifest of a network's feature set; it is written when all shards are complete."""
     return f"{FEATURES}/manifest.json".format(
-        features=benchmark.networks[wildcards.trial].feature_id
+        features=network(wildcards.trial).feature_id
     )
 
 

@@ -30,6 +30,7 @@ rule score:
 
 rule select_trials:
     input:
+        **{f"search_{search}": best_of(search) for search in benchmark.searches},
         runs=lambda wildcards: runs(
             f"{RUN}/run.json",
             trials=(*benchmark.networks, *benchmark.baselines),

@@ -4,14 +4,33 @@
 RESULTS = {
     "data": rules.load_data.output.manifest,
     "splits": rules.split.output.summary,
-    "features": expand(
-        rules.collect_features.output.manifest, features=benchmark.feature_sets
-    ),
+    "features": feature_manifests(),
     "results": lambda wildcards: runs(
         rules.score.output.result
     ),  # with predictions beside them
     "selections": expand(rules.select_trials.output, fold=benchmark.folds),
+    "stages": stage_files(),
+    "stopped": [],
 }
+
+if benchmark.searches:
+    RESULTS |= {
+        "features": lambda wildcards: feature_manifests(all_stages()),
+        "results": lambda wildcards: [
+            *runs(rules.score.output.result),
+            *runs_of_best(rules.score.output.result, all_stages()),
+        ],
+        "stopped": lambda wildcards: stopped_records(all_stages()),
+    }
+
+
+def results_so_far():
+    """Records of the finished runs, and of what is there of those that a search has stopped."""
+    planned = runs(rules.score.output.result)
+    if benchmark.searches:
+        planned += runs_of_best(rules.score.output.result, decided_stages())
+        planned += stopped_so_far()
+    return [path for path in planned if Path(path).exists()]
 
 
 rule leaderboard:
@@ -27,6 +46,15 @@ rule leaderboard:
         trials=table("trials"),
         comparisons=table("comparisons"),
         ablation=table("ablation") if benchmark.compares_trials else [],
+        search=(
+            [
+                reported("search_progress"),
+                reported("search_importance"),
+                f"{TABLES}/search.md",
+            ]
+            if benchmark.searches
+            else []
+        ),
         failures=reported("failures"),
         predictions=f"{TABLES}/predictions.csv.gz",
     log:
@@ -51,7 +79,7 @@ rule tables_so_far:
         data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
         splits=rules.split.output.summary,
-        features=RESULTS["features"],
+        features=lambda wildcards: feature_manifests(decided_stages()),
     output:
         directory(f"{TABLES}/so_far"),
     log:
@@ -66,9 +94,8 @@ rule tables_so_far:
         mem_mb=2000,
         runtime=30,
     params:
-        results=lambda wildcards: [
-            path for path in RESULTS["results"](wildcards) if Path(path).exists()
-        ],
+        results=lambda wildcards: results_so_far(),
+        stages=lambda wildcards: [path for path in stage_files() if Path(path).exists()],
         rerun_if=[versions.EVALUATE, benchmark.digest],
     script:
         "../workflow_scripts/tables_so_far.py"

@@ -10,6 +10,7 @@ rule train:
         splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",
         ids=f"{FOLD}/test_inputs.parquet",
+        stopped=trained_before,
     output:
         best=f"{RUN}/best.pt",
         history=f"{RUN}/history.jsonl",
@@ -31,11 +32,23 @@ rule train:
         checkpoint_seconds=20,
     params:
         benchmark=benchmark.name,
-        settings=lambda wildcards: benchmark.networks[wildcards.trial].settings,
-        shards=lambda wildcards: shards(benchmark.networks[wildcards.trial].feature_id),
+        settings=lambda wildcards: network(wildcards.trial).settings,
+        shards=lambda wildcards: shards(network(wildcards.trial).feature_id),
         rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/train.py"
+
+
+if benchmark.searches:
+
+    # A trial of a search, trained for some epochs; last.pt, undeclared like that of `train`, lets it go on.
+    use rule train as train_part with:
+        output:
+            run=f"{RUN}/epochs{{epochs}}.json",
+        log:
+            f"{LOGS}/train_part/{{trial}}/fold{{fold}}-seed{{seed}}-epochs{{epochs}}.log",
+        benchmark:
+            f"{COSTS}/train_part/{{trial}}/fold{{fold}}-seed{{seed}}-epochs{{epochs}}.tsv"
 
 
 rule baseline:

@@ -13,6 +13,7 @@ from sitenet.data.sources import DatasetSettings
 from sitenet.models.registry import model_kinds
 from sitenet.settings.elements import SYMBOLS, ElementalProperty
 from sitenet.settings.features import FeatureSettings
+from sitenet.settings.search import SearchSettings
 from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
 from sitenet.settings.training import TrainingSettings
@@ -66,6 +67,10 @@ grid:
   - {<<: *reference, model: {<<: *model, blocks: [2, 7]}}
   - {<<: *reference, training: {<<: *training, schedule: [constant, cosine]}}
 ```
+
+In an entry of a network, a value may be a distribution: `{uniform: [0.0, 0.3]}`, `{log_uniform: [1.0e-4, 1.0e-2]}`,
+`{integer: [1, 4]}`, `{log_integer: [16, 256]}` or `{choice: [64, 96]}`. Such an entry is a [search](search.md), which
+the key `search` describes. It has no scans.
 """
 ELEMENTAL_PROPERTIES = """\
 ## Elemental properties
@@ -86,6 +91,7 @@ def _sections() -> Iterable[str]:
     yield from (_section(title, section) for title, section in _alternatives("splits", "kind", SplitSettings))
     yield _section("`tracking`", TrackingSettings, "How runs are followed in Weights & Biases; [more](tracking.md).")
     yield GRID
+    yield _section("`search`", SearchSettings)
     yield from (_section(f"`model` of kind `{name}`", kind.settings) for name, kind in model_kinds().items())
     yield from (_section("`features`", FeatureSettings), _section("`training`", TrainingSettings))
 

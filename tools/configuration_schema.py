@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from sitenet.config.benchmark import BenchmarkSettings
+from sitenet.config.space import RANGES
 from sitenet.config.trial import sections_of
-from sitenet.models.registry import model_kinds
+from sitenet.models.registry import is_network, model_kinds
 from sitenet.settings.elements import SYMBOLS
 from sitenet.settings.section import Section
 
@@ -32,6 +33,7 @@ MEANINGS = {
     "and trains again.",
     "resamples": "Bootstrap resamples behind the 95 % intervals of the tables.",
     "tracking": "Weights & Biases; changing it reruns no training.",
+    "search": "Draws trials from the distributions in the grid; [more](search.md).",
     "grid": "The trials: a list of entries, each with the sections of its model kind.",
     "mode": "On disk for `sitenet sync`, to the server, or not at all; the variable WANDB_MODE overrides it.",
     "project": "Project in Weights & Biases.",
@@ -53,8 +55,10 @@ def schema() -> Schema:
     for name, definition in [("BenchmarkSettings", whole), *whole["$defs"].items()]:
         _describe(definition, sections[name])
     whole["properties"]["name"]["description"] = NAME_OF_RESULTS
-    for section in {section for kind in model_kinds() for section in sections_of(kind).values()}:
-        whole["$defs"][section.__name__] = _scanned(section_schema(section))
+    for kind in model_kinds():
+        for section in sections_of(kind).values():
+            whole["$defs"][section.__name__] = _scanned(section_schema(section), is_network(kind))
+    whole["$defs"]["Distribution"] = _distribution()
     whole["$defs"] = dict(sorted(whole["$defs"].items()))
     whole["properties"]["grid"] |= {"minItems": 1, "items": {"oneOf": [_entry(kind) for kind in model_kinds()]}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
@@ -73,19 +77,39 @@ def _entry(kind: str) -> Schema:
     return {"type": "object", "properties": sections, "required": ["model"], "additionalProperties": False}
 
 
-def _scanned(definition: Schema) -> Schema:
-    """The section as it stands in the grid, where any value but the kind may be a list of values."""
+def _scanned(definition: Schema, searched: bool) -> Schema:
+    """The section as it stands in the grid, where any value but the kind may be a list of values, or be drawn."""
     properties = definition["properties"]
-    definition["properties"] = {key: value if key == "kind" else _scan(value) for key, value in properties.items()}
+    definition["properties"] = {
+        key: value if key == "kind" else _scan(value, searched) for key, value in properties.items()
+    }
     return definition | ({"required": ["kind"]} if "kind" in properties else {})
 
 
-def _scan(value: Schema) -> Schema:
-    """A value or a list of values; where the value itself is a list, a list of lists."""
+def _scan(value: Schema, searched: bool) -> Schema:
+    """A value or a list of values; where the value itself is a list, a list of lists. Networks' may be drawn."""
     said = {name: value[name] for name in ("default", "description")}
     one = {name: item for name, item in value.items() if name not in said}
     several = {"type": "array", "items": one, "minItems": 1}
-    return said | (several if one.get("type") == "array" else {"anyOf": [one, several]})
+    drawn = [{"$ref": "#/$defs/Distribution"}] if searched else []
+    forms = [*([] if one.get("type") == "array" else [one]), several, *drawn]
+    return said | (forms[0] if len(forms) == 1 else {"anyOf": forms})
+
+
+def _distribution() -> Schema:
+    """A distribution in place of a value."""
+    bounds = {kind: "integer" if "integer" in kind else "number" for kind in RANGES}
+    ranges = {
+        kind: {"type": "array", "items": {"type": of}, "minItems": 2, "maxItems": 2} for kind, of in bounds.items()
+    }
+    return {
+        "description": "A distribution that a search draws from: [lowest, highest], or the values of a choice.",
+        "type": "object",
+        "properties": ranges | {"choice": {"type": "array", "minItems": 2}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
 
 
 def _describe(definition: Schema, section: type[BaseModel]) -> None:

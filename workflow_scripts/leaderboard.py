@@ -12,15 +12,17 @@ from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
 from sitenet.files import write_text
 from sitenet.logs import run_job
+from sitenet.search.stage import with_stages
 
 
 def main(snakemake: Any) -> None:
     files, out, config = snakemake.input, snakemake.output, Benchmark(snakemake.config).resolved()
-    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
-    write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation))
+    read = [*files.results, *files.stopped], files.data, files.splits, files.features, files.selections, files.stages
+    results = read_results(config, *read)
+    write_tables(results, Path(out.csv).parent, ablation=bool(out.ablation), search=bool(out.search))
     Manifest.read(files.data, check=["structures.parquet"])
     write_predictions(results.standings, files.structures, out.predictions)
-    write_text(out.config, yaml.safe_dump(config, sort_keys=False))
+    write_text(out.config, yaml.safe_dump(with_stages(config, results.stages), sort_keys=False))
 
 
 if __name__ == "__main__":

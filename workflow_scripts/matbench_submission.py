@@ -13,7 +13,8 @@ from sitenet.logs import run_job
 
 def main(snakemake: Any) -> None:
     files, config = snakemake.input, Benchmark(snakemake.config).resolved()
-    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
+    read = [*files.results, *files.stopped], files.data, files.splits, files.features, files.selections, files.stages
+    results = read_results(config, *read)
     rows = submitted(results.standings.rows)
     if not rows:
         raise UserError("the grid has only published models: a submission needs one of your own")

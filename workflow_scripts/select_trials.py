@@ -7,7 +7,7 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    write_selection(snakemake.input.runs, snakemake.output[0])
+    write_selection(list(snakemake.input), snakemake.output[0])
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from sitenet.logs import run_job
 
 
 def main(snakemake: Any) -> None:
-    files, folder = snakemake.input, Path(snakemake.output[0])
+    files, params, folder = snakemake.input, snakemake.params, Path(snakemake.output[0])
     config = Benchmark(snakemake.config).resolved()
-    results = read_results(config, snakemake.params.results, files.data, files.splits, files.features)
+    results = read_results(config, params.results, files.data, files.splits, files.features, stages=params.stages)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tables(results, folder, ablation=bool(compare_trials(results.runs, results.planned)))
+    ablation = bool(compare_trials(results.runs, results.planned.grid))
+    write_tables(results, folder, ablation, search=bool(results.stages))
     Manifest.read(files.data, check=["structures.parquet"])
     write_predictions(results.standings, files.structures, folder / "predictions.csv.gz")
 

@@ -1,4 +1,7 @@
-"""Trains one network on one fold with one seed, and predicts the test crystals, whose targets it does not see."""
+"""Trains one network on one fold with one seed, and predicts the test crystals, whose targets it does not see.
+
+In a search, it may train for some epochs only, and then predicts nothing.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,9 @@ from sitenet.training.run import TrainJob, train
 
 def main(snakemake: Any) -> None:
     data = Manifest.read(snakemake.input.data)
-    key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
+    place = dict(snakemake.wildcards.items())
+    epochs = place.pop("epochs", None)
+    key = RunKey(benchmark=snakemake.params.benchmark, **place)
     Splits.read(
         snakemake.input.splits, check=[f"folds/fold{key.fold}/{name}.parquet" for name in ("train", "test_inputs")]
     )
@@ -32,6 +37,7 @@ def main(snakemake: Any) -> None:
         features=shards,
         fold_table=Path(snakemake.input.train),
         folder=Path(snakemake.output.run).parent,
+        epochs=int(epochs) if epochs else None,
         target=data.target,
         unit=data.unit,
         non_negative=data.non_negative,
@@ -52,6 +58,8 @@ def main(snakemake: Any) -> None:
     )
     with following(tracking):
         train(job)
+    if job.epochs is not None:
+        return
     ids = pd.read_parquet(snakemake.input.ids, columns=["id"])["id"].tolist()
     predictions = predict(Path(snakemake.output.best), store, ids, job.device, job.threads)
     predictions.to_parquet(snakemake.output.predictions, index=False)

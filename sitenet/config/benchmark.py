@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, field_validator
 
-from sitenet.config.grid import expand_grid
-from sitenet.config.trial import Trial, short_hash
+from sitenet.config.grid import expand_grid, search_spaces
+from sitenet.config.search import Search, searches
+from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.registry import kinds_of_role
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.problems import validate
+from sitenet.settings.search import SearchSettings
 from sitenet.settings.section import Section
 from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
@@ -33,6 +35,7 @@ class BenchmarkSettings(Section):
     shards: Annotated[int, Field(ge=1, le=1000)] = 4
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     tracking: TrackingSettings = TrackingSettings()
+    search: SearchSettings | None = None
     grid: list
 
     @field_validator("folds", "seeds")
@@ -44,7 +47,7 @@ class BenchmarkSettings(Section):
 
 
 class Benchmark:
-    """A validated benchmark: its settings and the trials of its grid."""
+    """A validated benchmark: its settings, the trials of its grid, and its searches by id."""
 
     def __init__(self, config: Mapping[str, Any]):
         """Validates the configuration.
@@ -55,6 +58,7 @@ class Benchmark:
         values = {key: _from_command_line(value) for key, value in config.items()}
         self.settings = validate(BenchmarkSettings, values, "")
         self.trials: dict[str, Trial] = expand_grid(self.settings.grid)
+        self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
         self.folds = self._planned_folds()
         self._check_splits()
 
@@ -124,8 +128,9 @@ class Benchmark:
 
     @cached_property
     def feature_sets(self) -> dict[str, FeatureSettings]:
-        """The feature settings that the grid needs, by folder name."""
-        return {trial.feature_id: trial.features for trial in self.networks.values()}
+        """The feature settings that the grid needs and that its searches may choose, by folder name."""
+        searched = [features for search in self.searches.values() for features in search.space.feature_sets]
+        return {feature_id(f): f for f in [*(trial.features for trial in self.networks.values()), *searched]}
 
     @property
     def compares_trials(self) -> bool:
@@ -139,9 +144,13 @@ class Benchmark:
         return len({trial.training.max_crystals for trial in self.networks.values()}) > 1
 
     def resolved(self) -> dict[str, Any]:
-        """The configuration with every default written out; without tracking, which changes no result."""
+        """The configuration with every default written out; without tracking, which changes no result.
+
+        The trials are those of the grid; a search adds its own when they are drawn.
+        """
+        without = {"tracking"} | ({"search"} if self.settings.search is None else set())
         return {
-            **self.settings.model_dump(mode="json", exclude={"tracking"}),
+            **self.settings.model_dump(mode="json", exclude=without),
             "name": self.name,
             "folds": list(self.folds),
             "trials": {id_: trial.settings for id_, trial in self.trials.items()},

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sitenet.config.space import Space, has_distributions
 from sitenet.config.trial import Trial, sections_of
 from sitenet.errors import UserError
 from sitenet.models.registry import model_kinds
@@ -18,24 +19,44 @@ def expand_grid(entries: Any) -> dict[str, Trial]:
     """All trials of a grid by id, in the order written; a trial listed twice counts once.
 
     An entry has the sections of its model kind (`model`, `features`, `training`). A list is a scan over
-    its values, so a hyperparameter that is itself a list is written as a list of lists.
+    its values, so a hyperparameter that is itself a list is written as a list of lists. Entries with distributions
+    are left to `search_spaces`.
 
     Raises:
         UserError: The grid or one scan is empty, a model kind or key is unknown, a value is out of range.
     """
+    plain = [(entry, where) for entry, where in _checked(entries) if not has_distributions(entry)]
+    return {trial.id: trial for entry, where in plain for trial in _expand_entry(entry, where)}
+
+
+def search_spaces(entries: Any) -> list[Space]:
+    """The entries of a grid that have distributions.
+
+    Raises:
+        UserError: One of them is not valid.
+    """
+    return [Space(entry, where) for entry, where in _checked(entries) if has_distributions(entry)]
+
+
+def _checked(entries: Any) -> list[tuple[GridEntry, str]]:
+    """Every entry with its key; its sections exist."""
     if not isinstance(entries, list) or not entries:
         raise UserError("configuration key 'grid' is empty: it needs at least one entry with a 'model' section")
-    trials = (trial for i, entry in enumerate(entries) for trial in _expand_entry(entry, f"grid.{i}"))
-    return {trial.id: trial for trial in trials}
+    return [(_with_known_sections(entry, f"grid.{i}"), f"grid.{i}") for i, entry in enumerate(entries)]
 
 
-def _expand_entry(entry: Any, where: str) -> Iterator[Trial]:
+def _with_known_sections(entry: Any, where: str) -> GridEntry:
     sections = sections_of(_kind(entry, where))
     for name in entry:
         if name not in sections:
             raise UserError(unknown("configuration key", f"{where}.{name}", [f"{where}.{s}" for s in sections]))
         if not isinstance(entry[name], Mapping):
             raise UserError(f"configuration key '{where}.{name}' has the value {entry[name]!r}: it needs keys below it")
+    return entry
+
+
+def _expand_entry(entry: GridEntry, where: str) -> Iterator[Trial]:
+    sections = sections_of(_kind(entry, where))
     for point in _points(entry, where):
         settings = {
             name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()

@@ -68,8 +68,13 @@ class Trial:
 
     @cached_property
     def feature_id(self) -> str:
-        """Folder name of the trial's feature set: its size and a hash of the settings that are not defaults."""
-        return f"{self.features.size}-{short_hash(self.features.model_dump(mode='json', exclude_defaults=True))}"
+        """Folder name of the trial's feature set."""
+        return feature_id(self.features)
+
+
+def feature_id(features: FeatureSettings) -> str:
+    """Folder name of a feature set: its size and a hash of the settings that are not defaults."""
+    return f"{features.size}-{short_hash(features.model_dump(mode='json', exclude_defaults=True))}"
 
 
 def flatten(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sitenet.evaluation.selection import Selection, select_trials
 from sitenet.evaluation.standings import Standings, compute_standings
 from sitenet.failures import Failure, read_failures
 from sitenet.features.shard import FeatureManifest
+from sitenet.search.stage import Stage, with_stages
 
 Paths = Sequence[Path | str]
 FAILURES, GROUPS = "failures.csv", "targets.parquet"
@@ -31,6 +32,7 @@ class Results:
         failures: Crystals that could not be used, from all stages.
         changed: Of each feature set, the number of crystals whose distortions the primitive cell averages away.
         groups: Id of each crystal -> its group: its reduced formula, or what the data set says.
+        stages: The stages of searches, of each search and fold in their order.
     """
 
     benchmark: str
@@ -41,6 +43,7 @@ class Results:
     failures: list[Failure]
     changed: Mapping[str, int]
     groups: Mapping[str, str]
+    stages: Sequence[Stage] = ()
 
     @property
     def planned(self) -> PlannedRuns:
@@ -60,19 +63,22 @@ def read_results(
     splits: Path | str,
     features: Paths,
     selections: Paths | None = None,
+    stages: Paths = (),
 ) -> Results:
     """Reads the records of the finished runs and computes the standings.
 
     Args:
         config: The resolved configuration.
-        records: `result.json` of the finished runs.
+        records: `result.json` of the finished runs, and the last record of runs that a search has stopped.
         data: Manifest of the data set; the groups of its crystals and its failures are beside it.
         splits: Description of its folds.
         features: Manifests of the feature sets.
         selections: `selection.json` of each planned fold, in the order of the configuration. None selects among
             the finished runs, while selections are missing.
+        stages: Records of the stages of searches.
     """
-    planned, runs = PlannedRuns.of(config), [Run.read(path) for path in records]
+    decided = [Stage.read(path) for path in stages]
+    planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
     if selections is None:
         done = {fold: [run.result for run in runs if run.result.key.fold == fold] for fold in planned.folds}
         chosen = {fold: select_trials(results) for fold, results in done.items()}
@@ -92,6 +98,7 @@ def read_results(
         _failures(Path(data), sets),
         {path.parent.name: record.changed for path, record in sets.items()},
         groups,
+        decided,
     )
 
 

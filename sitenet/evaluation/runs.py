@@ -1,7 +1,7 @@
 """Finished runs and planned runs of a benchmark, and the rows of the leaderboard."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +86,37 @@ def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class PlannedRuns:
-    """The planned runs of a benchmark: every trial on every fold with every seed.
+    """The planned runs of a benchmark: every trial of the grid on every fold, each with every seed.
 
     Attributes:
         trials: All settings of each trial by id.
         folds: Planned folds.
         seeds: Planned seeds.
+        searched: Trials that searches have drawn on each fold, and that the grid does not have.
     """
 
     trials: Mapping[str, Settings]
     folds: Sequence[int]
     seeds: Sequence[int]
+    searched: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "PlannedRuns":
         """The planned runs of a resolved configuration."""
-        return cls(config["trials"], config["folds"], config["seeds"])
+        return cls(config["trials"], config["folds"], config["seeds"], config.get("searched", {}))
+
+    @property
+    def grid(self) -> "PlannedRuns":
+        """The planned runs without those of searches."""
+        drawn = {trial for trials in self.searched.values() for trial in trials}
+        own = {trial: settings for trial, settings in self.trials.items() if trial not in drawn}
+        return PlannedRuns(own, self.folds, self.seeds)
+
+    def n_candidates(self, trials: Iterable[str]) -> int:
+        """How many of some trials are compared on a fold; on the one with most, if searches drew fewer on others."""
+        wanted, static = set(trials), self.grid.trials.keys()
+        drawn = [len(wanted.intersection(own)) for own in self.searched.values()]
+        return len(wanted & static) + max(drawn, default=0)
 
     def trials_by_kind(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Trials of each model kind in the order planned, their settings by dotted names ("model.kind")."""
@@ -118,7 +133,7 @@ class LeaderboardRow:
     Attributes:
         model: Name of the model in tables and figures.
         kind: Model kind.
-        candidates: Number of trials from which the selection was made.
+        candidates: Number of trials from which the selection was made on a fold.
         chosen: Id of the selected trial of each fold.
         runs: Scored runs of the selected trial for each fold, one for each seed.
         search: All finished runs of the candidates.
@@ -182,10 +197,10 @@ def leaderboard_rows(
         if not is_network(kind):
             for trial, settings in trials.items():
                 name = _baseline_name(settings, varying_settings(trials))
-                rows.append(_row(name, kind, {trial}, dict.fromkeys(planned.folds, trial), runs))
+                rows.append(_row(name, kind, {trial}, dict.fromkeys(planned.folds, trial), runs, 1))
         else:
             chosen = {k: s.trials[kind].trial for k, s in selections.items() if k in planned.folds and kind in s.trials}
-            rows += _with_ensemble(_row(kind, kind, set(trials), chosen, runs))
+            rows += _with_ensemble(_row(kind, kind, set(trials), chosen, runs, planned.n_candidates(trials)))
     return rows
 
 
@@ -197,14 +212,16 @@ def _with_ensemble(row: LeaderboardRow) -> list[LeaderboardRow]:
     return [row, replace(row, model=f"{row.model}, ensemble of {counts} seeds", is_ensemble=True)]
 
 
-def _row(name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run]) -> LeaderboardRow:
+def _row(
+    name: str, kind: str, candidates: set[str], chosen: dict[int, str], runs: Sequence[Run], n_candidates: int
+) -> LeaderboardRow:
     search = [run for run in runs if run.result.key.trial in candidates]
     scored: dict[int, list[Run]] = {}
     for run in search:
         key = run.result.key
         if run.is_scored and chosen.get(key.fold) == key.trial:
             scored.setdefault(key.fold, []).append(run)
-    return LeaderboardRow(name, kind, len(candidates), chosen, dict(sorted(scored.items())), search)
+    return LeaderboardRow(name, kind, n_candidates, chosen, dict(sorted(scored.items())), search)
 
 
 def _baseline_name(settings: Mapping[str, Any], varying: Sequence[str]) -> str:

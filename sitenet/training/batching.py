@@ -19,6 +19,10 @@ Indices = NDArray[np.int64]
 PREFETCHED = 2
 
 
+class DivergedError(UserError):
+    """Numbers of a network are not finite: its loss or gradient in too many batches, or a prediction."""
+
+
 class PointSets(Protocol):
     """Point sets by index, from which batches are made; a `FeatureStore` for example.
 
@@ -94,7 +98,7 @@ def infer(
         device: Where to compute.
 
     Raises:
-        UserError: A prediction is not finite.
+        DivergedError: A prediction is not finite.
     """
     by_size = np.argsort(store.n_pairs[indices], kind="stable")
     ordered = indices[by_size]
@@ -107,7 +111,7 @@ def infer(
     predictions[by_size] = np.concatenate([np.empty(0), *outputs])
     if not np.isfinite(predictions).all():
         bad = indices[~np.isfinite(predictions)]
-        raise UserError(
+        raise DivergedError(
             f"predictions of {len(bad)} crystals are not finite, {store.ids[int(bad[0])]} among them: "
             "train again with a lower training.learning_rate"
         )

@@ -1,6 +1,7 @@
 """One training run, from input files to output files; a killed run resumes from its checkpoint."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
 from sitenet.history import write_history
 from sitenet.records import Cost, RunKey, RunResult
+from sitenet.training.batching import DivergedError
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
 from sitenet.training.device import DeviceName, choose_device, configure_torch, device_name
 from sitenet.training.trainer import Trainer
@@ -38,6 +40,7 @@ class TrainJob:
         threads: Number of torch threads.
         device: `auto` uses a GPU if the process sees one.
         checkpoint_seconds: Time between checkpoints in seconds, the most that a killed run loses.
+        epochs: Stop after so many epochs, as a search does; another job with more goes on. None trains to the end.
     """
 
     key: RunKey
@@ -52,10 +55,14 @@ class TrainJob:
     threads: int = 1
     device: DeviceName = "auto"
     checkpoint_seconds: float = 20.0
+    epochs: int | None = None
 
 
 def train(job: TrainJob) -> RunResult:
-    """Trains, or resumes a killed run, and writes best.pt, history.jsonl and run.json.
+    """Trains, or resumes a killed or stopped run, and writes best.pt, history.jsonl and run.json.
+
+    A run that stops after a number of epochs writes epochs<n>.json in place of run.json, and no best.pt. One that
+    diverges then has an infinite validation MAE and is no error, since a search must go on without it.
 
     The state of the run, with its history and best weights, is in last.pt. The other files are outputs of the
     workflow, which removes them before it repeats a job.
@@ -72,11 +79,32 @@ def train(job: TrainJob) -> RunResult:
         trainer = Trainer(model, settings, store, data, job.key.seed, device)
         recorder = _Recorder(job, trainer, _describe(job, data, trainer))
         recorder.begin()
+        if job.epochs is not None:
+            return _train_part(job, trainer, recorder, job.epochs)
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer.state.best, trainer.best_weights)
-        result = _result(job, trainer, recorder.description)
+        assert trainer.state.best is not None
+        result = _result(job, trainer, recorder.description, trainer.state.best.validation_mae)
         result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
+
+
+def _train_part(job: TrainJob, trainer: Trainer, recorder: "_Recorder", epochs: int) -> RunResult:
+    """Trains for some epochs in all; a run that has more of them already has its record as it was then."""
+    diverged = False
+    try:
+        trainer.fit(recorder.after_step, recorder.after_epoch, epochs)
+    except DivergedError as error:
+        logger.warning("%s: %s", recorder.name, error)
+        diverged = True
+    rows = trainer.state.history[:epochs]
+    maes = [mae for row in rows for mae in (row.validation_mae, row.validation_mae_ema) if mae is not None]
+    lowest = min(filter(math.isfinite, maes), default=math.inf)
+    whole = _result(job, trainer, recorder.description, math.inf if diverged else lowest)
+    cost = whole.cost if diverged else whole.cost.model_copy(update={"seconds": rows[-1].seconds})
+    result = whole.model_copy(update={"epochs": len(rows), "cost": cost})
+    result.write(job.folder / f"epochs{epochs}.json")
+    return result
 
 
 def _describe(job: TrainJob, data: TrainingData, trainer: Trainer) -> RunDescription:
@@ -100,12 +128,13 @@ class _Recorder:
 
     Attributes:
         description: Description of the run in its checkpoints.
+        name: The run, for the log.
     """
 
     def __init__(self, job: TrainJob, trainer: Trainer, description: RunDescription):
         self._job, self._trainer, self.description = job, trainer, description
         self._last = job.folder / "last.pt"
-        self._name = f"fold {job.key.fold} seed {job.key.seed} trial {job.key.trial}"
+        self.name = f"fold {job.key.fold} seed {job.key.seed} trial {job.key.trial}"
         self._saved = monotonic()
 
     def begin(self) -> None:
@@ -115,12 +144,12 @@ class _Recorder:
         state = self._trainer.state
         if self._trainer.finished:
             remedy = f"remove {self._last} to train anew"
-            logger.info("%s: already finished, its weights are reused; %s", self._name, remedy)
+            logger.info("%s: already finished, its weights are reused; %s", self.name, remedy)
         else:
             if state.seconds:
                 state.restarts += 1
                 done = f"{state.epochs} epochs and {state.epoch.batches} batches done"
-                logger.info("%s: goes on from last.pt, %s", self._name, done)
+                logger.info("%s: goes on from last.pt, %s", self.name, done)
             self._save()
         write_history(self._job.folder, state.history)
 
@@ -131,8 +160,8 @@ class _Recorder:
             self._log()
 
     def after_epoch(self) -> None:
-        """Writes the history; saves a checkpoint when one is due or training is finished."""
-        if self._due or self._trainer.finished:
+        """Writes the history; saves a checkpoint when one is due or training ends here."""
+        if self._due or self._trainer.finished or self._trainer.state.epochs == self._job.epochs:
             self._save()
         write_history(self._job.folder, self._trainer.state.history)
         self._log()
@@ -148,7 +177,7 @@ class _Recorder:
         self._saved = monotonic()
 
     def _log(self) -> None:
-        logger.info("%s: %s", self._name, progress_line(self._trainer, self._job.unit))
+        logger.info("%s: %s", self.name, progress_line(self._trainer, self._job.unit))
 
 
 def progress_line(trainer: Trainer, unit: str) -> str:
@@ -183,9 +212,8 @@ def _minutes(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _result(job: TrainJob, trainer: Trainer, description: RunDescription) -> RunResult:
+def _result(job: TrainJob, trainer: Trainer, description: RunDescription, validation_mae: float) -> RunResult:
     state, data = trainer.state, trainer.data
-    assert state.best is not None
     return RunResult(
         key=job.key,
         kind=job.trial.kind,
@@ -195,7 +223,7 @@ def _result(job: TrainJob, trainer: Trainer, description: RunDescription) -> Run
         n_train=len(data.train),
         n_train_available=data.n_train_available,
         n_validation=len(data.validation),
-        validation_mae=state.best.validation_mae,
+        validation_mae=validation_mae,
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=state.epochs,
         cost=Cost(seconds=state.seconds, peak_memory_mb=state.peak_memory_mb, restarts=state.restarts),

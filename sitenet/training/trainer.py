@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.history import HistoryRow
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import Network
 from sitenet.settings.training import TrainingSettings
-from sitenet.training.batching import Indices, infer, load_batches, pair_batches, shuffled
+from sitenet.training.batching import DivergedError, Indices, infer, load_batches, pair_batches, shuffled
 from sitenet.training.state import Best, Epoch, TrainingState
 from sitenet.training.training_data import TrainingData
 
@@ -73,17 +72,19 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
         self._mark = monotonic()
 
-    def fit(self, after_step: Callable[[], None], after_epoch: Callable[[], None]) -> None:
+    def fit(self, after_step: Callable[[], None], after_epoch: Callable[[], None], epochs: int | None = None) -> None:
         """Trains until a limit of the settings is reached.
 
         Args:
             after_step: Called after each batch of an epoch except the last.
             after_epoch: Called after each validation.
+            epochs: Stop after so many epochs of the run. Schedules are those of the whole run, so that one that is
+                restored later goes on as if it had not been stopped.
 
         Raises:
-            UserError: Loss or gradient was not finite in too many batches.
+            DivergedError: Loss or gradient was not finite in too many batches, or a validation prediction is not.
         """
-        while not self.finished:
+        while not (self.finished or (epochs is not None and self.state.epochs >= epochs)):
             self._train_epoch(after_step)
             self._validate()
             after_epoch()
@@ -197,7 +198,9 @@ class Trainer:
         self.state.skipped += 1
         problem = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
         if self.state.skipped >= SKIP_LIMIT:
-            raise UserError(f"{problem}; training stops after {SKIP_LIMIT} such batches: lower training.learning_rate")
+            raise DivergedError(
+                f"{problem}; training stops after {SKIP_LIMIT} such batches: lower training.learning_rate"
+            )
         logger.warning("%s; the batch is skipped (%d of %d allowed)", problem, self.state.skipped, SKIP_LIMIT - 1)
 
     def _validate(self) -> None:

@@ -98,7 +98,7 @@ class Workspace:
         own: dict[str, dict[str, Any]] = {
             "featurize": {"features": self.network.features.model_dump(mode="json"), "shards": 2},
             "split": {"splits": self.benchmark.settings.splits.model_dump(mode="json")},
-            "tables_so_far": {"config": self.benchmark.resolved(), "results": results},
+            "tables_so_far": {"config": self.benchmark.resolved(), "results": results, "stages": []},
         }
         return common | own.get(rule, {})
 

@@ -44,6 +44,20 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     assert counts["score"] == sum(counts.get(rule, 0) for rule in ("train", "baseline", "published"))
 
 
+def test_a_search_is_planned_by_stages_whose_trials_are_not_known_yet(tmp_path: Path) -> None:
+    """The grid's trials beside it are planned at once; `select_trials` waits for the last stage."""
+    run = snakemake("-n", "--configfile", ROOT / "configs" / "search.yaml", directory=tmp_path)
+    counts = job_counts(run)
+    assert (counts["search_stage"], counts["train"]) == (6, 8)
+    assert "train_part" not in counts
+    assert "results/figures/search/search_progress.svg" in run.stdout
+    inputs = re.findall(r"^localcheckpoint search_stage:\n    input: (.*)$", run.stdout, flags=re.MULTILINE)
+    assert {path.rsplit("/", 1)[-1] for paths in inputs for path in paths.split(", ")} == {
+        *(f"stage{number}.json" for number in range(5)),
+        "<TBD>",
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "trainings", "figures"),
     [
@@ -124,7 +138,7 @@ def test_planning_imports_no_heavy_package(tmp_path: Path) -> None:
     )
     imported = set(re.findall(r"\|\s+(\w+)$", run.stderr, flags=re.MULTILINE))
     assert "snakemake" in imported
-    assert not imported & {"torch", "pymatgen", "matminer", "sklearn", "wandb"}
+    assert not imported & {"torch", "pymatgen", "matminer", "sklearn", "wandb", "optuna"}
 
 
 def test_the_page_of_the_design_shows_the_current_rule_graph(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def ablation_figure(results: Results) -> Figure:
     There is one panel per model kind. Small points are pairs of runs, one per fold and seed. A panel shows at most
     `MAX_ROWS` trials, the best ones, and its title says so.
     """
-    changes, unit = compare_trials(results.runs, results.planned, results.groups), results.unit
+    changes, unit = compare_trials(results.runs, results.planned.grid, results.groups), results.unit
     references = [change for change in changes if change.is_reference]
     rows = [_with_difference(changes, reference) for reference in references]
     heights = [max(1, min(len(own), MAX_ROWS)) for own in rows]

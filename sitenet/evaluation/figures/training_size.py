@@ -79,10 +79,11 @@ def training_size_figure(results: Results) -> Figure:
     shortest run. At most as many families as colours are shown, those with the lowest validation MAE, and the title
     says so.
     """
-    by_trial: dict[str, list[Run]] = {trial: [] for trial in results.planned.trials}
+    planned = results.planned.grid
+    by_trial: dict[str, list[Run]] = {trial: [] for trial in planned.trials}
     for run in results.runs:
         by_trial.get(run.result.key.trial, []).append(run)
-    trained = [family for family in trial_families(results.planned) if any(by_trial[trial] for trial in family.trials)]
+    trained = [family for family in trial_families(planned) if any(by_trial[trial] for trial in family.trials)]
     shown = sorted(trained, key=lambda family: _lowest(family, by_trial))[: len(COLOURS)]
     with mpl.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(8.5, 3.8 + 0.2 * len(shown)), layout="constrained")

@@ -14,7 +14,8 @@ from sitenet.models.registry import is_network
 def trials_table(results: Results) -> pd.DataFrame:
     """One row for each planned trial: its settings and its MAE on each fold, averaged over seeds.
 
-    Trials of one kind are sorted by their mean validation MAE. `folds_selected` counts the folds on which the trial
+    Trials of one kind are sorted by their mean validation MAE. Where there are searches, `epochs` says how long a trial
+    was trained. `folds_selected` counts the folds on which the trial
     was selected for the leaderboard; it is empty for baselines, which are not selected.
     """
     planned = results.planned
@@ -48,10 +49,11 @@ def _scores(runs: Sequence[Run], planned: PlannedRuns) -> dict[str, object]:
         **{f"test_mae_fold{fold}": value for fold, value in test.items()},
         "parameters": max((run.result.n_parameters or 0 for run in runs), default=0) or pd.NA,
         "training_seconds": sum(run.result.cost.seconds for run in runs),
+        **({"epochs": max((run.result.epochs or 0 for run in runs), default=0) or pd.NA} if planned.searched else {}),
     }
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean without NaN values; NaN if there are no others."""
+    """Mean without NaN values; NaN if there are no others. Infinite where a training of a search diverged."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan

@@ -7,6 +7,7 @@ import pandas as pd
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.tables.footer import footer
+from sitenet.evaluation.search import importances, search_progress
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import (
     ablation_markdown,
@@ -16,6 +17,7 @@ from sitenet.evaluation.tables.markdown import (
     trials_markdown,
 )
 from sitenet.evaluation.tables.record import leaderboard_record
+from sitenet.evaluation.tables.search import search_markdown
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.failures import Failure, write_failures
 from sitenet.files import write_text
@@ -23,13 +25,14 @@ from sitenet.files import write_text
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
+def write_tables(results: Results, folder: Path | str, ablation: bool, search: bool = False) -> None:
     """Writes the tables to `folder`: as CSV with every digit, rounded as Markdown, the leaderboard as JSON and LaTeX.
 
     Args:
         results: Results of the finished runs.
         folder: An existing folder.
         ablation: Also compare the trials of each network with the first one.
+        search: Also list the progress of searches, and what mattered.
     """
     folder, manifest = Path(folder), results.manifest
     table = leaderboard_table(results)
@@ -45,11 +48,16 @@ def write_tables(results: Results, folder: Path | str, ablation: bool) -> None:
         "trials": ("Trials", trials, trials_markdown),
     }
     if ablation:
-        changes = ablation_table(compare_trials(results.runs, results.planned, results.groups), results.planned)
+        changes = ablation_table(compare_trials(results.runs, results.planned.grid, results.groups), results.planned)
         tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
     for name, (heading, frame, as_markdown) in tables.items():
         _write_csv(_identified(frame, results), folder / f"{name}.csv")
         write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit)}\n")
+    if search:
+        progress, mattered = search_progress(results), importances(results)
+        _write_csv(_identified(progress, results), folder / "search_progress.csv")
+        _write_csv(_identified(mattered, results), folder / "search_importance.csv")
+        write_text(folder / "search.md", f"# Searches\n\n{search_markdown(progress, mattered, results)}\n")
     write_failures(folder / "failures.csv", map(_for_people, results.failures))
 
 
