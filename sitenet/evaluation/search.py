@@ -1,4 +1,4 @@
-"""What searches found by the training time they took, and which hyperparameters mattered."""
+"""What searches found with how much training, and which hyperparameters mattered."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ MIN_TRIALS = 8  # fewer say nothing about what mattered
 
 PROGRESS = (
     *("search", "kind", "fold", "stage", "trial", "epochs"),
-    *("validation_mae", "best_so_far", "seconds", "total_seconds"),
+    *("validation_mae", "best_so_far", "total_epochs", "seconds", "total_seconds"),
 )
 IMPORTANCE = ("search", "kind", "setting", "importance", "low", "high", "trials", "diverged")
 
@@ -31,8 +31,8 @@ def search_progress(results: Results) -> pd.DataFrame:
 
     The grid's trials of the same kinds follow, as the search `GRID`. Columns are those of `PROGRESS`: the validation
     MAE so far, the mean over seeds in the unit of the target, infinite where a training diverged; the lowest until
-    then in the search on this fold; and the training time in seconds, of this training and of all until then, summed
-    over seeds. Trainings without a record are left out.
+    then in the search on this fold; the epochs trained until then, of all trials and seeds; and the training time in
+    seconds, of this training and of all until then, summed over seeds. Trainings without a record are left out.
     """
     by_run: dict[tuple[str, int], list[Run]] = {}
     for run in results.runs:
@@ -40,16 +40,22 @@ def search_progress(results: Results) -> pd.DataFrame:
     before: dict[tuple[str, str, int], int] = {}
     rows = []
     for training in _trainings(results):
-        runs, place = by_run.get((training.trial, training.fold), []), training[:3]
-        states = [(_state(run, before.get(place, 0)), _state(run, training.epochs)) for run in runs]
+        place = (training.search, training.trial, training.fold)
+        runs = by_run.get(place[1:], [])
+        earlier = [_state(run, before.get(place, 0)) for run in runs]
+        after = [_state(run, training.epochs) for run in runs]
         before[place] = training.epochs
-        mae = float(np.mean([after[0] for _, after in states])) if states else math.nan
-        seconds = sum(after[1] - earlier[1] for earlier, after in states)
-        rows.append(training._asdict() | {"validation_mae": mae, "seconds": seconds})
-    columns = [*Training._fields, "validation_mae", "seconds"]
+        costs = {
+            "validation_mae": float(np.mean([state.mae for state in after])) if after else math.nan,
+            "trained": sum(state.epochs for state in after) - sum(state.epochs for state in earlier),
+            "seconds": sum(state.seconds for state in after) - sum(state.seconds for state in earlier),
+        }
+        rows.append(training._asdict() | costs)
+    columns = [*Training._fields, "validation_mae", "trained", "seconds"]
     frame = pd.DataFrame(rows, columns=columns).dropna(subset="validation_mae")
     searches = frame.groupby(["search", "kind", "fold"])
     frame["best_so_far"], frame["total_seconds"] = searches["validation_mae"].cummin(), searches["seconds"].cumsum()
+    frame["total_epochs"] = searches["trained"].cumsum()
     return frame[[*PROGRESS]].reset_index(drop=True)
 
 
@@ -79,16 +85,23 @@ def _trainings(results: Results) -> Iterator[Training]:
             yield Training(GRID, trial, fold, kind, 0, flat["training.max_epochs"])
 
 
-def _state(run: Run, epochs: int) -> tuple[float, float]:
-    """Lowest validation MAE and training time of a run after some epochs."""
-    history = run.history()
-    if epochs == 0 or history.empty:
-        return math.inf, 0.0 if epochs == 0 else run.result.cost.seconds
-    if not math.isfinite(run.result.validation_mae):
-        return math.inf, run.result.cost.seconds
+class State(NamedTuple):
+    """A run at some epoch: its lowest validation MAE, infinite if it diverged before, its epochs and its time."""
+
+    mae: float
+    epochs: int
+    seconds: float
+
+
+def _state(run: Run, epochs: int) -> State:
+    history, result = run.history(), run.result
+    if epochs == 0:
+        return State(math.inf, 0, 0.0)
+    if not math.isfinite(result.validation_mae) and len(history) < epochs:
+        return State(math.inf, len(history), result.cost.seconds)
     rows = history[history["epoch"] <= epochs]
     lowest = rows[["validation_mae", "validation_mae_ema"]].astype(float).min().min()
-    return float(lowest), float(rows["seconds"].iloc[-1])
+    return State(float(lowest), len(rows), float(rows["seconds"].iloc[-1]))
 
 
 def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
@@ -110,7 +123,7 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
         finite["value"] = np.log(finite["validation_mae"])
         finite["value"] -= finite.groupby("fold")["value"].transform("median")
         drawn = {trial: v for stage in results.stages if stage.search == search for trial, v in stage.drawn.items()}
-        estimates = _importances([drawn[t] for t in finite["trial"]], finite["value"].to_numpy(), resamples, seed)
+        estimates = _importances(finite["trial"].tolist(), drawn, finite["value"].to_numpy(), resamples, seed)
         common = {"search": search, "kind": frame["kind"].iloc[0]}
         counts = {"trials": len(finite), "diverged": len(first) - len(finite)}
         rows += [common | {"setting": name, **own} | counts for name, own in estimates.items()]
@@ -119,15 +132,16 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
 
 
 def _importances(
-    drawn: Sequence[Mapping[str, Any]], values: Floats, resamples: int, seed: int
+    trials: Sequence[str], drawn: Mapping[str, Mapping[str, Any]], values: Floats, resamples: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Importance of each setting with its interval."""
-    columns = {name: _numbers([one[name] for one in drawn]) for name in drawn[0]}
+    """Importance of each setting with its interval; a trial is drawn with its values on all folds."""
+    columns = {name: _numbers([drawn[trial][name] for trial in trials]) for name in drawn[trials[0]]}
+    places = [np.flatnonzero(np.array(trials) == trial) for trial in dict.fromkeys(trials)]
     varying = {name: column for name, column in columns.items() if len(set(column)) > 1}
     rng = np.random.default_rng(seed)
     replicates = []
     for _ in range(resamples):
-        chosen = rng.integers(0, len(values), len(values))
+        chosen = np.concatenate([places[i] for i in rng.integers(0, len(places), len(places))])
         replicates.append(_explained({n: column[chosen] for n, column in varying.items()}, values[chosen], seed))
     whole = _explained(varying, values, seed)
     found = {}

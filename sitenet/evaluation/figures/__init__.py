@@ -74,10 +74,10 @@ FIGURES = (
     ),
     FigureKind(
         "search_progress",
-        """Validation MAE by the training time of all trials so far, for each search and for the grid's trials of the
-        same kind, in the order planned; one panel for each fold. Points are single trainings, also those that were
-        stopped early. Lines are the lowest MAE so far. Trainings that diverged only cost time. The error axis is
-        logarithmic; times depend on the machine.""",
+        """Validation MAE by the epochs and by the training time of all trials so far, for each search and for the
+        grid's trials of the same kind, in the order planned. Points are single trainings, also those that were stopped
+        early. Lines are the lowest MAE so far. Trainings that diverged only cost time. The error axis is logarithmic;
+        times depend on the machine.""",
         lambda benchmark: bool(benchmark.searches),
     ),
     FigureKind(

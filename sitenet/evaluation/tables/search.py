@@ -32,6 +32,7 @@ def _found(progress: pd.DataFrame, unit: str) -> str:
                 "trainings": ", ".join(f"{n} to epoch {epochs}" for epochs, n in lengths.items()),
                 "diverged": own["trial"].nunique() - finite["trial"].nunique(),
                 "mae": own["best_so_far"].min(),
+                "epochs": own["total_epochs"].max(),
                 "seconds": own["seconds"].sum(),
             }
         )
@@ -40,6 +41,7 @@ def _found(progress: pd.DataFrame, unit: str) -> str:
         return "No training of a search is finished yet."
     shown = frame[["search", "kind", "fold", "trials", "trainings", "diverged"]].copy()
     shown[f"best validation MAE ({unit})"] = column(frame, fixed(error_digits(frame["mae"])), "mae")
+    shown["epochs, all trials"] = column(frame, integer, "epochs")
     shown["training time (s)"] = column(frame, fixed(0), "seconds")
     notes = f"`{GRID}` is the trials of the same kind that the grid lists. Times are sums over all trainings and seeds."
     return f"{markdown(shown, text_columns=5)}\n\n{notes}"
