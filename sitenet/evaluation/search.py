@@ -53,6 +53,7 @@ def search_progress(results: Results) -> pd.DataFrame:
         rows.append(training._asdict() | costs)
     columns = [*Training._fields, "validation_mae", "trained", "seconds"]
     frame = pd.DataFrame(rows, columns=columns).dropna(subset="validation_mae")
+    frame = frame.astype({"validation_mae": float, "trained": int, "seconds": float})
     searches = frame.groupby(["search", "kind", "fold"])
     frame["best_so_far"], frame["total_seconds"] = searches["validation_mae"].cummin(), searches["seconds"].cumsum()
     frame["total_epochs"] = searches["trained"].cumsum()

@@ -125,6 +125,7 @@ def test_tables_so_far_ask_for_no_further_trials(killed: Path, config: Path, tmp
     assert (killed / "results/tables/small/so_far/search.md").exists()
 
 
+@pytest.mark.slow
 def test_more_trials_train_only_new_ones(killed: Path, tmp_path: Path) -> None:
     more = tmp_path / "more.yaml"
     more.write_text(yaml.safe_dump(CONFIG | {"search": CONFIG["search"] | {"trials": 6}}))  # type: ignore[operator]
