@@ -108,7 +108,17 @@ def stage_files():
 
 def decided_stages():
     """The stages of all searches that are on the disk."""
-    return [Stage.read(path) for path in stage_files() if Path(path).exists()]
+    return [stage_at(path) for path in stage_files() if Path(path).exists()]
+
+
+def stage_at(path):
+    """The record of a stage; it is read once, unless it changes."""
+    return read_stage(path, Path(path).stat().st_mtime_ns)
+
+
+@cache
+def read_stage(path, changed):
+    return Stage.read(path)
 
 
 def trained_before(wildcards):

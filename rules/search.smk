@@ -9,7 +9,7 @@ def stages(search, fold, n=None):
         checkpoints.search_stage.get(search=search, fold=fold, stage=i).output[0]
         for i in wanted
     ]
-    return [Stage.of(path, search, int(fold)) for path in paths]
+    return [stage_at(path) for path in paths]
 
 
 def all_stages():
@@ -51,7 +51,9 @@ def runs_of_best(pattern, decided):
         path
         for stage in decided
         if stage.is_last
-        for path in runs(pattern, stage.trials.keys() - benchmark.networks, stage.fold)
+        for trial in stage.trials
+        if trial not in benchmark.networks
+        for path in runs(pattern, [trial], stage.fold)
     ]
 
 
@@ -76,9 +78,9 @@ def stopped_so_far():
     """The last record that is there of every drawn trial, while searches go on."""
     found = {}
     for stage in decided_stages():
-        for trial in stage.trials.keys() - benchmark.networks:
+        for trial in stage.trials:
             for path in part(trial, stage.fold, stage.epochs_of(trial)):
-                if Path(path).exists():
+                if trial not in benchmark.networks and Path(path).exists():
                     found[Path(path).parent] = path
     return [p for run, p in found.items() if not (run / "result.json").exists()]
 

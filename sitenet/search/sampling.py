@@ -13,7 +13,7 @@ from sitenet.config.search import Search
 from sitenet.config.space import Distribution
 from sitenet.errors import UserError
 
-RANDOM_START = 10  # trials before the estimator takes over, Optuna's default
+RANDOM_START = 10  # scored trials before the estimator takes over, Optuna's default
 TRIES = 100  # for each trial, before the space counts as exhausted
 
 Values = Mapping[str, Any]  # what is drawn for a trial, by dotted name
@@ -70,7 +70,7 @@ def _sampler(search: Search, n_earlier: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(
-            n_startup_trials=max(RANDOM_START, settings.batch),
+            n_startup_trials=RANDOM_START,
             multivariate=True,
             constant_liar=True,
             seed=settings.seed + n_earlier,

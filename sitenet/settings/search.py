@@ -14,7 +14,8 @@ class SearchSettings(Section):
         trials: Number of trials of each search, on each fold.
         sampler: How trials are drawn: at random, or by a tree-structured Parzen estimator (`tpe`), which learns from
             the validation errors of earlier trials.
-        batch: Number of trials that `tpe` draws at once, and that can train side by side. The first batch is random.
+        batch: Number of trials that `tpe` draws at once, and that can train side by side. It draws at random until ten
+            trials are scored.
         halving: Stop most trials early: of all trials one in so many is trained so many times as long, and of these
             again one in so many, up to `max_epochs`. Null trains every trial to its end.
         min_epochs: No trial is stopped before so many epochs; unused without `halving`.
