@@ -91,7 +91,7 @@ class Search:
         """Refuses what halving cannot do.
 
         Raises:
-                UserError: Trainings have no common number of epochs, or a time limit, or none is stopped early.
+            UserError: Trainings have no common number of epochs, or a time limit, or none is stopped early.
         """
         where = self.space.where
         if self.settings.halving is None:

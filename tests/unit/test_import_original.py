@@ -51,6 +51,7 @@ OTHERS = {
 LAYERS = OTHERS | {
     f"blocks.{i}.{own}": f"encoder.Attention_Blocks.{i}.{name}" for i in (0, 1) for own, name in BLOCK.items()
 }
+FIRST_BLOCK = "encoder.Attention_Blocks.0"
 PROPERTIES = [
     *("Number", "AtomicWeight", "Row", "Column"),
     *("FirstIonizationEnergy", "Electronegativity", "AtomicRadius", "Density"),
@@ -199,6 +200,14 @@ def changed(name: str, tensor: torch.Tensor | None) -> dict[str, torch.Tensor]:
         (changed("decoder.bias", torch.zeros(1, dtype=torch.float64)), "has the type torch.float64"),
         (changed("decoder.bias", torch.tensor([torch.nan])), "'decoder.bias' has numbers that are not finite"),
         (state_dict() | {"decoder.bias": [0.0]}, "the entry 'decoder.bias' of 'state_dict' is not a tensor"),
+        (
+            changed("decoder.bias", torch.zeros(1).to_sparse()),
+            "'decoder.bias' of 'state_dict' is not a tensor of numbers",
+        ),
+        (
+            changed("encoder.Attention_Blocks.0.bond_to_multihead.linear_layers.0.bias", torch.zeros(225)),
+            "two versions",
+        ),
         ({}, "it has no 'state_dict'"),
     ],
 )
@@ -213,6 +222,7 @@ def test_tensors_that_do_not_fit(
     ("change", "message"),
     [
         ({"attention_heads": 4}, "has the shape"),
+        ({"attention_heads": 64, "site_dim_per_head": 4096, "attention_blocks": 16}, "is missing"),
         ({"sym_func": "sum"}, "'sym_func' has the value 'sum'; supported is mean or max"),
         ({"pre_pool_layers": [94, 94]}, "supported is a list of one width"),
         ({"lin_norm": "none"}, "'lin_norm' has the value 'none'"),
@@ -303,7 +313,7 @@ def test_damaged_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert "cut.ckptv is truncated" in refused(capsys, "cut.ckptv")
     middle = len(whole) // 2
     Path("bits.ckptv").write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-    assert "bits.ckptv is damaged: the checksum of its part" in refused(capsys, "bits.ckptv")
+    assert refused(capsys, "bits.ckptv").startswith("sitenet: bits.ckptv is damaged: the checksum of its part")
     with zipfile.ZipFile("other.ckptv", "w") as archive:
         archive.writestr("readme", "no checkpoint")
     assert "is not a readable checkpoint of PyTorch Lightning" in refused(capsys, "other.ckptv")

@@ -82,7 +82,9 @@ def import_original(
     features = feature_settings(values | original.hyperparameters, max_sites)
     trial = Trial({"model": settings, "features": features, "training": TrainingSettings()})
     clamped = is_clamped(values, where)
-    weights = _weights(trial.build(clamped), original, path)
+    with torch.device("meta"):  # shapes alone: settings may ask for more memory than there is
+        network = trial.build(clamped)
+    weights = _weights(network, original, path)
     description = RunDescription(
         key=RunKey(benchmark="original", trial=trial.id, fold=0, seed=0),
         settings=trial.settings,
@@ -136,6 +138,8 @@ def _hidden(match: re.Match[str]) -> str:
 def _weights(network: Network, original: OriginalCheckpoint, path: Path) -> dict[str, torch.Tensor]:
     """The network's state with every tensor of the checkpoint in its place, and none left.
 
+    Targets were not scaled, so the mean and standard deviation of `TargetScale` are 0 and 1.
+
     Raises:
         UserError: A tensor is missing, unknown, or of another shape or type, or has numbers that are not finite.
     """
@@ -145,15 +149,18 @@ def _weights(network: Network, original: OriginalCheckpoint, path: Path) -> dict
         for name, tensor in original.tensors.items()
         if not UNUSED.match(name)
     }
+    if len(found) + sum(map(bool, map(UNUSED.match, original.tensors))) < len(original.tensors):
+        raise UserError(f"{path} has tensors of two versions of the original: names with 'bond_to' and with 'ije_to'")
     wanted = {original_name(name): name for name, _ in network.named_parameters()}
     for problem, names in (("is missing", wanted.keys() - found), ("is not known", found.keys() - wanted.keys())):
         if names:
             others = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             raise UserError(f"{path}: the tensor '{min(names)}'{others} {problem} in this network")
-    state = network.state_dict()
+    parameters = dict(network.named_parameters())
     for name, own in wanted.items():
-        _check(found[name], state[own], f"{path}: the tensor '{name}'")
-    return state | {own: found[name].clone() for name, own in wanted.items()}
+        _check(found[name], parameters[own], f"{path}: the tensor '{name}'")
+    scale = {"scale.target_mean": torch.tensor(0.0), "scale.target_std": torch.tensor(1.0)}
+    return {own: found[name].detach().clone() for name, own in wanted.items()} | scale
 
 
 def _check(tensor: torch.Tensor, expected: torch.Tensor, what: str) -> None:

@@ -66,6 +66,8 @@ def read_original(path: Path) -> OriginalCheckpoint:
         names = sorted(set(get_unsafe_globals_in_checkpoint(path)))
         with safe_globals([(_stand_in(name), name) for name in names]):
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except zipfile.BadZipFile:
@@ -104,8 +106,9 @@ def _tensors(path: Path, content: Any) -> dict[str, torch.Tensor]:
     if not isinstance(found, dict) or not found:
         raise UserError(f"{path} is not a checkpoint of PyTorch Lightning: it has no 'state_dict'")
     for name, tensor in found.items():
-        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            raise UserError(f"{path}: the entry '{plain(str(name))}' of 'state_dict' is not a tensor")
+        usual = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
+        if not isinstance(name, str) or not usual:
+            raise UserError(f"{path}: the entry '{plain(str(name))}' of 'state_dict' is not a tensor of numbers")
     return dict(found)
 
 
