@@ -18,7 +18,7 @@ from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
-from sitenet.search.stage import Stage, network_of, stopped_epochs
+from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
 from sitenet.terminal import ending
 
@@ -231,7 +231,8 @@ def begin_run():
 
 def keep_former_tables():
     """Says what the tables of this name lose by this run, and keeps what they have."""
-    lost = former.losses(Path(TABLES), benchmark.resolved())
+    planned = with_stages(benchmark.resolved(), decided_stages())
+    lost = former.losses(Path(TABLES), planned)
     if lost and workflow.output_settings.dryrun:
         say(f"{TABLES} would change: {', '.join(lost)}; a run keeps what is there")
     elif lost:

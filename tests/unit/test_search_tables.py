@@ -62,8 +62,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     runs = [write(root, trial, epochs[id_], id_ == best, id_ == worst) for id_, trial in trials.items()]
     runs += [write(root, trial, 27, scored=True) for trial in benchmark.networks.values()]
     planned = PlannedRuns.of(with_stages(benchmark.resolved(), stages))
-    standings = compute_standings(runs, select(runs), planned, 200)
-    return Results("gaps", standings, runs, MANIFEST, SPLITS, [], {}, stages)
+    standings = compute_standings(runs, select(runs), planned, {}, 200)
+    return Results("gaps", standings, runs, MANIFEST, SPLITS, [], {}, {}, stages)
 
 
 def test_progress_counts_every_epoch_once(results: Results) -> None:

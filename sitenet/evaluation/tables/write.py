@@ -6,8 +6,8 @@ import pandas as pd
 
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.search import importances, search_progress
+from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import (
     ablation_markdown,
