@@ -12,7 +12,8 @@ from sitenet.logs import run_job
 
 def main(snakemake: Any) -> None:
     files, config = snakemake.input, Benchmark(snakemake.config).resolved()
-    results = read_results(config, files.results, files.data, files.splits, files.features, files.selections)
+    read = [*files.results, *files.stopped], files.data, files.splits, files.features, files.selections, files.stages
+    results = read_results(config, *read)
     CrystalFacts.read(files.facts_record, check=["facts.parquet"])
     crystals = TestCrystals.read(files.facts, files.targets, dict(zip(config["folds"], files.train, strict=True)))
     write_page(results, crystals, config, snakemake.output[0])
