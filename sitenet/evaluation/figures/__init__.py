@@ -74,16 +74,16 @@ FIGURES = (
     ),
     FigureKind(
         "search_progress",
-        """Validation MAE by epochs and by training time of all trials so far. There is a line for each search and for
-        the grid's trials of the same kind, in the order planned. Points are single trainings, also those that were stopped
+        """Validation MAE by epochs and by training time of all trials so far. There is a line for each search and
+        for the grid's trials of the same kind, in the order planned. Points are single trainings, also those that were stopped
         early. Lines are the lowest MAE so far. Trainings that diverged only cost time. The error axis is logarithmic;
         times depend on the machine.""",
         lambda benchmark: bool(benchmark.searches),
     ),
     FigureKind(
         "search_importance",
-        """How much each hyperparameter of a search mattered. It is the share of the variance of log(validation MAE) over
-        the space that it explains by itself, in a random forest (functional ANOVA). Lines are 95 % intervals of a
+        """How much each hyperparameter of a search mattered. It is the share of the variance of log(validation MAE)
+        over the space that it explains by itself, in a random forest (functional ANOVA). Lines are 95 % intervals of a
         bootstrap over trials. What is missing to 1 is due to hyperparameters together, and to chance.""",
         lambda benchmark: bool(benchmark.searches),
     ),
