@@ -75,9 +75,9 @@ FIGURES = (
     FigureKind(
         "search_progress",
         """Validation MAE by epochs and by training time of all trials so far. There is a line for each search and
-        for the grid's trials of the same kind, in the order planned. Points are single trainings, also those that were stopped
-        early. Lines are the lowest MAE so far. Trainings that diverged only cost time. The error axis is logarithmic;
-        times depend on the machine.""",
+        for the grid's trials of the same kind, in the order planned. Points are single trainings, also those that
+        were stopped early. Lines are the lowest MAE so far. Trainings that diverged only cost time. The error axis is
+        logarithmic; times depend on the machine.""",
         lambda benchmark: bool(benchmark.searches),
     ),
     FigureKind(
