@@ -74,7 +74,7 @@ def check_slurm() -> None:
     missing = [command for command in ("sbatch", "squeue", "sinfo", "scontrol", "scancel") if not shutil.which(command)]
     reason = f"{', '.join(missing)} not found"
     if not missing:
-        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, errors="replace")
+        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, encoding="utf-8", errors="replace")
         if not ping.returncode and "is UP" in ping.stdout:
             return
         reason = "its controller does not answer"

@@ -65,7 +65,7 @@ class Workspace:
             SimpleNamespace(
                 input=SimpleNamespace(**self._inputs(rule, run)),
                 params=SimpleNamespace(**self._params(rule, trial)),
-                config={"dataset": dataset, "tracking": {"mode": "disabled"}},
+                config=CONFIG | {"dataset": dataset, "tracking": {"mode": "disabled"}},
                 wildcards=Wildcards({"shard": "0"} if rule == "featurize" else place),
                 output=Outputs(run if rule == "train" else elsewhere, rule),
                 resources=SimpleNamespace(get=lambda *_: None, checkpoint_seconds=20),
@@ -98,7 +98,7 @@ class Workspace:
         own: dict[str, dict[str, Any]] = {
             "featurize": {"features": self.network.features.model_dump(mode="json"), "shards": 2},
             "split": {"splits": self.benchmark.settings.splits.model_dump(mode="json")},
-            "tables_so_far": {"config": self.benchmark.resolved(), "results": results, "stages": []},
+            "tables_so_far": {"results": results, "stages": []},
         }
         return common | own.get(rule, {})
 
