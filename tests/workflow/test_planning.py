@@ -41,17 +41,18 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     (tmp_path / "my_crystals").mkdir()  # what configs/own_files.yaml reads
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
     assert counts["leaderboard"] == 1
-    assert counts["score"] == sum(counts.get(rule, 0) for rule in ("train", "baseline", "published"))
+    if "search_stage" not in counts:  # a search decides later which trials are scored
+        assert counts["score"] == sum(counts.get(rule, 0) for rule in ("train", "baseline", "published"))
 
 
 def test_a_search_is_planned_by_stages_whose_trials_are_not_known_yet(tmp_path: Path) -> None:
     """The grid's trials beside it are planned at once; `select_trials` waits for the last stage."""
-    run = snakemake("-n", "--configfile", ROOT / "configs" / "search.yaml", directory=tmp_path)
+    run = snakemake("-n", "--verbose", "--configfile", ROOT / "configs" / "search.yaml", directory=tmp_path)
     counts = job_counts(run)
     assert (counts["search_stage"], counts["train"]) == (6, 8)
     assert "train_part" not in counts
     assert "results/figures/search/search_progress.svg" in run.stdout
-    inputs = re.findall(r"^localcheckpoint search_stage:\n    input: (.*)$", run.stdout, flags=re.MULTILINE)
+    inputs = re.findall(r"^(?:local)?checkpoint search_stage:\n    input: (.*)$", run.stdout, flags=re.MULTILINE)
     assert {path.rsplit("/", 1)[-1] for paths in inputs for path in paths.split(", ")} == {
         *(f"stage{number}.json" for number in range(5)),
         "<TBD>",
