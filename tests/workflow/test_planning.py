@@ -16,7 +16,7 @@ from tools.rule_graph import rule_graph
 
 
 def test_default_benchmark(tmp_path: Path) -> None:
-    """Five networks on five folds, three baselines, everything scored once."""
+    """Two networks on five folds, two baselines, everything scored once."""
     assert job_counts(snakemake("-n", directory=tmp_path)) == {
         "all": 1,
         "load_data": 1,
@@ -25,14 +25,14 @@ def test_default_benchmark(tmp_path: Path) -> None:
         "featurize": 4,
         "collect_features": 1,
         "composition_features": 1,
-        "train": 25,
-        "baseline": 15,
-        "score": 40,
+        "train": 10,
+        "baseline": 10,
+        "score": 20,
         "select_trials": 5,
         "leaderboard": 1,
         "figures": 1,
         "page": 1,
-        "total": 98,
+        "total": 58,
     }
 
 
@@ -64,7 +64,7 @@ def test_a_search_is_planned_by_stages_whose_trials_are_not_known_yet(tmp_path: 
     [
         ("ablation", 11 * 3, {"ablation"}),
         ("regularisation", 8, {"ablation"}),
-        ("training_size", 2 * 3, {"ablation", "training_size"}),
+        ("training_size", 3 * 3, {"ablation", "training_size"}),
     ],
 )
 def test_what_the_grid_compares_is_planned(name: str, trainings: int, figures: set[str], tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path:
 
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
     counts = job_counts(snakemake("-n", "--config", "seeds=[0,1,2]", "folds=[1]", directory=tmp_path))
-    assert counts["train"] == 15
+    assert counts["train"] == 6
     assert counts["select_trials"] == 1
 
 
