@@ -56,7 +56,7 @@ def test_trials_of_published_tables_are_planned(name: str, count: int) -> None:
     configuration = folder if file == "trials.csv" else file.removesuffix(".csv")
     trials = pd.read_csv(RESULTS / name, dtype=str)["trial"].tolist()
     assert len(trials) == count
-    assert set(trials) == set(benchmarks()[f"{configuration}.yaml"].networks)
+    assert set(trials) <= set(benchmarks()[f"{configuration}.yaml"].networks)  # which may plan more by now
 
 
 def test_all_published_tables_are_known() -> None:
