@@ -144,6 +144,15 @@ def feature_manifests(stages=()):
     return [f"{FEATURES}/manifest.json".format(features=features) for features in used]
 
 
+def results_so_far():
+    """Records of the finished runs, and of what is there of those that a search has stopped."""
+    planned = runs(rules.score.output.result)
+    if benchmark.searches:
+        planned += runs_of_best(rules.score.output.result, decided_stages())
+        planned += stopped_so_far()
+    return [path for path in planned if Path(path).exists()]
+
+
 def features_of(wildcards):
     """Manifest of a network's feature set; it is written when all shards are complete."""
     return f"{FEATURES}/manifest.json".format(

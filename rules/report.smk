@@ -24,15 +24,6 @@ if benchmark.searches:
     }
 
 
-def results_so_far():
-    """Records of the finished runs, and of what is there of those that a search has stopped."""
-    planned = runs(rules.score.output.result)
-    if benchmark.searches:
-        planned += runs_of_best(rules.score.output.result, decided_stages())
-        planned += stopped_so_far()
-    return [path for path in planned if Path(path).exists()]
-
-
 rule leaderboard:
     input:
         **RESULTS,
