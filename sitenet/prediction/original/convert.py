@@ -85,7 +85,16 @@ def import_original(
     with torch.device("meta"):  # shapes alone: settings may ask for more memory than there is
         network = trial.build(clamped)
     weights = _weights(network, original, path)
-    description = RunDescription(
+    description = _describe(trial, clamped, path, target, unit)
+    epoch, score = original.epoch, original.best_score
+    best = None if epoch is None or score is None else Best(epoch, score, averaged=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_best(out, description, best, weights)
+    return _report(out, description, original)
+
+
+def _describe(trial: Trial, clamped: bool, path: Path, target: str, unit: str) -> RunDescription:
+    return RunDescription(
         key=RunKey(benchmark="original", trial=trial.id, fold=0, seed=0),
         settings=trial.settings,
         target=target,
@@ -98,11 +107,6 @@ def import_original(
         packages=package_versions(),
         origin=f"imported from the original's checkpoint {sha256_of(path)}",
     )
-    epoch, score = original.epoch, original.best_score
-    best = None if epoch is None or score is None else Best(epoch, score, averaged=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_best(out, description, best, weights)
-    return _report(out, description, original)
 
 
 def _report(out: Path, description: RunDescription, original: OriginalCheckpoint) -> str:
