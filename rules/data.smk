@@ -146,7 +146,7 @@ rule describe_crystals:
         f"{COSTS}/describe_crystals.tsv"
     conda:
         "../envs/cpu.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
