@@ -23,3 +23,9 @@ def test_only_training_asks_for_a_gpu(profile: str, request_: str, tmp_path: Pat
     asked = resources(profile, tmp_path)
     assert asked
     assert [rule for rule, line in asked.items() if request_ in line] == ["train"]
+
+
+def test_every_job_fits_a_node_of_one_cpu(tmp_path: Path) -> None:
+    run = snakemake("-n", "--verbose", "--configfile", QUICK, directory=tmp_path)
+    assert "rule describe_crystals:" in run.stdout
+    assert "threads:" not in run.stdout  # Snakemake names them from two on
