@@ -18,6 +18,8 @@ from sitenet.settings.elements import SYMBOLS
 
 # Largest differences of fingerprints of one structure: 2 % in the lattice, and what small displacements change.
 SAME = np.array([0.02, 0.1, 0.1, 0.1, 0.1])
+# Slightly shorter distances than in training do not make errors larger; docs/uncertainty.md has the figures.
+SHORT = 0.9
 USUAL = (0.0005, 0.9995)  # quantiles between which a crystal's density is usual
 
 
@@ -93,18 +95,18 @@ class TrainingSet:
         return int(stop - start), int((differences <= SAME).all(axis=1).sum())
 
     def too_short(self, crystal: Sketch) -> tuple[int, float, float] | None:
-        """The pair of elements whose distance is farthest below all of the training crystals.
+        """The pair of elements that is closest, compared with its shortest distance in training crystals.
 
         Returns:
-            The pair as in `Sketch`, its distance in the crystal and the shortest one known, in angstrom; None if no
-            known pair is closer than in training crystals.
+            The pair as in `Sketch`, its distance in the crystal and the shortest one known, in angstrom; None if the
+            distance is not below `SHORT` times that.
         """
         place = np.minimum(np.searchsorted(self.pairs, crystal.pairs), len(self.pairs) - 1)
-        known = np.where(self.pairs[place] == crystal.pairs, self.shortest[place].astype(np.float64), 0)
-        missing = known - crystal.shortest  # negative for unknown pairs
-        if not len(missing) or missing.max() < 0.01:
+        known = np.where(self.pairs[place] == crystal.pairs, self.shortest[place].astype(np.float64), 1e-9)
+        ratios = crystal.shortest / known  # huge for unknown pairs
+        if not len(ratios) or ratios.min() >= SHORT:
             return None
-        worst = int(missing.argmax())
+        worst = int(ratios.argmin())
         return int(crystal.pairs[worst]), float(crystal.shortest[worst]), float(known[worst])
 
     def volume_ratio(self, crystal: Sketch) -> float:
