@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -68,8 +68,22 @@ def pair_batches(n_pairs: NDArray[np.integer], limit: int) -> list[Indices]:
     return [np.array(batch, dtype=np.int64) for batch in batches]
 
 
-def load_batches(store: PointSets, batches: Sequence[Indices]) -> Iterator[Batch]:
-    """Yields the collated crystals of each batch of indices; a thread loads them ahead of use."""
+@runtime_checkable
+class BatchSource(PointSets, Protocol):
+    """Point sets that make their batches themselves, such as `ResidentPointSets`."""
+
+    def batch(self, indices: Indices) -> Batch:
+        """The batch of the crystals at `indices`."""
+
+
+def load_batches(store: PointSets | BatchSource, batches: Sequence[Indices]) -> Iterator[Batch]:
+    """Yields the crystals of each batch of indices.
+
+    Where the store does not make batches itself, they are collated, and a thread loads them ahead of use.
+    """
+    if isinstance(store, BatchSource):
+        yield from (store.batch(indices) for indices in batches)
+        return
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as pool:
         waiting = iter(batches)
         ready: deque[Future[Batch]] = deque()
@@ -86,7 +100,7 @@ def _load(store: PointSets, indices: Indices) -> Batch:
 
 @torch.inference_mode()
 def infer(
-    model: nn.Module, store: PointSets, indices: Indices, batch_pairs: int, device: torch.device
+    model: nn.Module, store: PointSets | BatchSource, indices: Indices, batch_pairs: int, device: torch.device
 ) -> NDArray[np.float64]:
     """(C,) predictions in the unit of the target, in the order of `indices`, always in float32.
 
@@ -105,10 +119,11 @@ def infer(
     batches = [ordered[batch] for batch in pair_batches(store.n_pairs[ordered], batch_pairs)]
     training = model.training
     model.eval()
-    outputs = [model(batch.to(device)).double().cpu().numpy() for batch in load_batches(store, batches)]
+    outputs = [model(batch.to(device)).double() for batch in load_batches(store, batches)]
     model.train(training)
     predictions = np.empty(len(indices))
-    predictions[by_size] = np.concatenate([np.empty(0), *outputs])
+    if outputs:
+        predictions[by_size] = torch.cat(outputs).cpu().numpy()
     if not np.isfinite(predictions).all():
         bad = indices[~np.isfinite(predictions)]
         raise DivergedError(

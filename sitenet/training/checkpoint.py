@@ -111,12 +111,13 @@ def load_best(path: Path) -> tuple[RunDescription, Best | None, dict[str, torch.
 
 def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None:
     """Writes everything that a killed run needs to resume and end with the same result."""
+    tensors = trainer.tensors()  # brings the state up to date
     metadata = {
         "description": description.model_dump(mode="json"),
         "progress": trainer.state.to_dict(),
         "finished": trainer.finished,
     }
-    _save(path, metadata, trainer.tensors())
+    _save(path, metadata, tensors)
 
 
 def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDescription:

@@ -1,11 +1,11 @@
-"""The training loop, with its schedules of learning rate and momentum."""
+"""The training loop."""
 
 import logging
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -15,16 +15,25 @@ from sitenet.history import HistoryRow
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import Network
 from sitenet.settings.training import TrainingSettings
-from sitenet.training.batching import DivergedError, Indices, infer, load_batches, pair_batches, shuffled
+from sitenet.training.batching import (
+    BatchSource,
+    DivergedError,
+    Indices,
+    PointSets,
+    infer,
+    load_batches,
+    pair_batches,
+    shuffled,
+)
+from sitenet.training.resident import ResidentPointSets
+from sitenet.training.schedule import learning_rate, momentum
 from sitenet.training.state import Best, Epoch, TrainingState
+from sitenet.training.step_sums import StepSums
 from sitenet.training.training_data import TrainingData
 
 logger = logging.getLogger("sitenet")
 
 SKIP_LIMIT = 10
-WARMUP_START = 1 / 25
-ONE_CYCLE_MOMENTUM = (0.85, 0.95)
-MOMENTUM = 0.9
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": nn.functional.l1_loss,
@@ -51,7 +60,11 @@ class Trainer:
         seed: int,
         device: torch.device,
     ):
-        self.settings, self.store, self.data, self.seed, self.device = settings, store, data, seed, device
+        self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.store: PointSets | BatchSource = store
+        if device.type == "cuda":
+            used = np.concatenate([data.train.indices, data.validation.indices])
+            self.store = ResidentPointSets(store, used, device)
         self.model = model.to(device)
         self.state = TrainingState()
         self.best_weights: dict[str, Tensor] = {}
@@ -61,6 +74,7 @@ class Trainer:
         self._averaged: AveragedModel | None = None
         if settings.ema_decay is not None:
             self._averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+            self._averaged.n_averaged = self._averaged.n_averaged.cpu()  # it is compared in every step
         self._optimiser = torch.optim.AdamW(
             self.model.parameters(),
             lr=settings.learning_rate,
@@ -70,6 +84,7 @@ class Trainer:
             fused=True,
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+        self._sums = StepSums(device)
         self._mark = monotonic()
 
     def fit(self, after_step: Callable[[], None], after_epoch: Callable[[], None], epochs: int | None = None) -> None:
@@ -119,7 +134,8 @@ class Trainer:
         return torch.autocast(self.device.type, AUTOCAST[precision], enabled=precision != "float32")
 
     def tensors(self) -> dict[str, Any]:
-        """All tensors that `restore` needs."""
+        """All tensors that `restore` needs; brings `state` up to date."""
+        self._collect()
         return {
             "model": self.model.state_dict(),
             "averaged": self._averaged.state_dict() if self._averaged else {},
@@ -152,11 +168,14 @@ class Trainer:
             self._step(batch.to(self.device), torch.as_tensor(train.targets[rows], dtype=torch.float32))
             epoch.batches += 1
             epoch.seen += len(rows)
+            if self._sums.full:
+                self._collect()
             epoch.seconds += self._lap()
             if self.share >= 1:
                 break
             if epoch.seen < len(train):
                 after_step()
+        self._collect()
 
     def _batches(self) -> list[Indices]:
         """Rows of the training part in each batch of the current epoch."""
@@ -165,7 +184,7 @@ class Trainer:
         return [order[batch] for batch in pair_batches(n_pairs, self.settings.batch_pairs)]
 
     def _step(self, batch: Batch, targets: Tensor) -> None:
-        targets, scale = targets.to(self.device), self.model.scale.target_std
+        targets, scale = targets.to(self.device, non_blocking=True), self.model.scale.target_std
         self._set_rates()
         self._optimiser.zero_grad()
         with self._autocast():
@@ -174,19 +193,31 @@ class Trainer:
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
+        finite = loss.isfinite()
         # Float16 gradients overflow now and then by design; the gradient scaler skips such a step by itself.
-        if not (loss.isfinite() and (norm.isfinite() or self._scaler.is_enabled())):
-            self._scaler.update()
-            self._skip(batch)
-            return
+        if not self._scaler.is_enabled():
+            finite = finite & norm.isfinite()
+            # The fused optimiser leaves the weights as they are where this is 1; asking would wait for the device.
+            self._optimiser.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self._scaler.step(self._optimiser)
         self._scaler.update()
         if self._averaged:
             self._averaged.update_parameters(self.model)
-        epoch = self.state.epoch
-        epoch.crystals += len(targets)
-        epoch.loss += loss.item() * len(targets)
-        epoch.absolute_error += (predictions.detach() - targets).abs().double().sum().item()
+        error = (predictions.detach() - targets).abs().double().sum()
+        self._sums.add(batch, loss.detach(), error, finite)
+
+    def _collect(self) -> None:
+        """Adds up the steps since the last time.
+
+        Raises:
+            DivergedError: Loss or gradient was not finite in too many batches.
+        """
+        sums, epoch = self._sums.take(), self.state.epoch
+        epoch.crystals += sums.crystals
+        epoch.loss += sums.loss
+        epoch.absolute_error += sums.absolute_error
+        for ids in sums.skipped:
+            self._skip(ids)
 
     def _set_rates(self) -> None:
         share = self.share
@@ -194,9 +225,9 @@ class Trainer:
             group["lr"] = learning_rate(self.settings, share)
             group["betas"] = (momentum(self.settings, share), group["betas"][1])
 
-    def _skip(self, batch: Batch) -> None:
+    def _skip(self, ids: Sequence[str]) -> None:
         self.state.skipped += 1
-        problem = f"loss or gradient is not finite in a batch of {', '.join(batch.ids)}"
+        problem = f"loss or gradient is not finite in a batch of {', '.join(ids)}"
         if self.state.skipped >= SKIP_LIMIT:
             raise DivergedError(
                 f"{problem}; training stops after {SKIP_LIMIT} such batches: lower training.learning_rate"
@@ -244,38 +275,3 @@ class Trainer:
         self._mark = now
         self.state.seconds += lap
         return lap
-
-
-def learning_rate(settings: TrainingSettings, share: float) -> float:
-    """Learning rate when a fraction `share` (0 to 1) of the run is completed.
-
-    Every warm-up starts at 1/25 of the peak. `cosine` warms up linearly and decays along a half cosine (Loshchilov
-    and Hutter, ICLR 2017, without restarts). `linear` warms up and decays linearly. `one_cycle` warms up and decays
-    along half cosines (Smith and Topin, 2018, as in PyTorch).
-    """
-    peak, warmup, end = settings.learning_rate, settings.warmup_share, settings.final_rate_share
-    if settings.schedule == "constant":
-        return peak
-    if share >= warmup:
-        fall = _linear if settings.schedule == "linear" else _half_cosine
-        return peak * fall(1.0, end, (share - warmup) / (1 - warmup))
-    rise = _half_cosine if settings.schedule == "one_cycle" else _linear
-    return peak * rise(WARMUP_START, 1.0, share / warmup)
-
-
-def momentum(settings: TrainingSettings, share: float) -> float:
-    """Momentum (beta_1) of AdamW; `one_cycle` lowers it while the learning rate is high."""
-    if settings.schedule != "one_cycle":
-        return MOMENTUM
-    (low, high), warmup = ONE_CYCLE_MOMENTUM, settings.warmup_share
-    if share < warmup:
-        return _half_cosine(high, low, share / warmup)
-    return _half_cosine(low, high, (share - warmup) / (1 - warmup))
-
-
-def _half_cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-
-def _linear(start: float, end: float, share: float) -> float:
-    return start + (end - start) * min(share, 1.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sitenet.settings.training import TrainingSettings
-from sitenet.training.trainer import WARMUP_START, learning_rate, momentum
+from sitenet.training.schedule import WARMUP_START, learning_rate, momentum
 
 STEPS = 100
 

@@ -1,0 +1,53 @@
+"""Sums over training steps that stay on the device until they are asked for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sitenet.models.base.batch import Batch
+
+MOST = 100  # steps on a GPU between two times that the host waits for it; a CPU has nothing to wait for
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the steps whose loss and gradient were finite, and the ids of the batches of the others."""
+
+    crystals: int
+    loss: float
+    absolute_error: float
+    skipped: list[tuple[str, ...]]
+
+
+class StepSums:
+    """Losses and errors of the latest steps."""
+
+    def __init__(self, device: torch.device):
+        self._most = 1 if device.type == "cpu" else MOST
+        self._ids: list[tuple[str, ...]] = []
+        self._steps: list[Tensor] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to `take` them."""
+        return len(self._ids) >= self._most
+
+    def add(self, batch: Batch, loss: Tensor, absolute_error: Tensor, finite: Tensor) -> None:
+        """Adds a step: its mean loss, the sum of its absolute errors, and whether loss and gradient were finite."""
+        self._ids.append(batch.ids)
+        self._steps.append(torch.stack([loss.double(), absolute_error, finite.double()]))
+
+    def take(self) -> Sums:
+        """The sums since the last time, in the order of the steps; waits for the device."""
+        crystals, loss, error, skipped = 0, 0.0, 0.0, []
+        steps = torch.stack(self._steps).tolist() if self._steps else []
+        for ids, (step_loss, step_error, finite) in zip(self._ids, steps, strict=True):
+            if finite:
+                crystals += len(ids)
+                loss += step_loss * len(ids)
+                error += step_error
+            else:
+                skipped.append(ids)
+        self._ids, self._steps = [], []
+        return Sums(crystals, loss, error, skipped)
