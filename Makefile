@@ -63,6 +63,8 @@ generated: setup ## write committed files that are made from code
 	$(BIN)/python -m tools.configuration_reference
 	$(BIN)/python -m tools.configuration_schema
 	$(BIN)/python -m tools.table_columns
+	$(BIN)/python -m tools.model_cards
+	$(BIN)/python -m tools.textbook_solids
 	$(BIN)/python tools/write_environments.py
 	$(BIN)/python -m tests.golden tables trials
 

@@ -1,4 +1,4 @@
-"""The command `sitenet`, also `python -m sitenet`: predict, import the original's networks, upload tracked runs."""
+"""The command `sitenet`, also `python -m sitenet`: predict, show models, import networks, upload runs."""
 
 import argparse
 import io
@@ -14,16 +14,22 @@ from sitenet.errors import UserError
 
 DESCRIPTION = """\
 sitenet measures how well machine learning predicts a property of a crystal from its structure.
-Benchmarks are run by Snakemake; this command does what comes after: predict crystals with a trained
-network, import networks of the authors of Site-Net, and upload runs that were tracked offline to Weights & Biases."""
+Benchmarks are run by Snakemake; this command does the rest: predict crystals with networks that come with it or
+that you trained, import networks of the authors of Site-Net, and upload runs that were tracked offline."""
 EXAMPLES = """\
 examples:
   snakemake --cores 2                                          run the benchmark of config.yaml
   snakemake --cores 2 --configfile configs/quick.yaml          run another one
-  sitenet predict results/runs/NAME/TRIAL/fold0/seed0/best.pt my.cif
-  sitenet predict best.pt folder_of_cifs --out predictions.csv
+  sitenet predict my.cif folder/ data.zip                      band gaps by the model that comes with sitenet
+  sitenet predict folder/ --out gaps.csv --model results/runs/NAME/TRIAL/fold0
+  sitenet models                                               what models come with sitenet
   sitenet sync                                                 upload what was tracked
   eval "$(sitenet --print-completion bash)"                    complete commands and options in this shell"""
+
+PATHS = (
+    "structure file (CIF, POSCAR, extended XYZ, JSON of pymatgen or ASE), folder, zip or tar archive, table (Parquet, "
+    "Matbench's json.gz), id of the Materials Project such as mp-149, or - for a list of these on standard input"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shtab.add_argument_to(parser, help="print a script that completes commands and options in a shell, and end")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_predict(commands)
+    _add_models(commands)
     _add_import_original(commands)
     _add_sync(commands)
     args = parser.parse_args(arguments)
@@ -51,28 +58,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("predict", help="predict properties of crystals in structure files")
-    _add_path(parser, "checkpoint", help="checkpoint of a trained network: best.pt of a finished run")
-    _add_path(
-        parser, "paths", nargs="+", metavar="path", help="structure file, or folder to search for structure files"
-    )
+    parser = commands.add_parser("predict", help="predict a property of crystals")
+    _add_path(parser, "paths", str, nargs="+", metavar="path", help=PATHS)
     _add_path(
         parser,
-        "--ensemble",
+        "--model",
+        str,
         action="append",
-        default=[],
-        metavar="CHECKPOINT",
-        help="checkpoint to average with, with the standard deviation in the column 'spread'; may be repeated",
+        metavar="MODEL",
+        help="name of a model (see `sitenet models`), checkpoint best.pt, or folder of seeds; repeated, their "
+        "predictions are averaged (band-gap)",
     )
+    _add_path(parser, "--out", metavar="FILE", help="file for the predictions; its suffix tells the format")
+    parser.add_argument("--format", choices=("table", "csv", "jsonl", "parquet"), help="format of the predictions")
     _add_path(parser, "--attention", metavar="FILE.npz", help="also write the attention weights to this file")
-    _add_path(parser, "--out", metavar="FILE", help="CSV file for the predictions (default: print them)")
+    parser.add_argument("--cores", type=_count, metavar="N", help="processes that share the work (all cores)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (auto)")
     parser.set_defaults(run=_predict)
 
 
 def _predict(args: argparse.Namespace) -> None:
-    from sitenet.prediction.files import predict_files
+    from sitenet.prediction.card import DEFAULT
+    from sitenet.prediction.command import predict_command
 
-    predict_files([args.checkpoint, *args.ensemble], args.paths, args.out, args.attention)
+    predict_command(args.paths, args.model or DEFAULT, args.out, args.format, args.attention, args.cores, args.device)
+
+
+def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("models", help="list the models to predict with, or show the card of one")
+    parser.add_argument("name", nargs="?", metavar="MODEL", help="model whose card to show")
+    parser.set_defaults(run=_models)
+
+
+def _models(args: argparse.Namespace) -> None:
+    from sitenet.prediction.card_text import list_models, show_model
+
+    print(show_model(args.name) if args.name else list_models())
 
 
 def _add_import_original(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -109,6 +130,12 @@ def _sync(args: argparse.Namespace) -> None:
     sync(args.directory.resolve(), args.benchmarks)
 
 
-def _add_path(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+def _add_path(parser: argparse.ArgumentParser, name: str, type: type = Path, **options: Any) -> None:
     """Adds an argument that a shell completes with the names of files."""
-    parser.add_argument(name, type=Path, **options).complete = shtab.FILE  # type: ignore[attr-defined]
+    parser.add_argument(name, type=type, **options).complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 1 or more")
+    return int(text)

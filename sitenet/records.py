@@ -35,6 +35,7 @@ class FileRecord(Record):
     """
 
     newest_format: ClassVar[int] = 1
+    remedy: ClassVar[str] = REMEDY  # what to do about a damaged file
     format: int = 1
     files: dict[str, str] = {}
 
@@ -70,16 +71,18 @@ class FileRecord(Record):
         try:
             values = json.loads(Path(path).read_text("utf-8"))
             if isinstance(values, dict) and (checksum := values.pop(CHECKSUM, None)) not in (None, _checksum(values)):
-                raise UserError(f"{path} is damaged or was changed (its checksum is {checksum}); {REMEDY}")
+                raise UserError(f"{path} is damaged or was changed (its checksum is {checksum}); {cls.remedy}")
             record = cls.model_validate(values)
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "file"
-            raise UserError(f"{path} is damaged or not a {cls.__name__}: {where}: {first['msg']}; {REMEDY}") from None
+            raise UserError(
+                f"{path} is damaged or not a {cls.__name__}: {where}: {first['msg']}; {cls.remedy}"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UserError(f"{path} is damaged: {error}; {REMEDY}") from None
+            raise UserError(f"{path} is damaged: {error}; {cls.remedy}") from None
         record.check(path, check)
         return record
 
@@ -94,7 +97,7 @@ class FileRecord(Record):
             if not file.exists():
                 raise UserError(f"{file} is missing: run again, which repeats the job that writes it")
             if name in self.files and sha256_of(file) != self.files[name]:
-                raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {REMEDY}")
+                raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {self.remedy}")
 
     def write(self, path: Path | str, files: Iterable[str] = ()) -> Self:
         """Replaces the file at `path` in one step.

@@ -38,7 +38,7 @@ def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: 
     Raises:
         UserError: The runs are not of one trial and fold, each with another seed.
     """
-    _check(runs)
+    check_together(runs)
     checkpoints = [_publish_run(run, folder / run.name) for run in runs]
     store = FeatureStore(features)
     ids = sorted(pd.read_parquet(fold / "test_inputs.parquet", columns=["id"])["id"])
@@ -51,7 +51,12 @@ def publish(runs: Sequence[Path], features: Sequence[Path], fold: Path, folder: 
     return float(np.abs(errors).mean())
 
 
-def _check(runs: Sequence[Path]) -> None:
+def check_together(runs: Sequence[Path]) -> None:
+    """Refuses runs that are not of one trial and fold, each with another seed.
+
+    Raises:
+        UserError: They are not.
+    """
     keys = [RunResult.read(run / "result.json").key for run in runs]
     if len({key.model_copy(update={"seed": 0}) for key in keys}) > 1 or len({key.seed for key in keys}) < len(keys):
         found = "; ".join(f"trial {key.trial} fold {key.fold} seed {key.seed}" for key in keys)
@@ -62,11 +67,19 @@ def _publish_run(run: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("result.json", "history.jsonl"):
         write_bytes(folder / name, (run / name).read_bytes())
-    content = torch.load(run / "best.pt", weights_only=True)
-    # All but the two numbers of the target's scale, which cost nothing.
-    content["weights"] = {name: w.half() if w.ndim else w for name, w in content["weights"].items()}
-    torch.save(content, folder / "best.pt")
+    halved(run / "best.pt", folder / "best.pt")
     return folder / "best.pt"
+
+
+def halved(source: Path, target: Path) -> None:
+    """Copies a network in half precision; of one that is so already the copy has the same bytes."""
+    content = torch.load(source, weights_only=True)
+    # All but the two numbers of the target's scale, which cost nothing.
+    weights = {name: weight.half() if weight.ndim else weight for name, weight in content["weights"].items()}
+    if all(weight.dtype == content["weights"][name].dtype for name, weight in weights.items()):
+        write_bytes(target, source.read_bytes())
+    else:
+        torch.save(content | {"weights": weights}, target)
 
 
 def _mean_predictions(checkpoints: Sequence[Path], store: FeatureStore, ids: list[str]) -> np.ndarray:

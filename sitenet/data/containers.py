@@ -34,7 +34,7 @@ class Folder:
             links = [f"{name}/" for name in subfolders if (Path(folder) / name).is_symlink()]
             inside = Path(folder).relative_to(self._root)
             names += [f"{inside.as_posix()}/{name}".removeprefix("./") for name in [*files, *links]]
-        return sorted(name for name in names if not _is_hidden(name))
+        return sorted(name for name in names if not is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
@@ -68,7 +68,7 @@ class Archive:
 
     def names(self) -> list[str]:
         """Names of all files, sorted, without hidden ones."""
-        return sorted(name for name in self._members if not _is_hidden(name))
+        return sorted(name for name in self._members if not is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
@@ -107,7 +107,7 @@ def _plain(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Whether a file is one that systems add and do not show, such as `__MACOSX/._a.cif`."""
     return any(part == "__MACOSX" or (part[0] == "." and part != "..") for part in PurePosixPath(name).parts)
 

@@ -91,10 +91,14 @@ def _skip_blanks(text: str, at: int) -> int:
     return at
 
 
-def parquet_rows(path: Path) -> Iterator[SourceRow]:
+def parquet_rows(path: Path, labelled: bool = True) -> Iterator[SourceRow]:
     """Entries of a Parquet file with the columns id and target, and if wanted group.
 
     Structures are either the other columns of a crystal table, or pymatgen JSON in the column structure.
+
+    Args:
+        path: The file.
+        labelled: Whether to read targets and groups; without, only the structures are needed.
 
     Raises:
         UserError: A column is missing or of another type.
@@ -104,7 +108,7 @@ def parquet_rows(path: Path) -> Iterator[SourceRow]:
     except pa.ArrowInvalid as error:
         raise UserError(f"{path} is not a Parquet file: {error}") from None
     names = file.schema_arrow.names
-    needed = ["id", "target", *(COLUMNS if set(COLUMNS) <= set(names) else ["structure"])]
+    needed = [*(["id", "target"] if labelled else []), *(COLUMNS if set(COLUMNS) <= set(names) else ["structure"])]
     for name in needed:
         if name not in names:
             raise UserError(f"{path} lacks the column '{name}'; it has {', '.join(names)}")
@@ -112,10 +116,11 @@ def parquet_rows(path: Path) -> Iterator[SourceRow]:
             raise UserError(f"{path} has the column '{name}' twice: keep the one that counts")
     number = 0
     try:
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*needed, *{"group"}.intersection(names)]):
+        read = {*needed, *{"group" if labelled else "id"}.intersection(names)}
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=sorted(read)):
             for row in _rows(_cast(batch, path)):
                 number += 1
-                yield _row(row, number) if isinstance(row, dict) else SourceRow(f"row {number}", row, None)
+                yield _row(row, number, labelled) if isinstance(row, dict) else SourceRow(f"row {number}", row, None)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged after {number} crystals: {' '.join(str(error).split())[:200]}") from None
 
@@ -145,14 +150,16 @@ def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
     return table
 
 
-def _row(row: dict[str, Any], number: int) -> SourceRow:
+def _row(row: dict[str, Any], number: int, labelled: bool = True) -> SourceRow:
     no_id = row.get("id") in (None, "")
     id_ = f"row {number}" if no_id else str(row["id"])
+    read = _from_columns if "frac_coords" in row else _from_json
     try:
+        if not labelled:
+            return SourceRow(id_, read(id_, row), None)
         if no_id:
             raise BadCrystal("missing id: the field is empty")
         target = parse_target(row.get("target"))
-        read = _from_columns if "frac_coords" in row else _from_json
         return SourceRow(id_, read(id_, row), target, parse_group(row.get("group")))
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)

@@ -22,29 +22,30 @@ from sitenet.models.base.network import Network
 from sitenet.training.batching import Indices, PointSets, infer
 from sitenet.training.checkpoint import RunDescription, load_best
 from sitenet.training.device import DeviceName, choose_device, configure_torch
+from sitenet.training.state import Best
 
 logger = logging.getLogger("sitenet")
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained network with the description of its run."""
+    """A trained network with the description of its run, and the epoch of its weights if it is known."""
 
     description: RunDescription
+    best: Best | None
     trial: Trial
     model: Network
     device: torch.device
 
     @classmethod
-    def load(cls, checkpoint: Path, device: DeviceName = "auto", threads: int = 1) -> Self:
-        """Loads a `best.pt`.
+    def load(cls, checkpoint: Path, device: DeviceName = "auto") -> Self:
+        """Loads a `best.pt`; torch's settings stay as they are.
 
         Raises:
             UserError: The checkpoint is not readable, is of an incompatible version, or the requested GPU is absent.
         """
         target_device = choose_device(device)
-        description, _, weights = load_best(checkpoint)
-        configure_torch(target_device, threads, description.key.seed)
+        description, best, weights = load_best(checkpoint)
         try:
             trial = description.trial
         except UserError as error:
@@ -58,7 +59,7 @@ class Predictor:
             raise UserError(
                 f"{checkpoint}: {problem} do not fit the network of this version; use that version, or train again"
             ) from None
-        return cls(description, trial, model.to(target_device).eval(), target_device)
+        return cls(description, best, trial, model.to(target_device).eval(), target_device)
 
     def predict(self, point_sets: PointSets, indices: Indices) -> NDArray[np.float64]:
         """(C,) predictions in the unit of the target, in the order of `indices`.
@@ -96,7 +97,8 @@ def predict(
     Raises:
         UserError: The checkpoint is not readable, a prediction is not finite or the requested GPU is absent.
     """
-    predictor = Predictor.load(checkpoint, device, threads)
+    predictor = Predictor.load(checkpoint, device)
+    configure_torch(predictor.device, threads, predictor.description.key.seed)
     known = store.has(ids)
     if not known.all():
         logger.warning(

@@ -21,14 +21,14 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--help") == 0
     shown = capsys.readouterr().out
     assert "snakemake --cores 2 --configfile configs/quick.yaml" in shown
-    assert "sitenet predict results/runs/NAME/TRIAL/fold0/seed0/best.pt my.cif" in shown
+    assert "sitenet predict my.cif folder/ data.zip" in shown
 
 
 def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--print-completion", "bash") == 0
     script = capsys.readouterr().out
     complete = 'COMP_WORDS=(sitenet {}); COMP_CWORD={}; _shtab_sitenet; echo "${{COMPREPLY[@]}}"'
-    for words, place, expected in (("sy", 1, "sync"), ("predict --ens", 2, "--ensemble"), ("--ver", 1, "--version")):
+    for words, place, expected in (("sy", 1, "sync"), ("predict --mod", 2, "--model"), ("--ver", 1, "--version")):
         command = script + "\n" + complete.format(words, place)
         run = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
         assert run.stdout.split() == [expected], run.stderr

@@ -1,0 +1,119 @@
+"""What one file holds: most formats one structure, extended XYZ and JSON any number of them."""
+
+import io
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, TextIO
+
+from sitenet.data.containers import MAX_FILE
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.structures.agreement import without_images
+from sitenet.data.structures.objects import from_atoms
+from sitenet.data.structures.pymatgen_json import from_dict
+from sitenet.data.structures.text import decode
+from sitenet.errors import plain
+from sitenet.files import RepeatedKey, unrepeated
+from sitenet.prediction.inputs.items import FileContent, Item
+
+
+def items_of_content(id_: str, name: str, content: bytes) -> Iterator[Item]:
+    """The structures of a file in memory; the second of several has the id `id_#2`.
+
+    Raises:
+        BadCrystal: The file cannot be read as a whole.
+    """
+    match suffix(name):
+        case ".xyz" | ".extxyz":
+            yield from frames(id_, io.StringIO(decode(name, content)))
+        case ".json":
+            yield from _json_items(Item(id_, FileContent(name, content)), decode(name, content))
+        case _:
+            yield Item(id_, FileContent(name, content))
+
+
+def suffix(name: str) -> str:
+    """Ending of a file's name in lower case, without the `.gz` of a packed one."""
+    return PurePosixPath(name.lower().removesuffix(".gz")).suffix
+
+
+def frames(id_: str, file: TextIO) -> Iterator[Item]:
+    """The frames of an extended XYZ file one by one, each as a file of its own.
+
+    Raises:
+        BadCrystal: A frame does not begin with its number of sites.
+    """
+    n = 0
+    first = _next_frame(file)
+    while first is not None:
+        second = _next_frame(file)
+        n += 1
+        content = FileContent("frame.extxyz", first.encode())
+        yield Item(id_ if n == 1 and second is None else f"{id_}#{n}", content)
+        first = second
+    if n == 0:
+        raise BadCrystal("empty: the file has no frame")
+
+
+def _next_frame(file: TextIO) -> str | None:
+    head = next((line for line in iter(file.readline, "") if line.strip()), None)
+    if head is None:
+        return None
+    if not head.strip().isdecimal() or len(head.strip()) > 6:
+        raise BadCrystal("unreadable: a frame of extended XYZ begins with the number of sites")
+    lines = [head, *islice(iter(file.readline, ""), int(head) + 1)]
+    if sum(map(len, lines)) > MAX_FILE:
+        raise BadCrystal(f"too large: a frame has more than {MAX_FILE // 1_000_000} MB")
+    return "".join(lines)
+
+
+def _json_items(file: Item, text: str) -> Iterator[Item]:
+    """Structures of pymatgen or ASE: one, a list of them, or objects with the key `structure` and perhaps `id`."""
+    try:
+        content = json.loads(text, object_pairs_hook=unrepeated)
+    except RepeatedKey as key:
+        raise BadCrystal(f"unreadable: the key '{key}' is there twice") from None
+    except RecursionError:
+        raise BadCrystal("unreadable: the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise BadCrystal(f"unreadable: no JSON: {error}") from None
+    if isinstance(content, dict) and "sites" in content:
+        yield file  # a process that has time reads it
+        return
+    if isinstance(content, dict) and ("nextid" in content or "numbers" in content):
+        yield from _ase_items(file.id, text)
+        return
+    entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise BadCrystal("empty: the list has no structures")
+    for n, entry in enumerate(entries, start=1):
+        own = entry.get("id") or entry.get("material_id") if isinstance(entry, dict) else None
+        place = file.id if len(entries) == 1 else f"{file.id}#{plain(str(own or n))}"
+        yield Item(place, _structure(place, entry))
+
+
+def _structure(id_: str, entry: Any) -> Crystal | BadCrystal:
+    try:
+        return without_images(from_dict(id_, entry.get("structure", entry) if isinstance(entry, dict) else entry))
+    except BadCrystal as reason:
+        return reason
+
+
+def _ase_items(id_: str, text: str) -> Iterator[Item]:
+    """Atoms as `ase.io.write` and `ase.db` write them, or as ASE encodes a single object."""
+    import ase.io
+    from ase import Atoms
+    from ase.io.jsonio import decode as decode_ase
+
+    try:
+        single = decode_ase(text) if '"nextid"' not in text else None
+        found = [single] if isinstance(single, Atoms) else ase.io.read(io.StringIO(text), index=":", format="json")
+    except Exception as error:  # of every kind
+        raise BadCrystal(f"unreadable: no JSON of ASE: {type(error).__name__}: {error}") from None
+    for n, atoms in enumerate(found, start=1):
+        place = id_ if len(found) == 1 else f"{id_}#{n}"
+        try:
+            yield Item(place, from_atoms(place, atoms))
+        except BadCrystal as reason:
+            yield Item(place, reason)
