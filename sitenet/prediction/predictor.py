@@ -50,7 +50,8 @@ class Predictor:
             trial = description.trial
         except UserError as error:
             raise UserError(f"{checkpoint}: {error}") from None
-        model = trial.build(description.non_negative)
+        with torch.random.fork_rng(devices=[]):  # the weights that a new network draws are replaced
+            model = trial.build(description.non_negative)
         try:
             model.load_state_dict(weights)
         except RuntimeError:

@@ -44,8 +44,7 @@ def open_inputs(names: Sequence[str]) -> Input:
     if STANDARD_INPUT in names:
         streams = (sys.stdin if name == STANDARD_INPUT else [name] for name in names)
         lines = (line.rstrip("\r\n") for stream in streams for line in stream)
-        places = (place for line in lines if line.strip() for place in _places([line], seen))
-        return Input(_items_of(places), None)
+        return Input(_items_of(_places((line for line in lines if line.strip()), seen)), None)
     listed = list(_places(names, seen))
     counts = [_count(place) for place in listed]
     return Input(_items_of(listed), None if None in counts else sum(filter(None, counts)))
@@ -56,7 +55,7 @@ def _refuse_network(name: str) -> None:
         raise UserError(f"{name} is a network, not a crystal: write `sitenet predict my.cif --model {name}`")
 
 
-def _places(names: Sequence[str], seen: set[Path]) -> Iterator[Place]:
+def _places(names: Iterable[str], seen: set[Path]) -> Iterator[Place]:
     """The files that names lead to, each once; neighbouring ids of the Materials Project are asked for together."""
     for is_material, group in groupby(names, lambda name: bool(MATERIAL.fullmatch(name)) and not Path(name).exists()):
         if is_material:
@@ -71,7 +70,10 @@ def _places(names: Sequence[str], seen: set[Path]) -> Iterator[Place]:
 
 def _files(path: Path) -> list[Path]:
     """The path, or the structure files in the folder and its subfolders, and the links to folders among them."""
-    if not path.is_dir():
+    try:
+        if not path.is_dir():
+            return [path]
+    except OSError:  # such as a name that is too long: reading it tells
         return [path]
     found = [path / name for name in Folder(path).names() if is_structure_file(name) or name.endswith("/")]
     return found or [path]
