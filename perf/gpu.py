@@ -139,7 +139,7 @@ def bandwidth(device: torch.device) -> float:
 
 def pair_bytes(training: Trainer, pairs: int) -> int:
     """What a step must move for its pairs: forward it reads a row of each far site and writes none, backward thrice."""
-    settings = training.model.settings  # type: ignore[attr-defined]
+    settings: Any = training.model.settings
     width = getattr(settings, "width", None) or settings.heads * settings.pair_width_per_head
     return 4 * pairs * width * 4 * settings.blocks
 

@@ -20,10 +20,10 @@ from typing import Any
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
+from features import compact_crystals
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 
-from perf.features import compact_crystals
 from sitenet.data.table import CrystalTable, write_crystals
 from sitenet.environment import hardware
 

@@ -43,9 +43,13 @@ from sitenet.prediction.inputs.items import Item
 from sitenet.prediction.model import Model
 from sitenet.prediction.networks import Networks
 from sitenet.prediction.stream import frames
+from sitenet.prediction.uncertainty.sketch import sketch
+from sitenet.prediction.uncertainty.training_set import TrainingSet
+from sitenet.prediction.uncertainty.uncertainty import CALIBRATION, TRAINING_SET, Uncertainty
 from sitenet.records import RunResult
 from sitenet.settings.elements import SYMBOLS
 from sitenet.training.checkpoint import RunDescription, load_best
+from tools.calibrate import calibrated, coverage, flag_scores, intervals_from_halves, metal_shares
 from tools.publish_runs import check_together, halved
 
 
@@ -73,7 +77,9 @@ def ship(name: str, data: Path, runs: Sequence[Path], pretrained: Path = PRETRAI
             halved(run / "best.pt", file)
         groups = pd.read_parquet(data / "targets.parquet", columns=["id", "group"])
         test = pd.read_parquet(fold / "test_targets.parquet", columns=["id", "target"]).merge(groups, on="id")
-        scores = _scores(Model(Networks(name, tuple(files))), data, test, about.ranges)
+        tested = _tested(Model(Networks(name, tuple(files))), data, test)
+        uncertainty, evidence = _uncertainty(tested, data, train, manifest, about.ranges)
+        uncertainty.write(folder)
         results = [RunResult.read(run / "result.json") for run in runs]
         card = ModelCard(
             target=manifest.target,
@@ -84,9 +90,10 @@ def ship(name: str, data: Path, runs: Sequence[Path], pretrained: Path = PRETRAI
             networks=tuple(_facts(file, result) for file, result in zip(files, results, strict=True)),
             hardware=results[0].hardware,
             versions=results[0].versions,
-            **scores,
+            **_scores(tested, about.ranges),
+            **evidence,
         )
-        card = card.write(folder / CARD, [file.name for file in files])
+        card = card.write(folder / CARD, [*(file.name for file in files), CALIBRATION, TRAINING_SET])
         shutil.copyfile(pretrained / name / ABOUT, folder / ABOUT)
         shutil.rmtree(pretrained / name)
         shutil.copytree(folder, pretrained / name)
@@ -103,16 +110,39 @@ def _training_crystals(fold: Path, crystals_sha256: str, descriptions: Sequence[
     return train
 
 
-def _scores(model: Model, data: Path, test: pd.DataFrame, ends: Sequence[float]) -> dict[str, Any]:
-    """Errors on the labelled test crystals, of all and by range of the target."""
+def _tested(model: Model, data: Path, test: pd.DataFrame) -> pd.DataFrame:
+    """The labelled test crystals with the model's predictions."""
     wanted = set(test["id"])
     crystals = (c for c in CrystalTable.open(data / "structures.parquet").crystals() if c.id in wanted)
     predicted = pd.concat([frame for frame, _ in frames(model, (Item(c.id, c) for c in crystals))])
     joined = test.merge(predicted, on="id", validate="1:1").dropna(subset="target")
     if joined["prediction"].isna().any():
         raise UserError(f"{joined['prediction'].isna().sum()} test crystals have no prediction")
-    error = (joined["prediction"] - joined["target"]).to_numpy()
-    joined["error"] = np.abs(error)
+    return joined.fillna({"spread": 0.0})  # a single network has none
+
+
+def _uncertainty(
+    tested: pd.DataFrame, data: Path, train: pd.DataFrame, manifest: Manifest, ends: Sequence[float]
+) -> tuple[Uncertainty, dict[str, Any]]:
+    """Calibration and training set of the model, and what they are worth."""
+    learnt, wanted = set(train.loc[train["part"] == "train", "id"]), set(tested["id"])
+    crystals = CrystalTable.open(data / "structures.parquet").crystals()
+    sketches = {c.id: sketch(c) for c in crystals if c.id in learnt or c.id in wanted}
+    training = TrainingSet.collect([sketches[id_] for id_ in sorted(learnt)])
+    calibration = calibrated(tested, manifest.non_negative)
+    halves = intervals_from_halves(tested, manifest.non_negative)
+    evidence = {
+        "coverage": coverage(tested, halves, ends, manifest.unit),
+        "metals": metal_shares(tested, halves),
+        "flags": flag_scores(tested, halves, sketches, training, calibration.high_spread),
+    }
+    return Uncertainty(calibration, training), evidence
+
+
+def _scores(tested: pd.DataFrame, ends: Sequence[float]) -> dict[str, Any]:
+    """Errors on the test crystals, of all and by range of the target."""
+    error = (tested["prediction"] - tested["target"]).to_numpy()
+    joined = tested.assign(error=np.abs(error))
     edges = [-np.inf, 0.0, *ends, np.inf]
     names = [
         "0",

@@ -58,6 +58,36 @@ class Score(Record):
     high: float
 
 
+class FlagScore(Score):
+    """MAE on the test crystals with a flag, and the share of their targets in the intervals of 95 %."""
+
+    coverage: float
+
+
+class Coverage(Record):
+    """How often intervals contain the target, on test crystals that calibrated nothing.
+
+    Attributes:
+        name: Which predictions, such as "0.5 to 1".
+        shares: Share of the targets inside, by level, such as 0.95.
+        widths: Median width of the intervals by level, in the unit of the target.
+    """
+
+    name: str
+    crystals: int
+    shares: dict[str, float]
+    widths: dict[str, float]
+
+
+class MetalShare(Record):
+    """Crystals with similar probabilities of a metal: their mean, and the share that are metals."""
+
+    name: str
+    crystals: int
+    probability: float
+    share: float
+
+
 class NetworkFacts(Record):
     """One network of a model, and what it cost.
 
@@ -109,6 +139,9 @@ class ModelCard(FileRecord):
         test: Error on the test crystals.
         rmse: Root of the mean squared error on them.
         ranges: The same by range of the target.
+        coverage: Of the intervals that come with predictions; empty where none do.
+        metals: Of the probability of a metal.
+        flags: Errors of flagged crystals.
         hardware: What the networks were trained on.
         versions: Of the packages that trained them.
     """
@@ -123,6 +156,9 @@ class ModelCard(FileRecord):
     test: Score
     rmse: float
     ranges: tuple[Score, ...]
+    coverage: tuple[Coverage, ...] = ()
+    metals: tuple[MetalShare, ...] = ()
+    flags: tuple[FlagScore, ...] = ()
     hardware: dict[str, str | int]
     versions: dict[str, str]
 

@@ -37,6 +37,7 @@ def markdown_card(model: PretrainedModel, level: int = 1) -> str:
     """A card in Markdown, with its title as a heading of this level."""
     sections = {
         "Errors": _errors(model),
+        **({"Intervals and flags": _uncertainty(model)} if model.card.coverage else {}),
         "Limits": "\n".join(f"- {limit}" for limit in model.about.limits),
         "Data": _data(model),
         "Recipe and cost": _recipe(model),
@@ -64,6 +65,36 @@ def _errors(model: PretrainedModel) -> str:
         f"training. RMSE {card.rmse:.3f} {card.unit}. Intervals resample the {data.test_formulas:,} formulas."
         f"\n\n{table}"
     )
+
+
+def _uncertainty(model: PretrainedModel) -> str:
+    card = model.card
+    levels = list(card.coverage[0].shares)
+    headers = ["prediction", "crystals"]
+    headers += [text for level in levels for text in (f"inside {level} %", f"median width ({card.unit})")]
+    rows = [
+        [one.name, f"{one.crystals:,}"]
+        + [text for k in levels for text in (f"{100 * one.shares[k]:.1f} %", f"{one.widths[k]:.2f}")]
+        for one in card.coverage
+    ]
+    metals = [[one.name, f"{one.crystals:,}", f"{one.probability:.3f}", f"{one.share:.3f}"] for one in card.metals]
+    flags = [[one.name, f"{one.crystals:,}", _error(one), f"{100 * one.coverage:.1f} %"] for one in card.flags]
+    parts = [
+        "Conformal intervals, calibrated on the test crystals, hold the target with a probability of 80 or 95 %. How "
+        "often they do was measured on crystals that calibrated nothing: intervals from one half of the formulas, "
+        "tested on the other, ten times.",
+        tabulate(rows, headers, "github", disable_numparse=True),
+    ]
+    if metals:
+        parts += [
+            "Among test crystals with such a probability of a metal, so many are metals:",
+            tabulate(metals, ("probability", "crystals", "mean", "metals"), "github", disable_numparse=True),
+        ]
+    parts += [
+        "Errors of test crystals by what is flagged:",
+        tabulate(flags, ("flag", "crystals", f"MAE ({card.unit})", "inside 95 %"), "github", disable_numparse=True),
+    ]
+    return "\n\n".join(parts)
 
 
 def _data(model: PretrainedModel) -> str:

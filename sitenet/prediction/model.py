@@ -21,6 +21,7 @@ from sitenet.prediction.card import DEFAULT, PretrainedModel
 from sitenet.prediction.inputs.items import Item
 from sitenet.prediction.networks import ModelName, Networks, find_networks
 from sitenet.prediction.predictor import Predictor
+from sitenet.prediction.uncertainty.uncertainty import Uncertainty
 from sitenet.settings.features import FeatureSettings
 from sitenet.training.batching import DivergedError
 from sitenet.training.device import DeviceName
@@ -93,6 +94,7 @@ class Model:
         target: Name of the property.
         unit: Its unit.
         pretrained: Its folder and card, where it has one.
+        uncertainty: Intervals and flags, where it is calibrated.
     """
 
     def __init__(self, networks: Networks, device: DeviceName = "auto"):
@@ -104,6 +106,7 @@ class Model:
         self.target = self.predictors[0].description.target
         self.unit = self.predictors[0].description.unit
         self.pretrained: PretrainedModel | None = networks.pretrained
+        self.uncertainty = Uncertainty.read(self.pretrained.folder) if self.pretrained else None
 
     @property
     def features(self) -> FeatureSettings:
@@ -138,6 +141,8 @@ class Model:
             - formula: reduced formula, "Fe2O3" for example
             - prediction: in `unit`; NaN where the crystal cannot be used
             - spread: standard deviation over the networks; NaN of a single one
+            - low_80, high_80, low_95, high_95: intervals, metal: probability that the target is 0, and flags: reasons
+              to doubt the prediction, or to know it already; where the model is calibrated
             - unit
             - reason: why the crystal cannot be used, else None
 
@@ -175,15 +180,18 @@ def columns_of(model: Model, predicted: Predicted) -> Mapping[str, Any]:
     """Columns of crystals that were predicted, each of C values in their order.
 
     This is where columns are added: from the predictions of the single networks (`predicted.members`), from the
-    structures (`predicted.crystals`), and from files that a model keeps beside its networks
-    (`model.pretrained.folder`). They appear in every format and in the data frame of Python, between `spread` and
+    structures (`predicted.crystals`), and from files that a model keeps beside its networks (`model.uncertainty`).
+    They appear in every format and in the data frame of Python, between `spread` and
     `unit`. The function runs in the processes that share the work, where `model` is loaded once.
     """
-    return {
+    columns = {
         "formula": [standard_formula(crystal.atomic_numbers.tolist()) for crystal in predicted.crystals],
         "prediction": predicted.mean,
         "spread": predicted.spread,
     }
+    if model.uncertainty is None:
+        return columns
+    return columns | model.uncertainty.columns(predicted.crystals, predicted.mean, predicted.spread)
 
 
 def load_model(model: ModelName = DEFAULT, device: DeviceName = "auto") -> Model:

@@ -113,11 +113,12 @@ def _table(model: Model) -> Callable[[IO[str]], Callable[[pd.DataFrame], None]]:
 
         def write(frame: pd.DataFrame) -> None:
             nonlocal first
-            shown = frame.drop(columns="unit").rename(columns={"prediction": f"{model.target} ({model.unit})"})
+            shown = _with_intervals(frame, model) if model.uncertainty else frame
+            shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.target} ({model.unit})"})
             if frame["reason"].isna().all():
                 shown = shown.drop(columns="reason")
             if len(model.predictors) == 1:
-                shown = shown.drop(columns="spread")
+                shown = shown.drop(columns="spread", errors="ignore")
             for name in shown.select_dtypes("float"):
                 shown[name] = [f"{value:.{model.decimals}f}" if value == value else "-" for value in shown[name]]
             text = shown.astype(object).where(shown.notna(), "")
@@ -128,3 +129,19 @@ def _table(model: Model) -> Callable[[IO[str]], Callable[[pd.DataFrame], None]]:
         return write
 
     return of
+
+
+def _with_intervals(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
+    """For people: one interval as text, the probability of a metal in percent, flags without details."""
+    ends = zip(frame["low_95"], frame["high_95"], strict=True)
+    shown = frame[["id", "formula", "prediction", "unit", "reason"]].copy()
+    shown.insert(
+        3,
+        "95 % interval",
+        [f"{low:.{model.decimals}f} to {high:.{model.decimals}f}" if low == low else "-" for low, high in ends],
+    )
+    if "metal" in frame:
+        shown.insert(4, "metal", [f"{100 * share:.0f} %" if share == share else "-" for share in frame["metal"]])
+    names = [", ".join(flag.split(":")[0] for flag in (flags or "").split("; ")) for flags in frame["flags"].fillna("")]
+    shown.insert(len(shown.columns) - 2, "flags", names)
+    return shown

@@ -74,7 +74,12 @@ def run(folder: Path, *arguments: Path | str) -> subprocess.CompletedProcess[str
 def installed(folder: Path, *arguments: Path | str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the command as users do."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=300, input=stdin
+        [str(word) for word in (*COMMAND, *arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        input=stdin,
     )
 
 

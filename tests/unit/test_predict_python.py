@@ -129,7 +129,7 @@ def test_columns_are_added_in_one_place(model: Model, monkeypatch: pytest.Monkey
     def with_flags(own: Model, predicted):  # type: ignore[no-untyped-def]
         assert own.pretrained is not None
         flags = ["large" if len(crystal.atomic_numbers) > 3 else "" for crystal in predicted.crystals]
-        return columns_of(own, predicted) | {"lowest": predicted.members.min(axis=0), "flags": flags}
+        return dict(columns_of(own, predicted)) | {"lowest": predicted.members.min(axis=0), "flags": flags}
 
     monkeypatch.setattr("sitenet.prediction.model.columns_of", with_flags)
     frame = model.predict([structure(REAL[0]), "none.cif", structure(REAL[1])])

@@ -12,14 +12,14 @@ RARE = 20  # training crystals; an element in fewer is called rare
 def flags(crystal: Sketch, spread: float, training: TrainingSet, high_spread: float) -> Iterator[str]:
     """The flags of one prediction, each a name with what was found: "element: Og in no training crystal".
 
-    `known` says that the training set has the crystal or its formula. The others say that the crystal is unlike
+    The first two say that the training set has the crystal or its formula. The others say that the crystal is unlike
     those that the model has learnt from, or that its networks disagree.
     """
     formulas, structures = training.count(crystal)
     if structures:
-        yield "known: structure in training set"
+        yield "known structure"
     elif formulas:
-        yield f"known: formula in training set, {formulas} other structure{'s' if formulas > 1 else ''}"
+        yield f"known formula: {formulas} other structure{'s' if formulas > 1 else ''} in training"
     for z in crystal.elements:
         if (n := int(training.elements[z])) < RARE:
             yield f"element: {SYMBOLS[z - 1]} in {n or 'no'} training crystal{'s' if n > 1 else ''}"

@@ -1,6 +1,6 @@
 """What a model says beside a prediction: intervals, the probability of a metal, flags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sitenet.data.crystal import Crystal
+from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.prediction.uncertainty.calibration import Calibration
 from sitenet.prediction.uncertainty.flags import flags
 from sitenet.prediction.uncertainty.sketch import sketch
@@ -43,7 +43,7 @@ class Uncertainty:
 
     def columns(
         self, crystals: Sequence[Crystal], predictions: NDArray[np.float64], spreads: NDArray[np.float64]
-    ) -> Mapping[str, Any]:
+    ) -> dict[str, Any]:
         """Columns low_80, high_80, low_95, high_95, metal and flags of C crystals.
 
         Args:
@@ -61,5 +61,12 @@ class Uncertainty:
         if self.calibration.metal_prediction:
             columns["metal"] = self.calibration.metal(predictions)
         high = self.calibration.high_spread
-        found = [flags(sketch(one), s, self.training, high) for one, s in zip(crystals, spreads, strict=True)]
+        found = [_flags(one, s, self.training, high) for one, s in zip(crystals, spreads, strict=True)]
         return columns | {"flags": ["; ".join(names) for names in found]}
+
+
+def _flags(crystal: Crystal, spread: float, training: TrainingSet, high_spread: float) -> list[str]:
+    try:
+        return list(flags(sketch(crystal), spread, training, high_spread))
+    except BadCrystal as reason:
+        return [f"size: not compared with training crystals, {reason}"]
