@@ -36,7 +36,7 @@ from sitenet.evaluation.results import read_results
 from sitenet.evaluation.statistics.metrics import compute_metrics
 from sitenet.failures import write_failures
 from sitenet.history import HistoryRow, write_history
-from sitenet.models.published.submission import read_submission
+from sitenet.models.predictions.files import Wanted, read_predictions
 from sitenet.records import Cost, RunKey, RunResult
 
 N_TRIALS, N_NETWORKS, N_EPOCHS, FOLDS = 100, 20, 300, range(5)
@@ -144,7 +144,7 @@ def write_runs(data: Path, root: Path) -> tuple[list[Path], dict[str, Any]]:
 def predictions_of(path: Path, table: pd.DataFrame) -> pd.Series:
     """Predictions of a submission, in the order of the table."""
     folds = [
-        read_submission(path, "matbench_mp_gap", fold, table.loc[table["fold"] == fold, "mbid"].tolist())
+        read_predictions(path, Wanted("matbench_mp_gap", fold, 0, table.loc[table["fold"] == fold, "mbid"].tolist()))
         for fold in FOLDS
     ]
     return pd.concat(folds).set_index("id")["prediction"].reindex(table["mbid"]).reset_index(drop=True)

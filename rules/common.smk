@@ -48,6 +48,7 @@ slurm.pass_group_args = True
 
 DATA = f"results/data/{benchmark.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"
+EXPORT = f"{DATA}/export"
 FEATURES = f"results/features/{benchmark.name}/{{features}}"
 RUN = f"results/runs/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
 STAGE = f"results/search/{benchmark.name}/{{search}}/fold{{fold}}/stage{{stage}}.json"
@@ -68,8 +69,8 @@ if not Path(f"{DATA}/manifest.json").exists():
 
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
-PUBLISHED = "|".join(benchmark.published) or "none"
-NETWORK = f"(?!{BASELINE}|{PUBLISHED})[0-9a-f]{{8}}"
+PREDICTIONS = "|".join(benchmark.predictions) or "none"
+NETWORK = f"(?!{BASELINE}|{PREDICTIONS})[0-9a-f]{{8}}"
 
 
 wildcard_constraints:
@@ -163,6 +164,14 @@ def features_of(wildcards):
 def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):
     """`pattern` for every planned run."""
     return expand(pattern, trial=trials, fold=folds, seed=benchmark.settings.seeds)
+
+
+def predictions_source(wildcards):
+    """The file that a model's predictions are read from, or the record of the one that is downloaded."""
+    model = benchmark.predictions[wildcards.trial].settings["model"]
+    if "submission" in model:
+        return f"{DATA}/submissions/{model['submission']}.json"
+    return model["path"]
 
 
 def generated_caption(name, text):
@@ -269,6 +278,15 @@ def growing(amount):
     """A resource that grows with each attempt, so that a job killed at its limit is repeated with more."""
     return lambda wildcards, attempt: amount * attempt
 
+
+# A file of predictions is needed until it was read everywhere.
+for trial in benchmark.predictions.values():
+    if not all(Path(path).exists() for path in runs(f"{RUN}/run.json", [trial.id])):
+        try:
+            benchmark.check_model_files(trial)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
 # What the terminal needs to name jobs and to show an earlier result again; the message itself is empty.
 say(

@@ -45,7 +45,9 @@ if benchmark.settings.dataset.needs_download:
             "../workflow_scripts/refetch.py"
 
 
-if benchmark.published:
+if any(
+    "submission" in trial.settings["model"] for trial in benchmark.predictions.values()
+):
 
     localrules:
         fetch_submission,
@@ -154,3 +156,35 @@ rule describe_crystals:
         rerun_if=versions.DATA,
     script:
         "../workflow_scripts/describe_crystals.py"
+
+
+# For models of other programs: when requested, `snakemake export`, or by a grid that has such a model.
+rule export:
+    input:
+        data=rules.load_data.output.manifest,
+        structures=rules.load_data.output.structures,
+        splits=rules.split.output.summary,
+        train=expand(f"{FOLD}/train.parquet", fold=benchmark.folds),
+        test_inputs=expand(f"{FOLD}/test_inputs.parquet", fold=benchmark.folds),
+    output:
+        structures=[f"{EXPORT}/structures.extxyz", f"{EXPORT}/structures.json.gz"],
+        folds=expand(
+            f"{EXPORT}/fold{{fold}}/{{part}}.csv",
+            fold=benchmark.folds,
+            part=["train", "validation", "test"],
+        ),
+        record=f"{EXPORT}/export.json",
+    log:
+        f"{LOGS}/export.log",
+    benchmark:
+        f"{COSTS}/export.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        rerun_if=versions.DATA,
+    script:
+        "../workflow_scripts/export.py"

@@ -1,5 +1,5 @@
-# For each trial, fold and seed: trains a network or fits a baseline, and predicts the test part; or reads published
-# predictions. Training parts contain targets, test inputs do not; only `score` reads test targets. Prediction has no
+# For each trial, fold and seed: trains a network or fits a baseline, and predicts the test part; or reads
+# predictions that were made elsewhere. Training parts contain targets, test inputs do not; only `score` reads test targets. Prediction has no
 # job of its own: a process takes longer to start than a small network to predict.
 
 
@@ -83,19 +83,16 @@ rule baseline:
         "../workflow_scripts/baseline.py"
 
 
-if benchmark.published:
+if benchmark.predictions:
 
     localrules:
-        published,
+        predictions,
 
-    rule published:
+    rule predictions:
         input:
-            record=lambda wildcards: rules.fetch_submission.output[0].format(
-                submission=benchmark.trials[wildcards.trial].settings["model"][
-                    "submission"
-                ]
-            ),
+            source=predictions_source,
             data=rules.load_data.output.manifest,
+            structures=rules.load_data.output.structures,
             splits=rules.split.output.summary,
             ids=f"{FOLD}/test_inputs.parquet",
         output:
@@ -103,11 +100,11 @@ if benchmark.published:
             predictions=f"{RUN}/predictions.parquet",
             record=f"{RUN}/predictions.json",
         log:
-            f"{LOGS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+            f"{LOGS}/predictions/{{trial}}/fold{{fold}}-seed{{seed}}.log",
         benchmark:
-            f"{COSTS}/published/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+            f"{COSTS}/predictions/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
         wildcard_constraints:
-            trial=PUBLISHED,
+            trial=PREDICTIONS,
         conda:
             "../envs/cpu.yaml"
         threads: 1
@@ -116,7 +113,7 @@ if benchmark.published:
             runtime=growing(10),
         params:
             benchmark=benchmark.name,
-            settings=lambda wildcards: benchmark.published[wildcards.trial].settings,
+            settings=lambda wildcards: benchmark.predictions[wildcards.trial].settings,
             rerun_if=versions.TRAIN,
         script:
-            "../workflow_scripts/published.py"
+            "../workflow_scripts/predictions.py"

@@ -20,7 +20,7 @@ from sitenet.evaluation.statistics.bootstrap import Bootstrap, Floats, bootstrap
 from sitenet.evaluation.statistics.simultaneous import corrected_p_values
 from sitenet.evaluation.tables.formats import markdown
 from sitenet.evaluation.tables.rounding import measured
-from sitenet.models.published.submission import read_submission
+from sitenet.models.predictions.files import Wanted, read_predictions
 
 SIZES = (10, 20, 30, 50, 100, 200, 500)
 SAMPLES = 500
@@ -36,8 +36,8 @@ def read_errors(targets: Path, submissions: Sequence[Path], task: str, folds: Se
     for fold in folds:
         own = table.loc[official_folds(task)[fold][1]]
         columns = {
-            path.name.removeprefix("matbench_v0.1_"): read_submission(
-                path / "results.json.gz", task, fold, own.index.tolist()
+            path.name.removeprefix("matbench_v0.1_"): read_predictions(
+                path / "results.json.gz", Wanted(task, fold, 0, own.index.tolist())
             )["prediction"].to_numpy()
             - own["target"].to_numpy()
             for path in submissions

@@ -22,8 +22,8 @@ This page is written by `python -m tools.table_columns` from the code that makes
 that is more than noise, what it cost, and where it fails. It is one file of about 6 MB that needs no network and no
 server: open it from the disk, send it to a colleague, or print it. It has
 
-- the leaderboard, which can be sorted and filtered: models that are tied with the best and published results are
-  marked, *Columns* adds columns, and the arrow of a row shows all its values;
+- the leaderboard, which can be sorted and filtered: models that are tied with the best and those that were not trained
+  here are marked, *Columns* adds columns, and the arrow of a row shows all its values;
 - test MAE against training time, with the Pareto front: the models that nothing cheaper beats;
 - predictions against references of each model: point at a crystal to see its formula, id and file.
   {points};
@@ -78,6 +78,7 @@ has no rows: it predicts the mean of its seeds.
 | `fold`, `seed`, `model` | the run |
 | `target` | reference value; empty where it is withheld |
 | `prediction`, `error` | predicted value, and predicted minus reference value |
+| `uncertainty` | what a file of predictions says of itself; empty elsewhere |
 
 `trials.csv` and `trials.md` have every trial with the settings that vary and its errors. `failures.csv` has every
 crystal that could not be used, with stage and reason.

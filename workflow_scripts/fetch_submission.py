@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sitenet.logs import run_job
-from sitenet.models.published.submission import download_submission
+from sitenet.models.published.download import download_submission
 
 
 def main(snakemake: Any) -> None:

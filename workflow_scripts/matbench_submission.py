@@ -17,7 +17,7 @@ def main(snakemake: Any) -> None:
     results = read_results(config, *read)
     rows = submitted(results.standings.rows)
     if not rows:
-        raise UserError("the grid has only published models: a submission needs one of your own")
+        raise UserError("the grid has only models that were trained elsewhere: a submission needs one of your own")
     for row in rows:
         name = re.sub(r"[^a-z0-9]+", "_", row.model).strip("_")
         submit(row, results.splits, config["dataset"]["name"], Path(snakemake.output[0]) / f"matbench_v0.1_{name}")

@@ -13,6 +13,7 @@ from sitenet.config.search import Search, searches
 from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
+from sitenet.models.predictions.settings import MATBENCH
 from sitenet.models.registry import kinds_of_role
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.problems import validate
@@ -69,10 +70,13 @@ class Benchmark:
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
                 f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
             )
-        if kind != "official" and self.published:
+        official = [trial for trial in self.predictions.values() if _is_of_matbench(trial)]
+        if kind != "official" and official:
+            model = official[0].settings["model"]
+            source = model.get("submission") or model["path"]
             raise UserError(
-                f"configuration key 'splits.kind' has the value '{kind}', but the grid has a published submission: "
-                "its predictions are for the official folds (valid: official)"
+                f"configuration key 'splits.kind' has the value '{kind}', but the grid has predictions of a Matbench "
+                f"submission, {source}: they are for the official folds (valid: official)"
             )
 
     def _planned_folds(self) -> tuple[int, ...]:
@@ -97,6 +101,19 @@ class Benchmark:
                     + ("" if Path(path).is_absolute() else f" in {Path.cwd()}")
                 )
 
+    def check_model_files(self, trial: Trial) -> None:
+        """Checks that the file that a model is read from is there.
+
+        Raises:
+            UserError: It does not exist.
+        """
+        path = trial.settings["model"].get("path")
+        if path is not None and not Path(path).is_file():
+            raise UserError(
+                f"configuration key 'model.path' of the kind {trial.kind} has the value '{path}': there is no such file"
+                + ("" if Path(path).is_absolute() else f" in {Path.cwd()}")
+            )
+
     @property
     def name(self) -> str:
         """Name of the benchmark and of its folders; the name of the data set unless the configuration has one."""
@@ -113,9 +130,9 @@ class Benchmark:
         return self._of_role("network")
 
     @cached_property
-    def published(self) -> dict[str, Trial]:
-        """Trials with the predictions of a submission to the Matbench leaderboard, by id."""
-        return self._of_role("published")
+    def predictions(self) -> dict[str, Trial]:
+        """Trials whose predictions were made elsewhere, by id."""
+        return self._of_role("predictions")
 
     @cached_property
     def baselines(self) -> dict[str, Trial]:
@@ -160,6 +177,11 @@ class Benchmark:
     def digest(self) -> str:
         """Short checksum of the resolved configuration, which results made from all runs depend on."""
         return short_hash(self.resolved())
+
+
+def _is_of_matbench(trial: Trial) -> bool:
+    """Whether predictions are those of a submission to Matbench's leaderboard."""
+    return trial.kind == "published" or str(trial.settings["model"].get("path")).endswith(MATBENCH)
 
 
 def _from_command_line(value: Any) -> Any:

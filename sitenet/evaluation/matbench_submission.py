@@ -24,8 +24,8 @@ INFO_KEYS = ("authors", "algorithm", "algorithm_long", "bibtex_refs", "notes", "
 
 
 def submitted(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
-    """Rows of the leaderboard to submit: no published models, and only the ensemble of a network that has one."""
-    left_out = {*kinds_of_role("published"), *(row.kind for row in rows if row.is_ensemble)}
+    """Rows of the leaderboard to submit: those trained here; of a network that has an ensemble, only this."""
+    left_out = {*kinds_of_role("predictions"), *(row.kind for row in rows if row.is_ensemble)}
     return [row for row in rows if row.is_ensemble or row.kind not in left_out]
 
 

@@ -173,6 +173,11 @@ class LeaderboardRow:
         return model_kinds()[self.kind].role == "baseline"
 
     @property
+    def is_trained_here(self) -> bool:
+        """Whether the benchmark trained it; if not, its predictions were read from a file."""
+        return model_kinds()[self.kind].role != "predictions"
+
+    @property
     def all_runs(self) -> list[Run]:
         """The scored runs of all folds."""
         return [run for runs in self.runs.values() for run in runs]
@@ -196,7 +201,7 @@ def leaderboard_rows(
     for kind, trials in planned.trials_by_kind().items():
         if not is_network(kind):
             for trial, settings in trials.items():
-                name = _baseline_name(settings, varying_settings(trials))
+                name = _baseline_name(settings, trials)
                 rows.append(_row(name, kind, {trial}, dict.fromkeys(planned.folds, trial), runs, 1))
         else:
             chosen = {k: s.trials[kind].trial for k, s in selections.items() if k in planned.folds and kind in s.trials}
@@ -224,10 +229,14 @@ def _row(
     return LeaderboardRow(name, kind, n_candidates, chosen, dict(sorted(scored.items())), search)
 
 
-def _baseline_name(settings: Mapping[str, Any], varying: Sequence[str]) -> str:
-    """The kind with its text settings and the settings that vary, for example "dummy (median)"."""
-    own = {name: value for name, value in settings.items() if name != "model.kind"}
-    choices = [value for value in own.values() if isinstance(value, str)]
-    numbers = [f"{n.split('.')[-1]}={own[n]}" for n in varying if not isinstance(own[n], str)]
+def _baseline_name(settings: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> str:
+    """The kind with what the user calls it, or with its text settings; and the numbers that vary: "dummy (median)"."""
+    own = {name: value for name, value in settings.items() if name not in ("model.kind", "model.name")}
+    named = settings.get("model.name")
+    varying = [name for name in varying_settings(trials) if not isinstance(own.get(name, ""), str)]
+    numbers = [f"{name.split('.')[-1]}={own[name]}" for name in varying]
+    choices = [named] if named else [value for value in own.values() if isinstance(value, str)]
+    if named and sum(other.get("model.name") == named for other in trials.values()) > 1:
+        choices += [value for value in own.values() if isinstance(value, str)]
     details = ", ".join(choices + numbers)
     return f"{settings['model.kind']} ({details})" if details else settings["model.kind"]

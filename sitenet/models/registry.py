@@ -13,7 +13,8 @@ from typing import Any, Literal
 from sitenet.errors import UserError
 from sitenet.settings.section import Section
 
-BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", "published")
+ELSEWHERE = ("published", "predictions")
+BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", *ELSEWHERE)
 GROUP = "sitenet.models"
 
 
@@ -24,14 +25,14 @@ class ModelKind:
     Attributes:
         settings: Its hyperparameters; the field `kind` is a literal with a default.
         role: A `network` is trained on point sets by gradient descent. A `baseline` is fitted to composition features.
-            `published` predictions were made elsewhere.
+            `predictions` were made elsewhere and are read from a file.
         implementation: "module:name", imported when a job needs it. Of a network a callable (settings, non_negative)
             that gives a `sitenet.models.base.network.Network`; of a baseline a callable (settings, seed, threads) that
             gives a regressor with scikit-learn's `fit` and `predict`.
     """
 
     settings: type[Section]
-    role: Literal["network", "baseline", "published"]
+    role: Literal["network", "baseline", "predictions"]
     implementation: str = ""
 
     @property

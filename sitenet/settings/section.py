@@ -29,3 +29,5 @@ def _input_path(path: str) -> str:
 
 
 InputPath = Annotated[str, AfterValidator(_input_path)]
+# What a user calls a model; tables, figures and the page show it.
+RowName = Annotated[str, Field(pattern=r"^[\w.+-]([\w.+ -]{0,58}[\w.+-])?$")]

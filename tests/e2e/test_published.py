@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from ase.io import read
+from monty.serialization import loadfn
 from pymatgen.core import Structure
 
 from sitenet.data.matbench_task import official_folds, official_task
@@ -33,6 +35,7 @@ def write_inputs(folder: Path) -> Path:
     results = {"tasks": {TASK: {"results": {f"fold_{FOLD}": {"data": PREDICTIONS}}}}}
     (mirror / SUBMISSION / "results.json.gz").write_bytes(gzip.compress(json.dumps(results).encode(), mtime=0))
     sha256 = hashlib.sha256(packed).hexdigest()
+    write_mine(folder, dict.fromkeys(TARGETS, 1.0))
     network = {"kind": "sitenet_radial", "blocks": 1, "width": 16, "hidden_width": 8, "heads": 2}
     config: dict[str, Any] = {
         "name": "small",
@@ -45,6 +48,8 @@ def write_inputs(folder: Path) -> Path:
         "grid": [
             {"model": network, "features": {"radius": 4.0}, "training": {"max_epochs": 2, "learning_rate": 0.01}},
             {"model": {"kind": "published", "submission": SUBMISSION}},
+            {"model": {"kind": "predictions", "path": str(mirror / SUBMISSION / "results.json.gz")}},
+            {"model": {"kind": "predictions", "path": str(folder / "mine.csv"), "name": "MODNet 0.4"}},
         ],
     }
     path = folder / "config.yaml"
@@ -52,10 +57,16 @@ def write_inputs(folder: Path) -> Path:
     return path
 
 
+def write_mine(folder: Path, predictions: dict[str, float]) -> None:
+    """Predictions of all crystals, with an uncertainty, in another order than the data set's."""
+    rows = [f"{id_},{value},0.25\n" for id_, value in reversed(predictions.items())]
+    (folder / "mine.csv").write_text("id,prediction,uncertainty\n" + "".join(rows))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("official")
-    snakemake("--configfile", write_inputs(folder), directory=folder)
+    snakemake("all", "export", "--configfile", write_inputs(folder), directory=folder)
     return folder
 
 
@@ -72,7 +83,7 @@ def test_published_predictions_and_ensembles_are_rows_of_the_leaderboard(finishe
         "sitenet_radial, ensemble of 2 seeds",
         f"published ({SUBMISSION})",
     )
-    assert set(rows.index) == {single, ensemble, published}
+    assert set(rows.index) == {single, ensemble, published, "predictions (MODNet 0.4)", file_of(finished)}
     tested = [id_ for id_ in official_folds(TASK)[FOLD][1] if id_ in TARGETS]
     errors = [abs(PREDICTIONS[id_] - TARGETS[id_]) for id_ in tested]
     assert rows.loc[published, "mae"] == pytest.approx(np.mean(errors))
@@ -88,17 +99,88 @@ def test_published_predictions_and_ensembles_are_rows_of_the_leaderboard(finishe
     assert seconds[ensemble] == seconds[single] > 0
 
 
-def test_tables_show_what_is_not_known_of_published_models_as_a_dash(finished: Path) -> None:
+def file_of(finished: Path) -> str:
+    return f"predictions ({finished / 'mirror' / SUBMISSION / 'results.json.gz'})"
+
+
+def test_predictions_of_a_file_are_rows_like_others(finished: Path) -> None:
+    rows = pd.read_csv(finished / "results/tables/small/leaderboard.csv").set_index("model")
+    tested = [id_ for id_ in official_folds(TASK)[FOLD][1] if id_ in TARGETS]
+    mine = rows.loc["predictions (MODNet 0.4)"]
+    assert mine["mae"] == pytest.approx(np.mean([abs(1.0 - TARGETS[id_]) for id_ in tested]))
+    assert mine["n_test"] == len(tested)
+    assert rows["trained_here"].tolist() == [model.startswith("sitenet") for model in rows.index]
+    pairs = pd.read_csv(finished / "results/tables/small/comparisons.csv").set_index(["model", "other"])
+    both = [pair for pair in pairs.index if set(pair) == {f"published ({SUBMISSION})", file_of(finished)}]
+    assert pairs.loc[both, "difference"].tolist() == [0.0]  # a submission is the same from a file and by its name
+    predictions = pd.read_csv(finished / "results/tables/small/predictions.csv.gz")
+    assert (predictions.loc[predictions["model"] == mine.name, "uncertainty"] == 0.25).all()
+    assert predictions.loc[predictions["model"] != mine.name, "uncertainty"].isna().all()
+    page = (finished / "results/tables/small/index.html").read_text()
+    assert page.count('<span class="tag elsewhere">not trained here</span>') == 4  # three rows and the explanation
+    notes = (finished / "results/tables/small/leaderboard.md").read_text()
+    assert "- Not trained here: " in notes
+
+
+def test_a_changed_file_of_predictions_is_scored_again_and_refused_when_it_lacks_a_crystal(finished: Path) -> None:
+    tables, tested = finished / "results/tables/small", [i for i in official_folds(TASK)[FOLD][1] if i in TARGETS]
+    before = (tables / "leaderboard.csv").read_bytes()
+    write_mine(finished, {id_: 1.0 for id_ in TARGETS if id_ not in tested[:2]})
+    run = snakemake("--configfile", finished / "config.yaml", directory=finished, check=False)
+    assert run.returncode != 0
+    assert f"mine.csv lacks predictions for 2 of the {len(tested)} test crystals of fold 1, seed 0" in run.stderr
+    assert (tables / "leaderboard.csv").read_bytes() == before
+    write_mine(finished, dict.fromkeys(TARGETS, 1.0))
+    counts = job_counts(snakemake("-n", "--configfile", finished / "config.yaml", directory=finished))
+    assert (counts["predictions"], "train" in counts) == (2, False)
+
+
+def test_exported_folds_have_the_targets_of_the_training_part_alone(finished: Path) -> None:
+    folder = finished / "results/data/small/export"
+    parts = {name: pd.read_csv(folder / f"fold{FOLD}/{name}.csv") for name in ("train", "validation", "test")}
+    assert {name: list(part) for name, part in parts.items()} == {
+        "train": ["id", "target"],
+        "validation": ["id", "target"],
+        "test": ["id"],
+    }
+    fold = finished / f"results/data/small/folds/fold{FOLD}"
+    assert parts["test"]["id"].tolist() == pd.read_parquet(fold / "test_inputs.parquet")["id"].tolist()
+    labelled = pd.concat([parts["train"], parts["validation"]], ignore_index=True)
+    pd.testing.assert_frame_equal(labelled, pd.read_parquet(fold / "train.parquet")[["id", "target"]])
+    frames = read(folder / "structures.extxyz", index=":")
+    structures = loadfn(folder / "structures.json.gz")
+    crystals = list(CrystalTable.open(finished / "results/data/small/structures.parquet").crystals())
+    assert [frame.info["id"] for frame in frames] == list(structures) == [crystal.id for crystal in crystals]
+    for frame, structure, crystal in zip(frames, structures.values(), crystals, strict=True):
+        assert (frame.numbers == crystal.atomic_numbers).all()
+        assert list(structure.atomic_numbers) == crystal.atomic_numbers.tolist()
+        assert frame.cell.array == pytest.approx(crystal.lattice, abs=1e-6)
+        assert structure.frac_coords == pytest.approx(crystal.frac_coords)
+        assert frame.positions == pytest.approx(structure.cart_coords, abs=1e-6)
+        assert set(frame.info) == {"id"}
+
+
+def test_a_missing_file_of_predictions_is_one_line(finished: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config["grid"][3]["model"]["path"] = "no/mine.csv"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run = snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished, check=False)
+    assert run.returncode != 0
+    assert "'model.path' of the kind predictions has the value 'no/mine.csv': there is no such file in" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_tables_say_that_published_models_were_not_trained_here(finished: Path) -> None:
     text = (finished / "results/tables/small/leaderboard.md").read_text()
     assert "nan" not in text.lower()
-    (row,) = (line for line in text.splitlines() if line.startswith("| ") and SUBMISSION in line)
-    assert row.split("|")[5].strip() == "-"  # training time
+    (row,) = (line for line in text.splitlines() if f"| published ({SUBMISSION})" in line)
+    assert row.split("|")[5].strip() == "not trained here"  # in place of a training time
     (result,) = {
         path.read_text()
         for path in finished.glob("results/runs/small/*/fold1/seed0/result.json")
         if SUBMISSION in path.read_text()
     }
-    assert len(json.loads(result)["versions"]["submission_sha256"]) == 64
+    assert len(json.loads(result)["versions"]["predictions_sha256"]) == 64
 
 
 def test_a_submission_that_changed_since_it_was_fetched_is_refused(finished: Path) -> None:
@@ -107,7 +189,7 @@ def test_a_submission_that_changed_since_it_was_fetched_is_refused(finished: Pat
     try:
         path.write_bytes(content + b"0")
         run = snakemake(
-            "--configfile", finished / "config.yaml", "--forcerun", "published", directory=finished, check=False
+            "--configfile", finished / "config.yaml", "--forcerun", "predictions", directory=finished, check=False
         )
     finally:
         path.write_bytes(content)
@@ -130,14 +212,14 @@ def test_published_models_need_official_folds(tmp_path: Path) -> None:
     grid = '[{"model": {"kind": "published"}}]'
     run = snakemake("-n", "--config", f"grid={grid}", directory=tmp_path, check=False)
     assert run.returncode != 0
-    assert "'splits.kind' has the value 'kfold', but the grid has a published submission" in run.stderr
+    assert "'splits.kind' has the value 'kfold', but the grid has predictions of a Matbench submission" in run.stderr
 
 
 @pytest.mark.parametrize(("name", "seeds"), [("matbench_mp_gap_cpu", 2), ("matbench_mp_gap_cpu_four", 4)])
 def test_published_models_are_planned_beside_the_others(tmp_path: Path, name: str, seeds: int) -> None:
     config = ROOT / "configs" / f"{name}.yaml"
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
-    assert (counts["fetch_submission"], counts["published"], counts["train"]) == (4, 4 * 2 * seeds, 2 * seeds)
+    assert (counts["fetch_submission"], counts["predictions"], counts["train"]) == (4, 4 * 2 * seeds, 2 * seeds)
     assert "baseline" not in counts
 
 

@@ -12,8 +12,9 @@ import pytest
 from sitenet.data.matbench_task import official_folds
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
-from sitenet.models.published import submission as matbench_submission
-from sitenet.models.published.submission import download_submission, read_submission
+from sitenet.models.predictions.files import Wanted, read_predictions
+from sitenet.models.published import download as matbench_submission
+from sitenet.models.published.download import download_submission
 from tests.http_server import serving
 from tests.shared_data import SHARED, needs_matbench
 
@@ -53,7 +54,7 @@ def test_a_submission_is_fetched_once_from_the_pinned_commit(tmp_path: Path, mon
 def test_a_mirror_serves_where_there_is_no_internet(tmp_path: Path) -> None:
     write(tmp_path / "mirror", content())
     download = download_submission(NAME, tmp_path / "downloads", str(tmp_path / "mirror"))
-    frame = read_submission(Path(download.path), TASK, 1, list(PREDICTIONS)[::-1])
+    frame = read_predictions(Path(download.path), Wanted(TASK, 1, 0, list(PREDICTIONS)[::-1]))
     assert frame.to_dict("list") == {"id": list(PREDICTIONS)[::-1], "prediction": [1.5, 0.5]}
 
 
@@ -66,13 +67,13 @@ def test_a_missing_submission_is_one_line_that_names_it(tmp_path: Path) -> None:
     ("task", "fold", "ids", "message"),
     [
         ("matbench_phonons", 1, list(PREDICTIONS), "has no predictions for matbench_phonons .valid: matbench_mp_gap"),
-        (TASK, 0, list(PREDICTIONS), "2 of the 2 test crystals of fold 0"),
-        (TASK, 1, [*PREDICTIONS, "mb-mp-gap-000003"], "1 of the 3 test crystals .* mb-mp-gap-000003"),
+        (TASK, 0, list(PREDICTIONS), "lacks predictions for 2 of the 2 test crystals of fold 0"),
+        (TASK, 1, [*PREDICTIONS, "mb-mp-gap-000003"], "1 of the 3 test crystals of fold 1, seed 0: mb-mp-gap-000003"),
     ],
 )
 def test_what_a_submission_lacks_is_counted(tmp_path: Path, task: str, fold: int, ids: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_submission(write(tmp_path, content()), task, fold, ids)
+        read_predictions(write(tmp_path, content()), Wanted(task, fold, 0, ids))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_what_a_submission_lacks_is_counted(tmp_path: Path, task: str, fold: int
 )
 def test_damaged_files_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(UserError, match="is not a readable results"):
-        read_submission(write(tmp_path, data), TASK, 1, list(PREDICTIONS))
+        read_predictions(write(tmp_path, data), Wanted(TASK, 1, 0, list(PREDICTIONS)))
 
 
 @needs_matbench
@@ -90,6 +91,6 @@ def test_an_official_submission_has_its_published_error(tmp_path: Path) -> None:
     download = download_submission(NAME, tmp_path, str(SHARED / "data" / "matbench_results"))
     _, test = official_folds(TASK)[1]
     columns = pd.read_parquet(SHARED / "data" / f"{TASK}.parquet", columns=["mbid", "gap_pbe"]).set_index("mbid")
-    predictions = read_submission(Path(download.path), TASK, 1, test)["prediction"]
+    predictions = read_predictions(Path(download.path), Wanted(TASK, 1, 0, test))["prediction"]
     error = np.abs(predictions.to_numpy() - columns.loc[test, "gap_pbe"].to_numpy()).mean()
     assert round(float(error), 4) == 0.1852  # Matbench's leaderboard

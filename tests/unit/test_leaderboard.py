@@ -231,7 +231,7 @@ def test_every_prediction_is_in_one_file(tmp_path: Path) -> None:
     found = results(runs, folds=(0,), seeds=(0, 1)).standings
     write_predictions(found, tmp_path / "structures.parquet", tmp_path / "predictions.csv.gz")
     frame = pd.read_csv(tmp_path / "predictions.csv.gz")
-    assert list(frame) == ["id", "formula", "fold", "seed", "model", "target", "prediction", "error"]
+    assert list(frame) == ["id", "formula", "fold", "seed", "model", "target", "prediction", "error", "uncertainty"]
     assert frame["seed"].tolist() == [0, 0, 0, 1, 1, 1]
     assert set(frame["model"]) == {"sitenet"}
     assert frame["error"].tolist()[:2] == [1.0, -0.5]

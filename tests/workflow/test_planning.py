@@ -42,7 +42,7 @@ def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> Non
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
     assert counts["leaderboard"] == 1
     if "search_stage" not in counts:  # a search decides later which trials are scored
-        assert counts["score"] == sum(counts.get(rule, 0) for rule in ("train", "baseline", "published"))
+        assert counts["score"] == sum(counts.get(rule, 0) for rule in ("train", "baseline", "predictions"))
 
 
 def test_a_search_is_planned_by_stages_whose_trials_are_not_known_yet(tmp_path: Path) -> None:

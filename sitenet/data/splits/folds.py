@@ -4,14 +4,12 @@ Crystals are dealt by the SHA-256 of seed and group, so a split depends neither 
 on the version of a random generator.
 """
 
-import csv
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from sitenet.data.csv_rows import csv_rows
 from sitenet.data.matbench_task import official_folds
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
@@ -90,32 +88,13 @@ def given_folds(splits: GivenSplits) -> list[FoldIds]:
         UserError: The file cannot be read, or a column, fold or part is not what it should be.
     """
     folds = [FoldIds([], [], []) for _ in range(splits.n_folds)]
-    reader = csv.reader(io.StringIO(_read_text(splits.path), newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        if not set(COLUMNS) <= set(header) or len(set(header)) < len(header):
-            raise UserError(f"{splits.path} needs the columns id, fold and part, each once; it has {header}")
-        for fields in reader:
-            where = f"{splits.path}, line {reader.line_num}"
-            if len(fields) != len(header):
-                raise UserError(f"{where} has {len(fields)} fields, the header {len(header)}")
-            row = dict(zip(header, fields, strict=True))
-            if not row["id"] or row["id"] != row["id"].strip():
-                raise UserError(f"{where}: the id '{row['id']}' is empty or has blanks at an end")
-            if row["part"] not in PARTS:
-                raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
-            if row["fold"] not in map(str, range(splits.n_folds)):
-                raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
-            getattr(folds[int(row["fold"])], row["part"]).append(row["id"])
-    except csv.Error as error:
-        raise UserError(f"{splits.path} is not a CSV file: line {reader.line_num}: {error}") from None
+    for line, row in csv_rows(splits.path, COLUMNS, "splits.path"):
+        where = f"{splits.path}, line {line}"
+        if not row["id"] or row["id"] != row["id"].strip():
+            raise UserError(f"{where}: the id '{row['id']}' is empty or has blanks at an end")
+        if row["part"] not in PARTS:
+            raise UserError(f"{where}: part '{row['part']}' is none of {', '.join(PARTS)}")
+        if row["fold"] not in map(str, range(splits.n_folds)):
+            raise UserError(f"{where}: fold '{row['fold']}' is not in 0..{splits.n_folds - 1} (splits.n_folds)")
+        getattr(folds[int(row["fold"])], row["part"]).append(row["id"])
     return folds
-
-
-def _read_text(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8-sig")  # with the mark that spreadsheets write, or without
-    except OSError as error:
-        raise UserError(f"cannot read '{path}' (splits.path): {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a CSV file in UTF-8: {error}") from None

@@ -15,7 +15,7 @@ GLOSSARY = {
     "seed": "The number that starts the random generator of a training.",
     "ensemble": "Networks of one trial with different seeds, whose predictions are averaged before they are scored.",
     "baseline": "A simple model that puts the errors of the networks into proportion.",
-    "published": "Predictions that others published for the same official folds.",
+    "not trained here": "Predictions that were made elsewhere and read from a file, for the same test crystals.",
     "epoch": "One pass over the training crystals.",
     "Pareto front": "The models that no other one beats both in cost and in error.",
     "parity": "Predicted against reference values; a perfect model has all crystals on the line.",

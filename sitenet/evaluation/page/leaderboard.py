@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from sitenet.evaluation.page.training import is_published, seconds
+from sitenet.evaluation.page.training import seconds
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import TIED, WORSE
 from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS
@@ -47,12 +47,12 @@ class Row:
     Attributes:
         cells: Text of each cell and the value to sort it by.
         verdict: "best", "tied", "worse", or "" without a rank.
-        published: Whether it is a published result.
+        trained_here: Whether the benchmark trained it.
     """
 
     cells: list[tuple[str, Any]]
     verdict: str
-    published: bool
+    trained_here: bool
 
 
 def heads(results: Results) -> list[Head]:
@@ -76,7 +76,7 @@ def rows(results: Results) -> list[Row]:
     digits = max(0, places(*results.standings.score(0))) if results.standings.bootstrap else 3
     columns = [list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()]
     return [
-        Row(list(cells), _word(results, i).partition(" ")[0], is_published(results.standings.rows[i]))
+        Row(list(cells), _word(results, i).partition(" ")[0], results.standings.rows[i].is_trained_here)
         for i, cells in enumerate(zip(*columns, strict=True))
     ]
 
@@ -123,12 +123,12 @@ def answers(results: Results) -> dict[str, str]:
 
 def _cost(results: Results, tied: list[str]) -> str:
     best = results.standings.rows[0]
-    if is_published(best):
-        return f"{best.model} is a published result, whose training time is not stated."
+    if not best.is_trained_here:
+        return f"{best.model} was not trained here: its training time is not known."
     text = f"{best.model} was trained for {duration(seconds(best, 'training'))} in all runs together"
     searched = seconds(best, "search")
     text += f"; {duration(searched)} with all candidates." if best.candidates > 1 else "."
-    own = [row for row in results.standings.rows if row.model in tied and not is_published(row)]
+    own = [row for row in results.standings.rows if row.model in tied and row.is_trained_here]
     cheaper = [row for row in own if seconds(row, "search") < searched]
     if cheaper:
         cheapest = min(cheaper, key=lambda row: seconds(row, "search"))

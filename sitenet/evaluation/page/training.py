@@ -13,7 +13,7 @@ from sitenet.evaluation.page.charts import CONTRAST, MAIN, QUIET, TEXT, Chart, l
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow, Run, varying_settings
 from sitenet.evaluation.statistics.bootstrap import Estimate
-from sitenet.models.registry import is_network, model_kinds
+from sitenet.models.registry import is_network
 
 MAX_TRIALS = 8
 MAX_EPOCHS = 200  # points of a curve
@@ -23,24 +23,17 @@ Costs = dict[str, str]
 COSTS: Costs = {"training": "training time", "search": "training time with the search for settings"}
 
 
-def is_published(row: LeaderboardRow) -> bool:
-    """Whether the row is a published result, whose cost is not stated."""
-    return model_kinds()[row.kind].role == "published"
-
-
 def seconds(row: LeaderboardRow, cost: str) -> float:
     """Training time of a row's runs, or of all its candidates with `cost` "search"."""
     return sum(run.result.cost.seconds for run in (row.all_runs if cost == "training" else row.search))
 
 
 def cost_chart(results: Results, cost: str) -> Chart:
-    """Test MAE against training time, with the models that nothing cheaper beats; published results are lines."""
+    """Test MAE against training time, with the models that nothing cheaper beats; those trained elsewhere are lines."""
     standings, unit = results.standings, results.unit
     rows = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
-    own = [
-        (max(seconds(row, cost), SHORTEST), standings.score(i), row.model) for i, row in rows if not is_published(row)
-    ]
-    published = [(standings.score(i).value, row.model) for i, row in rows if is_published(row)]
+    own = [(max(seconds(row, cost), SHORTEST), standings.score(i), row.model) for i, row in rows if row.is_trained_here]
+    elsewhere = [(standings.score(i).value, row.model) for i, row in rows if not row.is_trained_here]
     front = pareto_front([(time, score.value) for time, score, _ in own])
     times = [time for time, _, _ in own] or [SHORTEST]
     low, high = min(times) / 2, max(times) * 2
@@ -59,8 +52,8 @@ def cost_chart(results: Results, cost: str) -> Chart:
         "height": 440,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         "hovermode": "closest",
-        "shapes": [_level(mae) for mae, _ in published],
-        "annotations": [_published_name(mae, name) for mae, name in published[:MAX_TRIALS]],
+        "shapes": [_level(mae) for mae, _ in elsewhere],
+        "annotations": [_level_name(mae, name) for mae, name in elsewhere[:MAX_TRIALS]],
     }
     names = ", ".join(name for time, score, name in own if (time, score.value) in front)
     return Chart(
@@ -94,7 +87,7 @@ def _level(mae: float) -> dict[str, Any]:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": mae, "y1": mae, "line": line}
 
 
-def _published_name(mae: float, name: str) -> dict[str, Any]:
+def _level_name(mae: float, name: str) -> dict[str, Any]:
     place = {"xref": "paper", "x": 1, "xanchor": "right", "y": mae, "yanchor": "bottom", "showarrow": False}
     return place | {"text": escape(name), "font": {"size": 11, "color": QUIET}}
 

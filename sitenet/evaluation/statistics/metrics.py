@@ -110,14 +110,16 @@ def score_predictions(predictions: pd.DataFrame, targets: pd.DataFrame) -> tuple
     """Scores predictions (id, prediction) against targets (id, target; null where unlabelled).
 
     Returns:
-        The errors, and a frame (id, target, prediction) in the order of `targets`.
+        The errors, and a frame (id, target, prediction) in the order of `targets`; with the uncertainty, where the
+        predictions have one.
 
     Raises:
         UserError: The ids differ, an id occurs twice or a prediction is not a finite number.
     """
     _check_ids(predictions["id"], targets["id"])
     _check_finite(predictions)
-    joined = targets[["id", "target"]].merge(predictions[["id", "prediction"]], on="id", validate="1:1")
+    given = [name for name in ("prediction", "uncertainty") if name in predictions]
+    joined = targets[["id", "target"]].merge(predictions[["id", *given]], on="id", validate="1:1")
     joined = joined.astype({"target": float, "prediction": float})
     return compute_metrics(joined["target"].to_numpy(), joined["prediction"].to_numpy()), joined
 

@@ -127,6 +127,11 @@ LEADERBOARD = (
         kind=str,
     ),
     Column(
+        {"trained_here": "whether the benchmark trained the model; if not, its predictions were read from a file"},
+        lambda r, i: (_row(r, i).is_trained_here,),
+        kind=bool,
+    ),
+    Column(
         {"trial": "id of the trial, or the selected trials with their numbers of folds"},
         lambda r, i: (describe_trial(_row(r, i)),),
         "trial",

@@ -24,7 +24,13 @@ def footer(results: Results) -> str:
     if manifest.filters:
         limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
         lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
-    lines += [*_unlabelled(standings), *_statistics(standings), *_selection(standings), _hardware(results.runs)]
+    lines += _trained_elsewhere(standings)
+    lines += [
+        *_unlabelled(standings),
+        *_statistics(standings),
+        *_selection(standings),
+        _hardware(results.runs),
+    ]
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -64,6 +70,16 @@ def _changed(changed: Mapping[str, int]) -> list[str]:
     return (
         [f"Crystals changed by more than 0.02 angstrom in the search for primitive cells: {listed}."] if listed else []
     )
+
+
+def _trained_elsewhere(standings: Standings) -> list[str]:
+    models = [row.model for row in standings.rows if not row.is_trained_here]
+    if not models:
+        return []
+    return [
+        f"Not trained here: {'; '.join(models)}. Their predictions were read from files. What they were trained on, "
+        "and how they were chosen, is not known."
+    ]
 
 
 def _unlabelled(standings: Standings) -> list[str]:

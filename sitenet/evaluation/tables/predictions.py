@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -23,6 +24,7 @@ SCHEMA = pa.schema(
         ("target", pa.float64()),
         ("prediction", pa.float64()),
         ("error", pa.float64()),
+        ("uncertainty", pa.float64()),
     ]
 )
 
@@ -30,9 +32,10 @@ SCHEMA = pa.schema(
 def write_predictions(standings: Standings, structures: Path | str, path: Path | str) -> None:
     """Writes the predictions of every run in the leaderboard, one run after the other, as a compressed CSV.
 
-    Columns: id, formula, fold, seed, model, target (empty where withheld), prediction and error, the prediction minus
-    the target; the last three in the unit of the target. An ensemble has no rows: its predictions are the means of its
-    seeds'. Rows are ordered by model as in the leaderboard, then by fold and seed, then as in the fold.
+    Columns: id, formula, fold, seed, model, target (empty where withheld), prediction, error (the prediction minus the
+    target) and uncertainty (where a file of predictions states one); the last four in the unit of the target. An
+    ensemble has no rows: its predictions are the means of its seeds'. Rows are ordered by model as in the leaderboard,
+    then by fold and seed, then as in the fold.
 
     Args:
         standings: The rows of the leaderboard.
@@ -57,6 +60,7 @@ def write_predictions(standings: Standings, structures: Path | str, path: Path |
                     "target": frame["target"],
                     "prediction": frame["prediction"],
                     "error": frame["prediction"] - frame["target"],
+                    "uncertainty": frame.get("uncertainty", np.nan),
                 }
                 writer.write_table(pa.Table.from_pandas(pd.DataFrame(columns), SCHEMA, preserve_index=False))
 

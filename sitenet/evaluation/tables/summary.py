@@ -24,7 +24,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         row["model"],
         measured(row["mae"], row["mae_low"], row["mae_high"]),
         (row["verdict"] or MISSING).removesuffix(" with the best"),
-        duration(row["training_seconds"]),
+        duration(row["training_seconds"]) if row.get("trained_here", True) else "not trained here",
     ]
 
 

@@ -3,4 +3,4 @@
 from sitenet.models.published.settings import PublishedSettings
 from sitenet.models.registry import ModelKind
 
-KIND = ModelKind(PublishedSettings, "published")
+KIND = ModelKind(PublishedSettings, "predictions")

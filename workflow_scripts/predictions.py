@@ -1,4 +1,4 @@
-"""Reads the predictions of a published submission for one fold."""
+"""Reads the predictions of a model that was trained elsewhere for one fold: from a user's file or a submission."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ import pandas as pd
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Download, Manifest, Splits
 from sitenet.data.sources.base import check_unchanged
+from sitenet.files import sha256_of
 from sitenet.logs import run_job
-from sitenet.models.published.submission import read_submission
+from sitenet.models.predictions.files import Wanted, read_predictions
 from sitenet.records import Cost, Predictions, RunKey, RunResult
 
 UNKNOWN = float("nan")
@@ -18,12 +19,20 @@ UNKNOWN = float("nan")
 def main(snakemake: Any) -> None:
     files, trial = snakemake.input, Trial.from_settings(snakemake.params.settings)
     key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
-    data = Manifest.read(files.data)
-    Splits.read(files.splits, check=[f"folds/fold{key.fold}/test_inputs.parquet"])
-    ids, download = pd.read_parquet(files.ids)["id"].tolist(), Download.read(files.record)
-    check_unchanged(download, "fetch_submission")
-    predictions = read_submission(Path(download.path), data.name, key.fold, ids)
-    predictions.to_parquet(snakemake.output.predictions, index=False)
+    data = Manifest.read(files.data, check=["structures.parquet"])
+    splits = Splits.read(files.splits, check=[f"folds/fold{key.fold}/test_inputs.parquet"])
+    path = Path(files.source)
+    if trial.kind == "published":
+        path = Path(check_unchanged(Download.read(path), "fetch_submission").path)
+    wanted = Wanted(
+        dataset=data.name,
+        fold=key.fold,
+        seed=key.seed,
+        ids=pd.read_parquet(files.ids)["id"].tolist(),
+        known=pd.read_parquet(files.structures, columns=["id"])["id"].tolist(),
+        needs_fold=splits.kind == "ids" and len(splits.folds) > 1,
+    )
+    read_predictions(path, wanted).to_parquet(snakemake.output.predictions, index=False)
     Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
     RunResult(
         key=key,
@@ -38,7 +47,7 @@ def main(snakemake: Any) -> None:
         n_parameters=None,
         epochs=None,
         cost=Cost(seconds=UNKNOWN, peak_memory_mb=UNKNOWN),
-        versions={"submission_sha256": download.sha256},
+        versions={"predictions_sha256": sha256_of(path)},
         hardware={},
     ).write(snakemake.output.run)
 
