@@ -161,6 +161,17 @@ def features_of(wildcards):
     )
 
 
+def baseline_features(wildcards, ending):
+    """The tables of features that a baseline is fitted to, or their records."""
+    chosen = (
+        benchmark.baselines[wildcards.trial]
+        .settings["model"]
+        .get("features", "composition")
+    )
+    names = ["composition", "structure"] if chosen == "both" else [chosen]
+    return [f"results/features/{benchmark.name}/{name}.{ending}" for name in names]
+
+
 def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):
     """`pattern` for every planned run."""
     return expand(pattern, trial=trials, fold=folds, seed=benchmark.settings.seeds)

@@ -1,4 +1,4 @@
-# Computes the features: point sets in parallel shards, and composition features for the random forest.
+# Computes the features: point sets in parallel shards, and features of composition and structure for baselines.
 
 
 rule featurize:
@@ -73,3 +73,26 @@ rule composition_features:
         rerun_if=versions.FEATURES,
     script:
         "../workflow_scripts/composition_features.py"
+
+
+rule structure_features:
+    input:
+        data=rules.load_data.output.manifest,
+        structures=rules.load_data.output.structures,
+    output:
+        table=f"results/features/{benchmark.name}/structure.parquet",
+        record=f"results/features/{benchmark.name}/structure.json",
+    log:
+        f"{LOGS}/structure_features.log",
+    benchmark:
+        f"{COSTS}/structure_features.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+    params:
+        rerun_if=versions.FEATURES,
+    script:
+        "../workflow_scripts/structure_features.py"

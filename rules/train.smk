@@ -53,8 +53,8 @@ if benchmark.searches:
 
 rule baseline:
     input:
-        features=rules.composition_features.output.table,
-        features_record=rules.composition_features.output.record,
+        features=lambda wildcards: baseline_features(wildcards, "parquet"),
+        features_records=lambda wildcards: baseline_features(wildcards, "json"),
         data=rules.load_data.output.manifest,
         splits=rules.split.output.summary,
         train=f"{FOLD}/train.parquet",

@@ -120,7 +120,7 @@ def _default(value: dict[str, Any], required: bool) -> str:
     if required:
         return "required"
     default = value.get("default")
-    return "see below" if isinstance(default, dict) else f"`{json.dumps(default)}`"
+    return "see below" if default and isinstance(default, dict) else f"`{json.dumps(default)}`"
 
 
 def _valid(value: dict[str, Any]) -> str:
@@ -140,6 +140,8 @@ def _valid(value: dict[str, Any]) -> str:
             return "`true`, `false`"
         case "null":
             return "`null`"
+        case "object" if value.get("additionalProperties") is True:
+            return "names with their values"
         case "array" if "prefixItems" in value:
             return "`[lowest, highest]`"
         case "array" if value["items"]:

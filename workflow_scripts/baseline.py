@@ -22,12 +22,14 @@ def main(snakemake: Any) -> None:
         Trial.from_settings(snakemake.params.settings),
     )
     Splits.read(files.splits, check=[f"folds/fold{key.fold}/{name}.parquet" for name in ("train", "test_inputs")])
-    FeatureTable.read(files.features_record, check=[Path(files.features).name])
+    for record, table in zip(files.features_records, files.features, strict=True):
+        FeatureTable.read(record, check=[Path(table).name])
+    tables = [pd.read_parquet(table).set_index("id") for table in files.features]
     run = fit_baseline(
         trial,
         pd.read_parquet(files.train),
         pd.read_parquet(files.ids)["id"].tolist(),
-        pd.read_parquet(files.features),
+        pd.concat(tables, axis=1).reset_index(),
         data.non_negative,
         key.seed,
         snakemake.threads,

@@ -10,6 +10,7 @@ from sitenet.config.trial import Trial, sections_of
 from sitenet.errors import UserError
 from sitenet.models.registry import model_kinds
 from sitenet.settings.problems import unknown, validate
+from sitenet.settings.section import Section
 
 MAX_TRIALS = 10_000
 GridEntry = Mapping[str, Mapping[str, Any]]
@@ -57,7 +58,7 @@ def _with_known_sections(entry: Any, where: str) -> GridEntry:
 
 def _expand_entry(entry: GridEntry, where: str) -> Iterator[Trial]:
     sections = sections_of(_kind(entry, where))
-    for point in _points(entry, where):
+    for point in _points(entry, where, sections):
         settings = {
             name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()
         }
@@ -79,17 +80,26 @@ def _kind(entry: Any, where: str) -> str:
     return kind
 
 
-def _points(entry: GridEntry, where: str) -> Iterator[dict[str, dict[str, Any]]]:
+def _points(entry: GridEntry, where: str, sections: Mapping[str, type[Section]]) -> Iterator[dict[str, dict[str, Any]]]:
     """One nested dictionary for each combination of the scanned values."""
-    keys = [(section, key) for section, values in entry.items() for key in values]
-    scans = [_scan(entry[section][key], f"{where}.{section}.{key}") for section, key in keys]
+    written: dict[tuple[str, ...], Any] = {}
+    for section, values in entry.items():
+        for key, value in values.items():
+            if key in sections[section].mappings() and isinstance(value, Mapping):
+                written |= {(section, key, str(name)): own for name, own in value.items()}
+            else:
+                written[section, key] = value
+    scans = [_scan(value, ".".join([where, *keys])) for keys, value in written.items()]
     n_points = math.prod(map(len, scans))
     if n_points > MAX_TRIALS:
         raise UserError(f"configuration key '{where}' scans {n_points:,} combinations; the limit is {MAX_TRIALS:,}")
-    for values in itertools.product(*scans):
+    for chosen in itertools.product(*scans):
         point: dict[str, dict[str, Any]] = {}
-        for (section, key), value in zip(keys, values, strict=True):
-            point.setdefault(section, {})[key] = value
+        for (section, key, *names), value in zip(written, chosen, strict=True):
+            if names:
+                point.setdefault(section, {}).setdefault(key, {})[names[0]] = value
+            else:
+                point.setdefault(section, {})[key] = value
         yield point
 
 

@@ -83,6 +83,8 @@ class Space:
         Raises:
             UserError: The model is no network, a distribution is not valid, or a list is a scan.
         """
+        if not is_network(str(entry["model"]["kind"])):
+            raise UserError(f"configuration key '{where}' has distributions, but only networks are searched")
         self.entry, self.where = entry, where
         self.fixed: dict[str, Any] = {}
         self.distributions: dict[str, Distribution] = {}
@@ -97,8 +99,6 @@ class Space:
                 )
             else:
                 self.fixed[name] = value[0] if isinstance(value, list) else value
-        if not is_network(str(self.fixed.get("model.kind"))):
-            raise UserError(f"configuration key '{where}' has distributions, but only networks are searched")
         self._check()
 
     @property
@@ -165,4 +165,9 @@ class Space:
 
 def has_distributions(entry: Entry) -> bool:
     """Whether a value of a grid entry is a distribution."""
-    return any(isinstance(value, Mapping) for values in entry.values() for value in values.values())
+    for section, settings in sections_of(str(entry["model"]["kind"])).items():
+        for key, value in entry.get(section, {}).items():
+            own = value.values() if key in settings.mappings() and isinstance(value, Mapping) else [value]
+            if key in settings.model_fields and any(isinstance(each, Mapping) for each in own):
+                return True
+    return False

@@ -11,6 +11,7 @@ from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 
+_NO_DEFAULT = object()
 Settings = Mapping[str, Mapping[str, Any]]  # settings of a trial by section and name
 
 
@@ -33,7 +34,7 @@ class Trial:
         self.kind: str = self.settings["model"]["kind"]
         defaults = flatten(_plain({name: section() for name, section in sections_of(self.kind).items()}))
         self.changes = {"model.kind": self.kind} | {
-            name: value for name, value in flatten(self.settings).items() if value != defaults[name]
+            name: value for name, value in flatten(self.settings).items() if defaults.get(name, _NO_DEFAULT) != value
         }
         self.id = short_hash(self.changes)
 
@@ -78,17 +79,21 @@ def feature_id(features: FeatureSettings) -> str:
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
-    """Settings with dotted names such as "model.blocks", like the columns of tables."""
-    return {f"{section}.{name}": value for section, values in settings.items() for name, value in values.items()}
+    """Settings with dotted names such as "model.blocks", like the columns of tables; mappings are resolved."""
+    flat: dict[str, Any] = {}
+    for section, values in settings.items():
+        for name, value in values.items():
+            if isinstance(value, Mapping):
+                flat |= {f"{section}.{name}.{key}": own for key, own in value.items()}
+            else:
+                flat[f"{section}.{name}"] = value
+    return flat
 
 
 def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Dotted names of the settings that vary between the trials of one kind, in their order."""
-    values: dict[str, set[str]] = {}
-    for settings in trials.values():
-        for name, value in settings.items():
-            values.setdefault(name, set()).add(json.dumps(value))
-    return [name for name, seen in values.items() if len(seen) > 1]
+    names = dict.fromkeys(name for settings in trials.values() for name in settings)
+    return [name for name in names if len({json.dumps(settings.get(name)) for settings in trials.values()}) > 1]
 
 
 def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
@@ -100,7 +105,8 @@ def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
     for kind, settings in by_kind.items():
         varying = varying_settings(settings)
         for id_, values in settings.items():
-            names[id_] = " ".join([kind, *(f"{name.rpartition('.')[2]}={values[name]}" for name in varying)])
+            own = [f"{name.rpartition('.')[2]}={values[name]}" for name in varying if name in values]
+            names[id_] = " ".join([kind, *own])
     return names
 
 

@@ -1,23 +1,21 @@
 """Facts about the crystals of a data set, by which errors are grouped: formula, number of sites, symmetry."""
 
-import logging
 import os
 import warnings
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from joblib import Parallel, delayed
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from sitenet.data.crystal import Crystal
 from sitenet.data.formula import standard_formula
-from sitenet.data.table import ROW_GROUP, CrystalTable
+from sitenet.data.parts import in_parts
+from sitenet.data.table import CrystalTable
 from sitenet.files import replacing
 from sitenet.records import FileRecord
 
-log = logging.getLogger(__name__)
 SYMPREC = 0.01  # angstrom, pymatgen's default
 UNKNOWN: Literal["unknown"] = "unknown"
 
@@ -37,17 +35,8 @@ def write_facts(structures: Path | str, path: Path | str, processes: int) -> Non
         path: The Parquet file.
         processes: Number of processes that share the work.
     """
-    n = len(CrystalTable.open(structures))
-    size = min(ROW_GROUP, -(-n // processes))  # a part reads the row groups that hold it
-    parts = Parallel(n_jobs=processes, return_as="generator")(
-        delayed(_facts)(structures, start, start + size) for start in range(0, n, size)
-    )
-    frames = []
-    for frame in parts:
-        frames.append(frame)
-        log.info("symmetry: %d of %d crystals", sum(map(len, frames)), n)
     with replacing(path) as temporary:
-        pd.concat(frames, ignore_index=True).to_parquet(temporary, index=False)
+        in_parts(structures, processes, _facts, "symmetry").to_parquet(temporary, index=False)
 
 
 def _facts(structures: Path | str, start: int, stop: int) -> pd.DataFrame:

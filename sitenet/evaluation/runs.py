@@ -230,13 +230,16 @@ def _row(
 
 
 def _baseline_name(settings: Mapping[str, Any], trials: Mapping[str, Mapping[str, Any]]) -> str:
-    """The kind with what the user calls it, or with its text settings; and the numbers that vary: "dummy (median)"."""
+    """The kind with its text settings and the settings that vary, for example "dummy (median)".
+
+    Where the user has named the model, the name stands for all that its trials have in common.
+    """
     own = {name: value for name, value in settings.items() if name not in ("model.kind", "model.name")}
     named = settings.get("model.name")
-    varying = [name for name in varying_settings(trials) if not isinstance(own.get(name, ""), str)]
-    numbers = [f"{name.split('.')[-1]}={own[name]}" for name in varying]
-    choices = [named] if named else [value for value in own.values() if isinstance(value, str)]
-    if named and sum(other.get("model.name") == named for other in trials.values()) > 1:
-        choices += [value for value in own.values() if isinstance(value, str)]
-    details = ", ".join(choices + numbers)
-    return f"{settings['model.kind']} ({details})" if details else settings["model.kind"]
+    varying = varying_settings({id_: other for id_, other in trials.items() if other.get("model.name") == named})
+    details = [named] if named else []
+    for name, value in own.items():
+        if isinstance(value, str) and (not named or name in varying):
+            details.append(value.rpartition(".")[2] if name == "model.estimator" else value)
+    details += [f"{n.split('.')[-1]}={own[n]}" for n in varying if n in own and not isinstance(own[n], str)]
+    return f"{settings['model.kind']} ({', '.join(details)})" if details else settings["model.kind"]

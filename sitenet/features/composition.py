@@ -18,7 +18,7 @@ _LOG_EVERY = 2000
 
 
 class FeatureTable(FileRecord):
-    """Keeps the checksum of the table of composition features beside it."""
+    """Keeps the checksum of a table of features beside it, of composition or structure."""
 
 
 def write_composition_features(structures: Path | str, path: Path | str) -> None:

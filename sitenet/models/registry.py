@@ -14,7 +14,7 @@ from sitenet.errors import UserError
 from sitenet.settings.section import Section
 
 ELSEWHERE = ("published", "predictions")
-BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", *ELSEWHERE)
+BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", *ELSEWHERE)
 GROUP = "sitenet.models"
 
 
@@ -24,7 +24,8 @@ class ModelKind:
 
     Attributes:
         settings: Its hyperparameters; the field `kind` is a literal with a default.
-        role: A `network` is trained on point sets by gradient descent. A `baseline` is fitted to composition features.
+        role: A `network` is trained on point sets by gradient descent. A `baseline` is fitted to composition features,
+            or to those that its setting `features` names.
             `predictions` were made elsewhere and are read from a file.
         implementation: "module:name", imported when a job needs it. Of a network a callable (settings, non_negative)
             that gives a `sitenet.models.base.network.Network`; of a baseline a callable (settings, seed, threads) that

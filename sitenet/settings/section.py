@@ -1,7 +1,7 @@
 """Base class and field types of all configuration sections."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,6 +15,11 @@ class Section(BaseModel):
     """Base of all sections: immutable; unknown keys, infinity and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def mappings(cls) -> frozenset[str]:
+        """Keys whose value is a mapping with keys of the user's own, each of which can be scanned."""
+        return frozenset(name for name, field in cls.model_fields.items() if get_origin(field.annotation) is dict)
 
     def check_with(self, sections: Mapping[str, "Section"]) -> None:
         """Raises ValueError where the section contradicts others of its trial, given by name; by default never."""

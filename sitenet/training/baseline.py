@@ -1,4 +1,4 @@
-"""Fits a baseline: a regressor on composition features, validated and then fitted to the whole training part."""
+"""Fits a baseline: a regressor on features of crystals, validated and then fitted to the whole training part."""
 
 import logging
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def fit_baseline(
         trial: A trial of a baseline.
         training: (id, target, part) with part "train" or "validation".
         test_ids: Ids of the test crystals.
-        features: Composition features as `write_composition_features` stored them.
+        features: An id and the features of every crystal, as `write_composition_features` stores them.
         non_negative: The target cannot be negative, so predictions are clamped at 0.
         seed: Random seed of the regressor.
         threads: Number of threads; the predictions do not depend on it.

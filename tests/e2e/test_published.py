@@ -48,6 +48,7 @@ def write_inputs(folder: Path) -> Path:
         "grid": [
             {"model": network, "features": {"radius": 4.0}, "training": {"max_epochs": 2, "learning_rate": 0.01}},
             {"model": {"kind": "published", "submission": SUBMISSION}},
+            {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "both"}},
             {"model": {"kind": "predictions", "path": str(mirror / SUBMISSION / "results.json.gz")}},
             {"model": {"kind": "predictions", "path": str(folder / "mine.csv"), "name": "MODNet 0.4"}},
         ],
@@ -83,7 +84,10 @@ def test_published_predictions_and_ensembles_are_rows_of_the_leaderboard(finishe
         "sitenet_radial, ensemble of 2 seeds",
         f"published ({SUBMISSION})",
     )
-    assert set(rows.index) == {single, ensemble, published, "predictions (MODNet 0.4)", file_of(finished)}
+    boosting = "sklearn (HistGradientBoostingRegressor, both)"
+    assert set(rows.index) == {single, ensemble, published, boosting, "predictions (MODNet 0.4)", file_of(finished)}
+    training = pd.read_parquet(finished / f"results/data/small/folds/fold{FOLD}/train.parquet")
+    assert rows.loc[boosting, "n_train"] == len(training)  # fitted again with the validation crystals
     tested = [id_ for id_ in official_folds(TASK)[FOLD][1] if id_ in TARGETS]
     errors = [abs(PREDICTIONS[id_] - TARGETS[id_]) for id_ in tested]
     assert rows.loc[published, "mae"] == pytest.approx(np.mean(errors))
@@ -109,7 +113,7 @@ def test_predictions_of_a_file_are_rows_like_others(finished: Path) -> None:
     mine = rows.loc["predictions (MODNet 0.4)"]
     assert mine["mae"] == pytest.approx(np.mean([abs(1.0 - TARGETS[id_]) for id_ in tested]))
     assert mine["n_test"] == len(tested)
-    assert rows["trained_here"].tolist() == [model.startswith("sitenet") for model in rows.index]
+    assert rows["trained_here"].tolist() == [model.startswith("s") for model in rows.index]
     pairs = pd.read_csv(finished / "results/tables/small/comparisons.csv").set_index(["model", "other"])
     both = [pair for pair in pairs.index if set(pair) == {f"published ({SUBMISSION})", file_of(finished)}]
     assert pairs.loc[both, "difference"].tolist() == [0.0]  # a submission is the same from a file and by its name
@@ -162,7 +166,7 @@ def test_exported_folds_have_the_targets_of_the_training_part_alone(finished: Pa
 
 def test_a_missing_file_of_predictions_is_one_line(finished: Path, tmp_path: Path) -> None:
     config = yaml.safe_load((finished / "config.yaml").read_text())
-    config["grid"][3]["model"]["path"] = "no/mine.csv"
+    config["grid"][4]["model"]["path"] = "no/mine.csv"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     run = snakemake("-n", "--configfile", tmp_path / "config.yaml", directory=finished, check=False)
     assert run.returncode != 0

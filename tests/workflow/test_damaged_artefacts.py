@@ -84,7 +84,7 @@ class Workspace:
             "split": {"targets": self.data / "targets.parquet"},
             "collect_features": {"shards": self._shards()},
             "train": {"features": features, "train": train, "ids": ids},
-            "baseline": {"features": composition, "features_record": composition.with_suffix(".json")},
+            "baseline": {"features": [composition], "features_records": [composition.with_suffix(".json")]},
             "score": {"predictions": run / "predictions.parquet", "record": run / "predictions.json"},
             "tables_so_far": {"features": [features], "structures": table},
         }

@@ -66,7 +66,7 @@ def trials_markdown(table: pd.DataFrame, unit: str) -> str:
 
 
 def _varies(table: pd.DataFrame, setting: str) -> bool:
-    return any(values.nunique() > 1 for _, values in table.groupby("kind")[setting])
+    return any(values.nunique(dropna=False) > 1 for _, values in table.groupby("kind")[setting])
 
 
 def ablation_markdown(table: pd.DataFrame, unit: str) -> str:

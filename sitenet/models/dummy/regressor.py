@@ -1,10 +1,9 @@
 """The constant prediction as a regressor."""
 
-from sklearn.dummy import DummyRegressor
-
 from sitenet.models.dummy.settings import DummySettings
+from sitenet.models.sklearn.regressor import Regressor, build_regressor
 
 
-def build(settings: DummySettings, seed: int, threads: int) -> DummyRegressor:
+def build(settings: DummySettings, seed: int, threads: int) -> Regressor:
     """A regressor that predicts one statistic of the targets, whatever the features, seed and threads."""
-    return DummyRegressor(strategy=settings.statistic)
+    return build_regressor("sklearn.dummy.DummyRegressor", {"strategy": settings.statistic}, seed, threads)
