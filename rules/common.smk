@@ -18,6 +18,7 @@ from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
 from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
+from sitenet.models.external.settings import digest
 from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
 from sitenet.terminal import ending
@@ -70,7 +71,8 @@ if not Path(f"{DATA}/manifest.json").exists():
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
 PREDICTIONS = "|".join(benchmark.predictions) or "none"
-NETWORK = f"(?!{BASELINE}|{PREDICTIONS})[0-9a-f]{{8}}"
+EXTERNAL = "|".join(benchmark.external) or "none"
+NETWORK = f"(?!{BASELINE}|{PREDICTIONS}|{EXTERNAL})[0-9a-f]{{8}}"
 
 
 wildcard_constraints:
@@ -159,6 +161,12 @@ def features_of(wildcards):
     return f"{FEATURES}/manifest.json".format(
         features=network(wildcards.trial).feature_id
     )
+
+
+@cache
+def command_digest(folder):
+    """Checksum of the files of a command; empty where they are gone and all that they made is there."""
+    return digest(folder) if folder and Path(folder).is_dir() else ""
 
 
 def baseline_features(wildcards, ending):
@@ -290,11 +298,12 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-# A file of predictions is needed until it was read everywhere.
-for trial in benchmark.predictions.values():
+# Files of predictions and of commands are needed until everything was made from them.
+for trial in (benchmark.predictions | benchmark.external).values():
     if not all(Path(path).exists() for path in runs(f"{RUN}/run.json", [trial.id])):
         try:
             benchmark.check_model_files(trial)
+            command_digest(trial.settings["model"].get("folder", ""))
         except UserError as error:
             print(error, file=sys.stderr)
             sys.exit(1)

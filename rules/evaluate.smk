@@ -33,7 +33,11 @@ rule select_trials:
         **{f"search_{search}": best_of(search) for search in benchmark.searches},
         runs=lambda wildcards: runs(
             f"{RUN}/run.json",
-            trials=(*benchmark.networks, *benchmark.baselines),
+            trials=(
+                *benchmark.networks,
+                *benchmark.baselines,
+                *benchmark.external,
+            ),
             folds=wildcards.fold,
         ),
     output:

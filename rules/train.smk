@@ -77,10 +77,49 @@ rule baseline:
         runtime=growing(120),
     params:
         benchmark=benchmark.name,
-        settings=lambda wildcards: benchmark.baselines[wildcards.trial].settings,
+        settings=lambda wildcards: benchmark.baselines[wildcards.trial].unnamed_settings,
         rerun_if=versions.TRAIN,
     script:
         "../workflow_scripts/baseline.py"
+
+
+# A command in an environment of its own; its folder `work`, undeclared like last.pt, lets it go on.
+rule external:
+    input:
+        data=rules.load_data.output.manifest,
+        record=rules.export.output.record,
+        structures=rules.export.output.structures,
+        parts=expand(
+            f"{EXPORT}/fold{{{{fold}}}}/{{part}}.csv",
+            part=["train", "validation", "test"],
+        ),
+    output:
+        run=f"{RUN}/run.json",
+        predictions=f"{RUN}/predictions.parquet",
+        record=f"{RUN}/predictions.json",
+    log:
+        f"{LOGS}/external/{{trial}}/fold{{fold}}-seed{{seed}}.log",
+    benchmark:
+        f"{COSTS}/external/{{trial}}/fold{{fold}}-seed{{seed}}.tsv"
+    wildcard_constraints:
+        trial=EXTERNAL,
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(24 * 60),
+    params:
+        benchmark=benchmark.name,
+        settings=lambda wildcards: benchmark.external[wildcards.trial].unnamed_settings,
+        rerun_if=lambda wildcards: [
+            versions.TRAIN,
+            command_digest(
+                benchmark.external[wildcards.trial].settings["model"]["folder"]
+            ),
+        ],
+    script:
+        "../workflow_scripts/external.py"
 
 
 if benchmark.predictions:
@@ -113,7 +152,9 @@ if benchmark.predictions:
             runtime=growing(10),
         params:
             benchmark=benchmark.name,
-            settings=lambda wildcards: benchmark.predictions[wildcards.trial].settings,
+            settings=lambda wildcards: benchmark.predictions[
+                wildcards.trial
+            ].unnamed_settings,
             rerun_if=versions.TRAIN,
         script:
             "../workflow_scripts/predictions.py"

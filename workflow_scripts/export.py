@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.data.export import PARTS, STRUCTURES, Export, export_fold, export_structures
-from sitenet.data.manifest import Manifest, Splits
+from sitenet.data.export import export_fold, export_structures
+from sitenet.data.manifest import EXPORTED_PARTS, EXPORTED_STRUCTURES, Export, Manifest, Splits
 from sitenet.logs import run_job
 
 
@@ -16,7 +16,8 @@ def main(snakemake: Any) -> None:
     export_structures(files.structures, folder)
     for fold, train, test_inputs in zip(folds, files.train, files.test_inputs, strict=True):
         export_fold(train, test_inputs, folder / fold)
-    Export().write(snakemake.output.record, files=[*STRUCTURES, *(f"{f}/{part}" for f in folds for part in PARTS)])
+    parts = [f"{fold}/{part}" for fold in folds for part in EXPORTED_PARTS]
+    Export().write(snakemake.output.record, files=[*EXPORTED_STRUCTURES, *parts])
 
 
 if __name__ == "__main__":

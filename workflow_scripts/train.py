@@ -17,7 +17,7 @@ from sitenet.records import Predictions, RunKey
 from sitenet.settings.tracking import FOLDER, TrackingSettings
 from sitenet.tracking.process import following
 from sitenet.tracking.tasks import Follow
-from sitenet.training.device import allotted_device
+from sitenet.training.allotment import allotted_device
 from sitenet.training.run import TrainJob, train
 
 

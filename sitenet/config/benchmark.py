@@ -102,17 +102,22 @@ class Benchmark:
                 )
 
     def check_model_files(self, trial: Trial) -> None:
-        """Checks that the file that a model is read from is there.
+        """Checks that the file or folder that a model is read from is there.
 
         Raises:
             UserError: It does not exist.
         """
-        path = trial.settings["model"].get("path")
-        if path is not None and not Path(path).is_file():
-            raise UserError(
-                f"configuration key 'model.path' of the kind {trial.kind} has the value '{path}': there is no such file"
-                + ("" if Path(path).is_absolute() else f" in {Path.cwd()}")
-            )
+        for key, is_there in (("path", Path.is_file), ("folder", Path.is_dir)):
+            path = trial.settings["model"].get(key)
+            if path is not None and not is_there(Path(path)):
+                what, where = (
+                    "file" if key == "path" else "folder",
+                    "" if Path(path).is_absolute() else f" in {Path.cwd()}",
+                )
+                raise UserError(
+                    f"configuration key 'model.{key}' of the kind {trial.kind} has the value '{path}': there is no "
+                    f"such {what}{where}"
+                )
 
     @property
     def name(self) -> str:
@@ -133,6 +138,11 @@ class Benchmark:
     def predictions(self) -> dict[str, Trial]:
         """Trials whose predictions were made elsewhere, by id."""
         return self._of_role("predictions")
+
+    @cached_property
+    def external(self) -> dict[str, Trial]:
+        """Trials that run a command of the user's, by id."""
+        return self._of_role("external")
 
     @cached_property
     def baselines(self) -> dict[str, Trial]:

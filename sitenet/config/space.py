@@ -167,7 +167,10 @@ def has_distributions(entry: Entry) -> bool:
     """Whether a value of a grid entry is a distribution."""
     for section, settings in sections_of(str(entry["model"]["kind"])).items():
         for key, value in entry.get(section, {}).items():
-            own = value.values() if key in settings.mappings() and isinstance(value, Mapping) else [value]
-            if key in settings.model_fields and any(isinstance(each, Mapping) for each in own):
+            if key in settings.mappings() and isinstance(value, Mapping):
+                own = [v for v in value.values() if isinstance(v, Mapping) and len(v) == 1 and set(v) <= set(KINDS)]
+            else:
+                own = [value] if key in settings.model_fields and isinstance(value, Mapping) else []
+            if own:
                 return True
     return False

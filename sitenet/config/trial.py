@@ -12,6 +12,7 @@ from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 
 _NO_DEFAULT = object()
+NAME = "model.name"
 Settings = Mapping[str, Mapping[str, Any]]  # settings of a trial by section and name
 
 
@@ -33,8 +34,11 @@ class Trial:
         self.settings = _plain(self.sections)
         self.kind: str = self.settings["model"]["kind"]
         defaults = flatten(_plain({name: section() for name, section in sections_of(self.kind).items()}))
+        # What the user calls a model changes nothing but how it is shown.
         self.changes = {"model.kind": self.kind} | {
-            name: value for name, value in flatten(self.settings).items() if defaults.get(name, _NO_DEFAULT) != value
+            name: value
+            for name, value in flatten(self.settings).items()
+            if defaults.get(name, _NO_DEFAULT) != value and name != NAME
         }
         self.id = short_hash(self.changes)
 
@@ -48,6 +52,14 @@ class Trial:
     def is_network(self) -> bool:
         """Whether the trial trains a network on point sets."""
         return is_network(self.kind)
+
+    @property
+    def unnamed_settings(self) -> dict[str, dict[str, Any]]:
+        """The settings without what the user calls the model, on which no result depends."""
+        return {
+            section: {k: v for k, v in own.items() if f"{section}.{k}" != NAME}
+            for section, own in self.settings.items()
+        }
 
     def build(self, *arguments: Any) -> Any:
         """A new model; see `ModelKind.implementation` for the arguments that follow its settings."""
@@ -94,6 +106,12 @@ def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Dotted names of the settings that vary between the trials of one kind, in their order."""
     names = dict.fromkeys(name for settings in trials.values() for name in settings)
     return [name for name in names if len({json.dumps(settings.get(name)) for settings in trials.values()}) > 1]
+
+
+def family(settings: Settings) -> str:
+    """What a trial is chosen among: its kind, or for a command its folder and what is typed there."""
+    model = settings["model"]
+    return f"external {model['folder']}: {model['command']}" if model["kind"] == "external" else model["kind"]
 
 
 def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:

@@ -11,16 +11,9 @@ from ase import Atoms
 from ase.io.extxyz import write_extxyz
 from pymatgen.core import Structure
 
+from sitenet.data.manifest import EXPORTED_PARTS, EXPORTED_STRUCTURES
 from sitenet.data.table import CrystalTable
 from sitenet.files import replacing
-from sitenet.records import FileRecord
-
-STRUCTURES = ("structures.extxyz", "structures.json.gz")
-PARTS = ("train.csv", "validation.csv", "test.csv")
-
-
-class Export(FileRecord):
-    """Keeps the checksums of the files beside it."""
 
 
 def export_structures(structures: Path | str, folder: Path | str) -> None:
@@ -30,13 +23,13 @@ def export_structures(structures: Path | str, folder: Path | str) -> None:
     its pymatgen structure as a dictionary.
     """
     table = CrystalTable.open(structures)
-    with replacing(Path(folder) / STRUCTURES[0]) as path, path.open("w", encoding="utf-8") as file:
+    with replacing(Path(folder) / EXPORTED_STRUCTURES[0]) as path, path.open("w", encoding="utf-8") as file:
         for crystal in table.crystals():
             atoms = Atoms(crystal.atomic_numbers, cell=crystal.lattice, scaled_positions=crystal.frac_coords, pbc=True)
             atoms.info["id"] = crystal.id
             write_extxyz(file, [atoms])
     with (
-        replacing(Path(folder) / STRUCTURES[1]) as path,
+        replacing(Path(folder) / EXPORTED_STRUCTURES[1]) as path,
         gzip.GzipFile(path, "wb", mtime=0) as packed,
     ):
         for number, crystal in enumerate(table.crystals()):
@@ -49,10 +42,10 @@ def export_structures(structures: Path | str, folder: Path | str) -> None:
 def export_fold(train: Path | str, test_inputs: Path | str, folder: Path | str) -> None:
     """Writes the parts of a fold to `train.csv` and `validation.csv` (id, target) and to `test.csv` (id alone)."""
     table = pd.read_parquet(train)
-    for part, name in zip(("train", "validation"), PARTS, strict=False):
+    for part, name in zip(("train", "validation"), EXPORTED_PARTS, strict=False):
         own = table[table["part"] == part]
         _write(Path(folder) / name, ["id", "target"], own[["id", "target"]].to_numpy().tolist())
-    _write(Path(folder) / PARTS[2], ["id"], pd.read_parquet(test_inputs)[["id"]].to_numpy().tolist())
+    _write(Path(folder) / EXPORTED_PARTS[2], ["id"], pd.read_parquet(test_inputs)[["id"]].to_numpy().tolist())
 
 
 def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

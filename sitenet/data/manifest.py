@@ -4,6 +4,13 @@ from collections.abc import Iterable
 
 from sitenet.records import FileRecord, Record
 
+EXPORTED_STRUCTURES = ("structures.extxyz", "structures.json.gz")
+EXPORTED_PARTS = ("train.csv", "validation.csv", "test.csv")
+
+
+class Export(FileRecord):
+    """Keeps the checksums of crystals and folds for other programs, which lie beside it."""
+
 
 class Download(FileRecord):
     """A file that a data set is read from."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import Settings, flatten, varying_settings
+from sitenet.config.trial import Settings, family, flatten, varying_settings
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
 from sitenet.history import FILE as HISTORY
 from sitenet.history import read_history
-from sitenet.models.registry import is_network, model_kinds
+from sitenet.models.registry import is_selected, model_kinds
 from sitenet.records import Metrics, RunResult
 
 PREDICTIONS = "test_predictions.parquet"
@@ -186,10 +186,10 @@ class LeaderboardRow:
 def leaderboard_rows(
     runs: Sequence[Run], selections: Mapping[int, Selection], planned: PlannedRuns
 ) -> list[LeaderboardRow]:
-    """Rows of the leaderboard: one per network kind, with its selected trials, and one per baseline trial.
+    """Rows of the leaderboard: one per network kind and command, with its selected trials, and one per other trial.
 
-    There is no selection among baselines, which are not tuned. A network kind that was trained with several seeds
-    has a second row, the ensemble of these networks.
+    There is no selection among baselines, which are not tuned. What was trained with several seeds has a second row,
+    the ensemble of these models.
 
     Args:
         runs: Finished runs; unplanned ones are ignored.
@@ -199,14 +199,25 @@ def leaderboard_rows(
     runs = [run for run in runs if run.result.key.fold in planned.folds and run.result.key.seed in planned.seeds]
     rows = []
     for kind, trials in planned.trials_by_kind().items():
-        if not is_network(kind):
+        if not is_selected(kind):
             for trial, settings in trials.items():
                 name = _baseline_name(settings, trials)
                 rows.append(_row(name, kind, {trial}, dict.fromkeys(planned.folds, trial), runs, 1))
-        else:
-            chosen = {k: s.trials[kind].trial for k, s in selections.items() if k in planned.folds and kind in s.trials}
-            rows += _with_ensemble(_row(kind, kind, set(trials), chosen, runs, planned.n_candidates(trials)))
+            continue
+        families: dict[str, list[str]] = {}
+        for trial in trials:
+            families.setdefault(family(planned.trials[trial]), []).append(trial)
+        names = {key: kind if key == kind else _command_name(trials[own[0]]) for key, own in families.items()}
+        for key, own in families.items():
+            chosen = {k: s.trials[key].trial for k, s in selections.items() if k in planned.folds and key in s.trials}
+            name = key if list(names.values()).count(names[key]) > 1 else names[key]
+            rows += _with_ensemble(_row(name, kind, set(own), chosen, runs, planned.n_candidates(own)))
     return rows
+
+
+def _command_name(settings: Mapping[str, Any]) -> str:
+    """What the user calls a command, or the name of its folder: "external (modnet)"."""
+    return f"external ({settings['model.name'] or Path(settings['model.folder']).name})"
 
 
 def _with_ensemble(row: LeaderboardRow) -> list[LeaderboardRow]:

@@ -1,4 +1,4 @@
-"""Selection of one trial for each model kind on one fold, by validation scores alone."""
+"""Selection of one trial for each model on one fold, by validation scores alone."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sitenet.config.trial import family
 from sitenet.errors import UserError
 from sitenet.records import FileRecord, Record, RunResult
 
@@ -18,7 +19,7 @@ class SelectedTrial(Record):
 
 
 class Selection(FileRecord):
-    """The selected trial of each model kind on one fold."""
+    """The selected trial of each model kind on one fold; commands are models of their own, see `family`."""
 
     newest_format = 2
     format: int = 2
@@ -40,7 +41,7 @@ def select_trials(results: Iterable[RunResult]) -> Selection:
     folds = set()
     for result in results:
         folds.add(result.key.fold)
-        scores.setdefault(result.kind, {}).setdefault(result.key.trial, []).append(result.validation_mae)
+        scores.setdefault(family(result.settings), {}).setdefault(result.key.trial, []).append(result.validation_mae)
     if len(folds) > 1:
         raise UserError(f"trials are selected fold by fold, but the runs are of the folds {sorted(folds)}")
     return Selection(trials={kind: _best(kind, trials) for kind, trials in sorted(scores.items())})

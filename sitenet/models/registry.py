@@ -14,7 +14,7 @@ from sitenet.errors import UserError
 from sitenet.settings.section import Section
 
 ELSEWHERE = ("published", "predictions")
-BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", *ELSEWHERE)
+BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", "external", *ELSEWHERE)
 GROUP = "sitenet.models"
 
 
@@ -25,7 +25,7 @@ class ModelKind:
     Attributes:
         settings: Its hyperparameters; the field `kind` is a literal with a default.
         role: A `network` is trained on point sets by gradient descent. A `baseline` is fitted to composition features,
-            or to those that its setting `features` names.
+            or to those that its setting `features` names. An `external` one is a command that trains and predicts.
             `predictions` were made elsewhere and are read from a file.
         implementation: "module:name", imported when a job needs it. Of a network a callable (settings, non_negative)
             that gives a `sitenet.models.base.network.Network`; of a baseline a callable (settings, seed, threads) that
@@ -33,7 +33,7 @@ class ModelKind:
     """
 
     settings: type[Section]
-    role: Literal["network", "baseline", "predictions"]
+    role: Literal["network", "baseline", "external", "predictions"]
     implementation: str = ""
 
     @property
@@ -78,6 +78,11 @@ def kinds_of_role(role: str) -> dict[str, ModelKind]:
 def is_network(kind: str) -> bool:
     """Whether a model of this kind is trained on point sets."""
     return model_kinds()[kind].role == "network"
+
+
+def is_selected(kind: str) -> bool:
+    """Whether trials of this kind are chosen by their validation error; every trial of others is a row of its own."""
+    return model_kinds()[kind].role in ("network", "external")
 
 
 def default_model(kind: str, *arguments: Any) -> Any:

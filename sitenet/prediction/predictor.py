@@ -19,9 +19,10 @@ from sitenet.features.point_set import PointSet
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import collate
 from sitenet.models.base.network import Network
+from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import Indices, PointSets, infer
 from sitenet.training.checkpoint import RunDescription, load_best
-from sitenet.training.device import DeviceName, choose_device, configure_torch
+from sitenet.training.device import choose_device, configure_torch
 from sitenet.training.state import Best
 
 logger = logging.getLogger("sitenet")

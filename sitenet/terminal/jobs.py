@@ -104,5 +104,7 @@ def job_words(rule: str, wildcards: Mapping[str, str], trials: Mapping[str, str]
     named = {name: value for name, value in wildcards.items() if name != "seed" or seeds > 1}
     trial = named.pop("trial", "")
     features = named.pop("features", "")
-    head = " ".join(filter(None, [rule.replace("_", " "), trials.get(trial, trial), features]))
+    model = trials.get(trial, trial)
+    verb = "" if model.split(" ")[0] == rule else rule.replace("_", " ")
+    head = " ".join(filter(None, [verb, model, features]))
     return ", ".join([head, *(f"{name} {value}" for name, value in named.items())])

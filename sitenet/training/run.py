@@ -14,9 +14,10 @@ from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
 from sitenet.history import write_history
 from sitenet.records import Cost, RunKey, RunResult
+from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
-from sitenet.training.device import DeviceName, choose_device, configure_torch, device_name
+from sitenet.training.device import choose_device, configure_torch, device_name
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import TrainingData, read_training_data
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sitenet.training.device import allotted_device
+from sitenet.training.allotment import allotted_device
 
 
 @pytest.mark.parametrize("resources", [{}, {"gpu": 0}, {"gres": ""}, {"gres": "license:1"}])

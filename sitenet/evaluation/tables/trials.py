@@ -8,7 +8,7 @@ import pandas as pd
 
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import PlannedRuns, Run
-from sitenet.models.registry import is_network
+from sitenet.models.registry import is_selected
 
 
 def trials_table(results: Results) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def trials_table(results: Results) -> pd.DataFrame:
         for trial, settings in trials.items():
             own = [run for run in results.runs if run.result.key.trial == trial]
             plain = {name: _plain(value) for name, value in settings.items() if name != "model.kind"}
-            selected = pd.NA if not is_network(kind) else chosen.count(trial)
+            selected = pd.NA if not is_selected(kind) else chosen.count(trial)
             rows.append({"kind": kind, "trial": trial} | plain | _scores(own, planned) | {"folds_selected": selected})
     frame = pd.DataFrame(rows, dtype=object)  # integers stay integers in columns with empty cells
     last = ["folds_selected", *_scores([], planned)]

@@ -31,7 +31,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The test crystals whose predictions are wanted.
+    """The crystals whose predictions are wanted.
 
     Attributes:
         dataset: Name of the data set; that of the task for Matbench's files.
@@ -40,6 +40,7 @@ class Wanted:
         ids: Ids of the crystals, in the order wanted.
         known: Ids of all crystals of the data set, if others are to be counted.
         needs_fold: Folds may share test crystals, so that a prediction must say which fold's training it is from.
+        part: What the crystals are, for messages.
     """
 
     dataset: str
@@ -48,6 +49,7 @@ class Wanted:
     ids: Sequence[str]
     known: Collection[str] | None = None
     needs_fold: bool = False
+    part: str = "test"
 
 
 def read_predictions(path: Path, wanted: Wanted) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def read_predictions(path: Path, wanted: Wanted) -> pd.DataFrame:
         table = _csv_table(path) if path.name.endswith(CSV) else _parquet_table(path)
     if wanted.needs_fold and "fold" not in table:
         raise UserError(f"{path} needs the column fold: the folds of these splits may share test crystals")
-    where = f"of the {len(wanted.ids)} test crystals of fold {wanted.fold}, seed {wanted.seed}"
+    where = f"of the {len(wanted.ids)} {wanted.part} crystals of fold {wanted.fold}, seed {wanted.seed}"
     own = _of_this_run(table, wanted, path)
     rows = own[own["id"].isin(set(wanted.ids))]
     _refuse(path, "lacks predictions for", sorted(set(wanted.ids) - set(rows["id"])), where + _places(table))
@@ -153,11 +155,12 @@ def _matbench_rows(path: Path, wanted: Wanted) -> pd.DataFrame:
         content = path.read_bytes()
         text = gzip.decompress(content) if content.startswith(GZIP) else content
         tasks = json.loads(text, object_pairs_hook=unrepeated)["tasks"]
-        if wanted.dataset not in tasks:
-            raise UserError(f"{path} has no predictions for {wanted.dataset} (valid: {', '.join(sorted(tasks))})")
-        rows = dict(tasks[wanted.dataset]["results"].get(f"fold_{wanted.fold}", {}).get("data", {}))
+        results = {name: task["results"] for name, task in tasks.items()}
+        rows = dict(results.get(wanted.dataset, {}).get(f"fold_{wanted.fold}", {}).get("data", {}))
     except RepeatedKey as key:
         raise UserError(f"{path} has the key '{key}' twice: keep the one that counts") from None
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a readable results.json or results.json.gz of Matbench: {error}") from None
+    if wanted.dataset not in results:
+        raise UserError(f"{path} has no predictions for {wanted.dataset} (valid: {', '.join(sorted(results))})")
     return pd.DataFrame({"id": list(rows), "prediction": list(rows.values())}, dtype=object)
