@@ -23,16 +23,20 @@ from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
 from sitenet.terminal import ending
 
-try:
-    if (
-        not workflow.deployment_settings.deployment_method
-    ):  # else jobs have a Python of their own
-        check_interpreter(sys.executable)
-    benchmark = Benchmark(config)
-    tracked = benchmark.settings.tracking.overridden(os.environ)
-except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
+
+def checked(function, *arguments):
+    """What a function gives; where it refuses the user's input, one line says so and nothing starts."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if not workflow.deployment_settings.deployment_method:
+    checked(check_interpreter, sys.executable)  # else jobs have a Python of their own
+benchmark = checked(Benchmark, config)
+tracked = checked(benchmark.settings.tracking.overridden, os.environ)
 
 # Jobs read these sections from `config`, because changed `params` would rerun them.
 config["tracking"] = tracked.model_dump(mode="json")
@@ -62,11 +66,7 @@ WANDB = f"{tracking.FOLDER}/{benchmark.name}"
 
 # Once the data are read, their source may be elsewhere.
 if not Path(f"{DATA}/manifest.json").exists():
-    try:
-        benchmark.check_files()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    checked(benchmark.check_files)
 
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
@@ -207,16 +207,9 @@ def report_front():
     introduction = Path(workflow.basedir, "captions/workflow.rst")
     if not any(argument.split("=")[0] == "--report" for argument in sys.argv):
         return str(introduction)
-    try:
-        return generated_caption(
-            "workflow",
-            front_page(
-                introduction.read_text("utf-8"), Path(TABLES, "leaderboard.json")
-            ),
-        )
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    leaderboard = Path(TABLES, "leaderboard.json")
+    text = checked(front_page, introduction.read_text("utf-8"), leaderboard)
+    return generated_caption("workflow", text)
 
 
 def labels(name, caption):
@@ -301,12 +294,8 @@ def growing(amount):
 # Files of predictions and of commands are needed until everything was made from them.
 for trial in (benchmark.predictions | benchmark.external).values():
     if not all(Path(path).exists() for path in runs(f"{RUN}/run.json", [trial.id])):
-        try:
-            benchmark.check_model_files(trial)
-            command_digest(trial.settings["model"].get("folder", ""))
-        except UserError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
+        checked(benchmark.check_model_files, trial)
+        checked(command_digest, trial.settings["model"].get("folder", ""))
 
 # What the terminal needs to name jobs and to show an earlier result again; the message itself is empty.
 say(

@@ -164,13 +164,15 @@ rule export:
         data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
         splits=rules.split.output.summary,
-        train=expand(f"{FOLD}/train.parquet", fold=benchmark.folds),
-        test_inputs=expand(f"{FOLD}/test_inputs.parquet", fold=benchmark.folds),
+        train=expand(f"{FOLD}/train.parquet", fold=benchmark.available_folds),
+        test_inputs=expand(
+            f"{FOLD}/test_inputs.parquet", fold=benchmark.available_folds
+        ),
     output:
         structures=[f"{EXPORT}/structures.extxyz", f"{EXPORT}/structures.json.gz"],
         folds=expand(
             f"{EXPORT}/fold{{fold}}/{{part}}.csv",
-            fold=benchmark.folds,
+            fold=benchmark.available_folds,
             part=["train", "validation", "test"],
         ),
         record=f"{EXPORT}/export.json",

@@ -21,13 +21,12 @@ from sitenet.training.external import ExternalJob, run_external
 def main(snakemake: Any) -> None:
     files, trial = snakemake.input, Trial.from_settings(snakemake.params.settings)
     key = RunKey(benchmark=snakemake.params.benchmark, **dict(snakemake.wildcards.items()))
-    data, exported, settings = Manifest.read(files.data), Path(files.record).parent, trial.sections["model"]
-    assert isinstance(settings, ExternalSettings)
+    data, exported = Manifest.read(files.data), Path(files.record).parent
     parts = [f"fold{key.fold}/{name}" for name in EXPORTED_PARTS]
     Export.read(files.record, check=[*EXPORTED_STRUCTURES, *parts])
-    own_files = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"]).files
+    hidden = [Path("results"), Path("downloads"), bundled_path("").parent, *_own_files(snakemake.config["dataset"])]
     job = ExternalJob(
-        settings=settings,
+        settings=ExternalSettings.model_validate(trial.settings["model"]),
         fold=key.fold,
         seed=key.seed,
         work=Path(snakemake.output.run).with_name("work"),
@@ -39,7 +38,7 @@ def main(snakemake: Any) -> None:
         non_negative=data.non_negative,
         threads=snakemake.threads,
         device=allotted_device(snakemake.resources),
-        hidden=[Path("results"), Path("downloads"), bundled_path("").parent, *map(Path, own_files)],
+        hidden=hidden,
     )
     run = run_external(job)
     run.predictions.to_parquet(snakemake.output.predictions, index=False)
@@ -60,6 +59,12 @@ def main(snakemake: Any) -> None:
         versions={"sitenet": __version__, "command_sha256": run.digest, "isolation": run.isolation},
         hardware=hardware() | {"device": job.device, "threads": job.threads},
     ).write(snakemake.output.run)
+
+
+def _own_files(dataset: Any) -> list[Path]:
+    """The user's own files; but a folder that holds everything, and so the command's environment, stays visible."""
+    files = map(Path, TypeAdapter(DatasetSettings).validate_python(dataset).files)
+    return [path for path in files if not Path.cwd().is_relative_to(path.resolve())]
 
 
 if __name__ == "__main__":

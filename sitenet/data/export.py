@@ -19,8 +19,8 @@ from sitenet.files import replacing
 def export_structures(structures: Path | str, folder: Path | str) -> None:
     """Writes every crystal of a table, without its target, to `structures.extxyz` and `structures.json.gz`.
 
-    A frame of the former has its id as `atoms.info["id"]`. The latter is one JSON object: the id of each crystal with
-    its pymatgen structure as a dictionary.
+    A frame of the former has its id as `atoms.info["id"]`, which ASE reads as a number where it looks like one. The
+    latter is one JSON object: the id of each crystal with its pymatgen structure as a dictionary.
     """
     table = CrystalTable.open(structures)
     with replacing(Path(folder) / EXPORTED_STRUCTURES[0]) as path, path.open("w", encoding="utf-8") as file:

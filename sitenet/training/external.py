@@ -223,6 +223,8 @@ def _run(arguments: Sequence[str], job: ExternalJob, state: dict[str, Any]) -> N
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
         done.set()
         sampler.join()
         signal.signal(signal.SIGTERM, before)

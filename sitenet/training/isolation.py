@@ -9,8 +9,18 @@ from pathlib import Path
 
 log = logging.getLogger("sitenet")
 # A user and a mount namespace of its own; nothing that is mounted there is seen outside. Where /proc may be mounted, a
-# process namespace too, whose processes all end with the first one.
-UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--fork", "--kill-child")
+# process namespace too, whose processes all end with the first one. It ends with this process, however that ends.
+UNSHARE = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "--fork",
+    "--kill-child",
+)
 VARIANTS = ((*UNSHARE, "--pid", "--mount-proc"), UNSHARE)
 # Without capabilities, so that what hides the files cannot be unmounted.
 SETPRIV = ("setpriv", "--no-new-privs", "--bounding-set", "-all", "--inh-caps", "-all")

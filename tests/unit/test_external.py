@@ -237,7 +237,10 @@ def test_an_interrupted_command_goes_on_in_its_folder_and_a_changed_one_begins_a
     assert (job.work / "steps").read_text() == "1"
 
 
-def test_a_stopped_job_ends_its_command(job: ExternalJob, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_job_ends_its_command(job: ExternalJob, tmp_path: Path, kind: signal.Signals) -> None:
+    if kind == signal.SIGKILL:
+        needs_namespaces(job)
     command(job, "import os, time\n(work / 'started').write_text('')\ntime.sleep(300)\n")
     script = (
         "import pickle, sys; from sitenet.training.external import run_external; "
@@ -250,8 +253,8 @@ def test_a_stopped_job_ends_its_command(job: ExternalJob, tmp_path: Path) -> Non
         time.sleep(0.1)
     started = psutil.Process(process.pid).children(recursive=True)
     assert started
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 1
+    process.send_signal(kind)
+    assert process.wait(30) == (1 if kind == signal.SIGTERM else -signal.SIGKILL)
     _, alive = psutil.wait_procs(started, timeout=20)
     assert not alive
 
