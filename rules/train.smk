@@ -1,6 +1,6 @@
-# For each trial, fold and seed: trains a network or fits a baseline, and predicts the test part; or reads
-# predictions that were made elsewhere. Training parts contain targets, test inputs do not; only `score` reads test targets. Prediction has no
-# job of its own: a process takes longer to start than a small network to predict.
+# For each trial, fold and seed: trains a network, fits a baseline or runs a command, and predicts the test part; or reads
+# predictions that were made elsewhere. Training parts contain targets, test inputs do not; only `score` reads test
+# targets. Prediction has no job of its own: a process takes longer to start than a small network to predict.
 
 
 rule train:

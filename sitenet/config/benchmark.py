@@ -110,10 +110,8 @@ class Benchmark:
         for key, is_there in (("path", Path.is_file), ("folder", Path.is_dir)):
             path = trial.settings["model"].get(key)
             if path is not None and not is_there(Path(path)):
-                what, where = (
-                    "file" if key == "path" else "folder",
-                    "" if Path(path).is_absolute() else f" in {Path.cwd()}",
-                )
+                what = "file" if key == "path" else "folder"
+                where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
                 raise UserError(
                     f"configuration key 'model.{key}' of the kind {trial.kind} has the value '{path}': there is no "
                     f"such {what}{where}"
