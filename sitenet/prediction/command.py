@@ -18,7 +18,7 @@ from sitenet.prediction.model import Model, Prepared, load_model
 from sitenet.prediction.networks import ModelName
 from sitenet.prediction.output import Format, choose_format, writing
 from sitenet.prediction.stream import frames
-from sitenet.training.device import DeviceName
+from sitenet.training.allotment import DeviceName
 
 SHOWN = 10  # reasons on stderr
 

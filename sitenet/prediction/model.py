@@ -23,8 +23,8 @@ from sitenet.prediction.networks import ModelName, Networks, find_networks
 from sitenet.prediction.predictor import Predictor
 from sitenet.prediction.uncertainty.uncertainty import Uncertainty
 from sitenet.settings.features import FeatureSettings
+from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
-from sitenet.training.device import DeviceName
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sitenet.prediction.card import DEFAULT
 from sitenet.prediction.model import Model, load_model
 from sitenet.prediction.networks import ModelName
-from sitenet.training.device import DeviceName
+from sitenet.training.allotment import DeviceName
 
 if TYPE_CHECKING:
     from sitenet.prediction.model import Crystals
