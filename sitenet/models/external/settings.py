@@ -15,7 +15,7 @@ MAX_FILES, MAX_BYTES = 1000, 100 * 2**20
 
 
 class ExternalSettings(Section):
-    """A command in an environment of its own, which trains and predicts ([its contract](external.md)).
+    """A command in an environment of its own, which trains and predicts.
 
     Attributes:
         folder: Folder with the files of the command, in which it is started. When one of them changes, it runs again.
