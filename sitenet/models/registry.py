@@ -1,6 +1,6 @@
 """Which model kinds there are: those of this package and those that installed packages register.
 
-A kind is a package with a `KIND`: `sitenet.models.<kind>` and one name in `BUILT_IN`, or anywhere else an entry point
+A kind is a package with a `KIND`: `sitenet.models.<kind>` and one name in `TRAINED`, or anywhere else an entry point
 of the group "sitenet.models". Planning reads the registry, so it imports settings and nothing heavier.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, Literal
 from sitenet.errors import UserError
 from sitenet.settings.section import Section
 
-ELSEWHERE = ("published", "predictions")
-BUILT_IN = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", "external", *ELSEWHERE)
+TRAINED = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", "external")
+BUILT_IN = (*TRAINED, "published", "predictions")
 GROUP = "sitenet.models"
 
 
