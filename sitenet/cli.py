@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ PATHS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a subcommand; an error that the user can fix is printed as one line, with exit status 1."""
+    """Runs a subcommand; an error that the user can put right is one line, with exit status 1."""
     parser = argparse.ArgumentParser(
         prog="sitenet",
         description=DESCRIPTION,
@@ -54,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args.run(args)
     except UserError as error:
         print(f"sitenet: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say that Ctrl-C ended a command
+    except BrokenPipeError:  # what reads the output has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

@@ -63,6 +63,8 @@ def predict_command(
             if archive and prepared:
                 _write_attention(archive, loaded, prepared)
             progress.update(len(frame))
+        if not failures.total:
+            raise UserError("no crystals are named")
     if format_ == "table" and out is None:
         print(_footer(loaded), file=sys.stderr)
     else:

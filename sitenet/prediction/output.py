@@ -94,9 +94,8 @@ def _parquet(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
         writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
 
     yield write
-    if writer is None:
-        raise UserError("there are no crystals to predict")
-    writer.close()
+    if writer is not None:
+        writer.close()
 
 
 def _schema(frame: pd.DataFrame) -> pa.Schema:

@@ -67,14 +67,15 @@ def _shared(work: Callable[[list[Item]], R], tasks: Iterable[list[Item]], cores:
     """Results in the order of the tasks, of which a few a process wait."""
     waiting: deque[Future[R]] = deque()
     remaining = iter(tasks)
-    with ProcessPoolExecutor(max_workers=cores) as pool:
-        try:
-            waiting.extend(pool.submit(work, task) for task in islice(remaining, WAITING * cores))
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, task) for task in islice(remaining, 1))
-        except BrokenProcessPool:
-            raise UserError("a process that predicts was killed; if memory is short, use fewer --cores") from None
-        finally:
-            for future in waiting:
-                future.cancel()
+    pool = ProcessPoolExecutor(max_workers=cores)
+    is_done = False
+    try:
+        waiting.extend(pool.submit(work, task) for task in islice(remaining, WAITING * cores))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(work, task) for task in islice(remaining, 1))
+        is_done = True
+    except BrokenProcessPool:
+        raise UserError("a process that predicts was killed; if memory is short, use fewer --cores") from None
+    finally:
+        pool.shutdown(kill_workers=not is_done)
