@@ -1,6 +1,6 @@
 """A model as users see it: networks whose predictions are averaged, from structures of any kind to a data frame."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -176,7 +176,7 @@ class Model:
         return columns
 
 
-def columns_of(model: Model, predicted: Predicted) -> Mapping[str, Any]:
+def columns_of(model: Model, predicted: Predicted) -> dict[str, Any]:
     """Columns of crystals that were predicted, each of C values in their order.
 
     This is where columns are added: from the predictions of the single networks (`predicted.members`), from the

@@ -4,8 +4,11 @@ import gzip
 import io
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from pymatgen.io.vasp import Poscar
 
 from sitenet.cli import main
 from sitenet.data.crystal import Crystal
-from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.data.table import CrystalTable, bundled_path, write_crystals
 from sitenet.features.featurize import featurize, neighbour_distances
 from sitenet.features.store import FeatureStore, write_shard
 from sitenet.prediction.card import pretrained_model
@@ -27,7 +30,7 @@ from sitenet.prediction.predictor import Predictor, predict
 from sitenet.training.run import train
 from tests.training_case import FEATURES, NETWORK, Inputs, write_inputs
 
-COMMAND = [Path(sys.executable).with_name("sitenet"), "predict"]
+COMMAND = [str(Path(sys.executable).with_name("sitenet")), "predict"]
 REAL = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 3))
 NAMES = ("mine/a.cif", "mine/deep/POSCAR", "c.vasp")
 
@@ -268,3 +271,31 @@ def test_a_checkpoint_given_twice_makes_no_ensemble(best: Path, folder: Path) ->
     done = run(folder, "c.vasp", "--model", best, "--model", best)
     assert done.returncode == 1
     assert done.stderr.startswith("sitenet: a checkpoint is given twice: ")
+
+
+def test_many_crystals_are_shared_and_a_reader_may_stop_early(folder: Path) -> None:
+    write_crystals(folder / "many.parquet", [*CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()] * 2)
+    command = f"{shlex.join(COMMAND)} many.parquet --cores 2 | head -2"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.stdout.splitlines()[0] == "id,formula,prediction,spread,unit,reason"
+    assert done.stdout.splitlines()[1].split(",")[0] == REAL[0].id
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing(folder: Path) -> None:
+    write_crystals(folder / "many.parquet", [*CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()] * 40)
+    command = [*COMMAND, "many.parquet", "--cores", "2", "--out", "many.csv"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list(folder.glob(".many.csv.*")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert not [path for path in folder.iterdir() if "many.csv" in path.name]
+
+
+def test_nothing_named_is_an_error(folder: Path) -> None:
+    done = installed(folder, "-", "--out", "none.parquet", stdin="")
+    assert (done.returncode, done.stderr) == (1, "sitenet: no crystals are named\n")
+    assert not (folder / "none.parquet").exists()
