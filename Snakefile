@@ -31,6 +31,11 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+if benchmark.analysed[0]:
+
+    include: "rules/attention.smk"
+
+
 report: report_front()
 
 
@@ -47,4 +52,5 @@ rule all:
         rules.page.output,
         rules.leaderboard.output,
         rules.figures.output,
+        rules.attention_tables.output if benchmark.analysed[0] else [],
         [] if tracked.mode == "disabled" else rules.track_benchmark.output,

@@ -15,7 +15,7 @@ from sitenet.data.manifest import Manifest
 from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
 from sitenet.errors import UserError
 from sitenet.evaluation import former
-from sitenet.evaluation.figures import FIGURES
+from sitenet.evaluation.figures import ATTENTION_FIGURES, FIGURES, attention_maps
 from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
 from sitenet.models.external.settings import digest
@@ -56,6 +56,7 @@ FOLD = f"{DATA}/folds/fold{{fold}}"
 EXPORT = f"{DATA}/export"
 FEATURES = f"results/features/{benchmark.name}/{{features}}"
 RUN = f"results/runs/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
+ATTENTION = f"results/attention/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
 STAGE = f"results/search/{benchmark.name}/{{search}}/fold{{fold}}/stage{{stage}}.json"
 SELECTED = f"results/selected/{benchmark.name}/fold{{fold}}"
 TABLES = f"results/tables/{benchmark.name}"
@@ -191,6 +192,18 @@ def predictions_source(wildcards):
     if "submission" in model:
         return f"{DATA}/submissions/{model['submission']}.json"
     return model["path"]
+
+
+def attention_figures():
+    """The figures of the analysis of attention."""
+    names = trial_names(benchmark.trials)
+    maps = [attention_maps((trial, names[trial])) for trial in benchmark.analysed[0]]
+    return [*ATTENTION_FIGURES, *maps]
+
+
+def attention_records(wildcards):
+    """Records of all analysed runs; none where the analysis is switched off."""
+    return runs(f"{ATTENTION}/attention.json", *benchmark.analysed)
 
 
 def generated_caption(name, text):

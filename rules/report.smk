@@ -118,6 +118,7 @@ rule page:
     input:
         **RESULTS,
         histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
+        attention=attention_records,
         facts=rules.describe_crystals.output.facts,
         facts_record=rules.describe_crystals.output.record,
         targets=rules.load_data.output.targets,

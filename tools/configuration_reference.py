@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sitenet.config.benchmark import BenchmarkSettings
 from sitenet.data.sources import DatasetSettings
 from sitenet.models.registry import model_kinds
+from sitenet.settings.analysis import AnalysisSettings
 from sitenet.settings.elements import SYMBOLS, ElementalProperty
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.search import SearchSettings
@@ -90,6 +91,7 @@ def _sections() -> Iterable[str]:
     yield from (_section(title, section) for title, section in _alternatives("dataset", "source", DatasetSettings))
     yield from (_section(title, section) for title, section in _alternatives("splits", "kind", SplitSettings))
     yield _section("`tracking`", TrackingSettings, "How runs are followed in Weights & Biases; [more](tracking.md).")
+    yield _section("`analysis`", AnalysisSettings)
     yield GRID
     yield _section("`search`", SearchSettings)
     yield from (_section(f"`model` of kind `{name}`", kind.settings) for name, kind in model_kinds().items())

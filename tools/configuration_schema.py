@@ -33,6 +33,7 @@ MEANINGS = {
     "and trains again.",
     "resamples": "Bootstrap resamples behind the 95 % intervals of the tables.",
     "tracking": "Weights & Biases; changing it reruns no training.",
+    "analysis": "What the networks attend to, and what range they use; [more](attention.md). Null leaves it out.",
     "search": "Draws trials from the distributions in the grid; [more](search.md).",
     "grid": "The trials: a list of entries, each with the sections of its model kind.",
     "mode": "On disk for `sitenet sync`, to the server, or not at all; the variable WANDB_MODE overrides it.",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sitenet.evaluation.figures import FIGURES
+from sitenet.evaluation.figures import ATTENTION_FIGURES, FIGURES, attention_maps
 from sitenet.evaluation.page.groups import ENOUGH, FEW, GROUPINGS
 from sitenet.evaluation.page.parity import MANY, MAX_POINTS, N_WORST
 from sitenet.evaluation.page.write import MAX_MODELS
@@ -33,6 +33,8 @@ server: open it from the disk, send it to a colleague, or print it. It has
   and by element. An element in fewer than {few} test crystals has no colour. The sentence above the charts names the
   group of {enough} or more crystals whose MAE is largest, by the lower end of its interval;
 - errors by epoch, and what each setting of the grid did to the validation error;
+- with `analysis`, what range of attention the networks use, and the weights of every head against distance
+  ([attention](attention.md));
 - data with citation, failed crystals, statistics, hardware, versions, configuration and a glossary.
 
 The {models} best models have charts of their own. Zeros of a target that cannot be negative are a group of their own;
@@ -109,7 +111,8 @@ def page() -> str:
         for column in LEADERBOARD
         for name, meaning in column.values.items()
     ]
-    figures = [f"### `{kind.name}`\n\n{' '.join(kind.caption.split())}" for kind in FIGURES]
+    shown = [*FIGURES, *ATTENTION_FIGURES, attention_maps(("<trial>", "a trial"))]
+    figures = [f"### `{kind.name}`\n\n{' '.join(kind.caption.split())}" for kind in shown]
     return _introduction() + "\n".join(rows) + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.data.facts import CrystalFacts
+from sitenet.evaluation.attention.analysis import AttentionAnalysis
 from sitenet.evaluation.page.crystals import TestCrystals
 from sitenet.evaluation.page.write import write_page
 from sitenet.evaluation.results import read_results
@@ -16,7 +17,8 @@ def main(snakemake: Any) -> None:
     results = read_results(config, *read)
     CrystalFacts.read(files.facts_record, check=["facts.parquet"])
     crystals = TestCrystals.read(files.facts, files.targets, dict(zip(config["folds"], files.train, strict=True)))
-    write_page(results, crystals, config, snakemake.output[0])
+    attention = AttentionAnalysis.read(files.attention, results)
+    write_page(results, crystals, config, snakemake.output[0], attention)
 
 
 if __name__ == "__main__":

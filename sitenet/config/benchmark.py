@@ -15,8 +15,9 @@ from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.predictions.settings import MATBENCH
 from sitenet.models.registry import kinds_of_role
+from sitenet.settings.analysis import AnalysisSettings
 from sitenet.settings.features import FeatureSettings
-from sitenet.settings.problems import validate
+from sitenet.settings.problems import unknown, validate
 from sitenet.settings.search import SearchSettings
 from sitenet.settings.section import Section
 from sitenet.settings.splits import SplitSettings
@@ -36,6 +37,7 @@ class BenchmarkSettings(Section):
     shards: Annotated[int, Field(ge=1, le=1000)] = 4
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     tracking: TrackingSettings = TrackingSettings()
+    analysis: AnalysisSettings | None = None
     search: SearchSettings | None = None
     grid: list
 
@@ -48,7 +50,7 @@ class BenchmarkSettings(Section):
 
 
 class Benchmark:
-    """A validated benchmark: its settings, the trials of its grid, and its searches by id."""
+    """A validated benchmark: its settings, the trials of its grid, its searches by id, and what is analysed."""
 
     def __init__(self, config: Mapping[str, Any]):
         """Validates the configuration.
@@ -62,6 +64,21 @@ class Benchmark:
         self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
         self.folds = self._planned_folds()
         self._check_splits()
+        self.analysed = self._analysed_runs()
+
+    def _analysed_runs(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Trials and folds whose attention is analysed; none without the section `analysis`."""
+        settings = self.settings.analysis
+        if settings is None:
+            return (), ()
+        for trial in settings.trials or ():
+            if trial not in self.networks:
+                raise UserError(unknown("configuration key 'analysis.trials': network", trial, self.networks))
+        for fold in settings.folds or ():
+            if fold not in self.folds:
+                raise UserError(unknown("configuration key 'analysis.folds': fold", fold, self.folds))
+        trials = settings.trials or tuple(self.networks)
+        return trials, (settings.folds or self.folds) if trials else ()
 
     def _check_splits(self) -> None:
         dataset, kind = self.settings.dataset, self.settings.splits.kind
@@ -173,9 +190,9 @@ class Benchmark:
 
         The trials are those of the grid; a search adds its own when they are drawn.
         """
-        without = {"tracking"} | ({"search"} if self.settings.search is None else set())
+        absent = {name for name in ("analysis", "search") if getattr(self.settings, name) is None}
         return {
-            **self.settings.model_dump(mode="json", exclude=without),
+            **self.settings.model_dump(mode="json", exclude={"tracking"} | absent),
             "name": self.name,
             "folds": list(self.folds),
             "trials": {id_: trial.settings for id_, trial in self.trials.items()},

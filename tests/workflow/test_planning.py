@@ -31,8 +31,10 @@ def test_default_benchmark(tmp_path: Path) -> None:
         "select_trials": 5,
         "leaderboard": 1,
         "figures": 1,
+        "attention": 10,
+        "attention_tables": 1,
         "page": 1,
-        "total": 58,
+        "total": 69,
     }
 
 

@@ -6,13 +6,12 @@ Planning the workflow reads this list, so the functions that draw are imported o
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sitenet.config.benchmark import Benchmark
-    from sitenet.evaluation.results import Results
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,22 @@ class FigureKind:
     caption: str
     belongs: "Callable[[Benchmark], bool]" = lambda benchmark: True
 
-    def draw(self, results: "Results") -> "Figure":
-        """Draws the figure."""
+    def draw(self, results: Any) -> "Figure":
+        """Draws the figure from `Results`, or from an `AttentionAnalysis`."""
         return getattr(import_module(f"sitenet.evaluation.figures.{self.name}"), f"{self.name}_figure")(results)
+
+
+@dataclass(frozen=True)
+class TrialMaps(FigureKind):
+    """The attention maps of one trial."""
+
+    trial: str = ""
+
+    def draw(self, results: Any) -> "Figure":
+        """Draws the figure from an `AttentionAnalysis`."""
+        from sitenet.evaluation.figures.attention_maps import attention_maps_figure
+
+        return attention_maps_figure(results, self.trial)
 
 
 FIGURES = (
@@ -88,3 +100,37 @@ FIGURES = (
         lambda benchmark: bool(benchmark.searches),
     ),
 )
+
+
+# What the analysis of attention draws, beside `attention_maps` of every trial.
+ATTENTION_FIGURES = (
+    FigureKind(
+        "attention_cutoff",
+        """Test MAE of networks that do not see beyond a distance. The networks were trained with all pairs of sites;
+        at prediction, pairs beyond the cut-off are left out, and the weights of the others sum to 1 again. Dotted lines
+        are the MAE with all pairs. Bands are 95 % intervals of the difference to it, paired over crystals and
+        seeds. Right: the share of the attention that lies within the cut-off, mean over heads.""",
+    ),
+    FigureKind(
+        "attention_heads",
+        """How far each head attends. Points are heads, with their number: the mean distance of their weights on other
+        sites, and the number of sites that the entropy of their weights amounts to. Both are means over the test
+        crystals of the first analysed run. The cross has equal weights for all sites.""",
+    ),
+    FigureKind(
+        "attention_crystals",
+        """What a long reach of attention goes with. Spearman's rank correlation, over test crystals, of the long-range
+        coefficient with properties of the crystal, with 95 % intervals over formulas. The coefficient is the largest
+        product of a weight and its distance over all sites, heads and blocks. Intervals are not adjusted for their
+        number.""",
+    ),
+)
+
+
+def attention_maps(trial: tuple[str, str]) -> TrialMaps:
+    """The figure with the attention maps of a trial, which is given by id and name."""
+    id_, name = trial
+    caption = f"""Attention against distance of {name}. A panel for each block and head of its first analysed run: of
+        all pairs of two sites at a distance, how many have which weight. The colours of a column sum to 1 and are
+        logarithmic, like the weights. Pairs of a site and itself are left out; the titles give their mean weight."""
+    return TrialMaps(f"attention_maps_{id_}", caption, trial=id_)

@@ -14,7 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from sitenet import __version__
+from sitenet.evaluation.attention.analysis import AttentionAnalysis
 from sitenet.evaluation.page import leaderboard
+from sitenet.evaluation.page.attention import attention_charts, attention_section
 from sitenet.evaluation.page.charts import Chart
 from sitenet.evaluation.page.crystals import TestCrystals
 from sitenet.evaluation.page.glossary import GLOSSARY
@@ -34,7 +36,13 @@ MAX_FAILURES = 200
 MAX_TRIALS = 1000
 
 
-def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, Any], path: Path | str) -> None:
+def write_page(
+    results: Results,
+    crystals: TestCrystals,
+    config: Mapping[str, Any],
+    path: Path | str,
+    attention: AttentionAnalysis | None = None,
+) -> None:
     """Writes one HTML file that needs no other.
 
     Its size does not grow with the number of crystals: charts show densities and a limited number of points.
@@ -44,10 +52,13 @@ def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, An
         crystals: What is known of the crystals.
         config: The resolved configuration.
         path: The file.
+        attention: The analysis of attention, which has a section where runs were analysed.
     """
+    analysis = attention or AttentionAnalysis(results, {}, {})
     models, charts = _models(results, crystals)
     settings = setting_charts(results)
     charts |= _training(results) | {f"setting/{name}": chart for name, chart in settings.items()}
+    charts |= attention_charts(analysis)
     page = _environment().get_template("page.html.j2")
     text = page.render(
         results=results,
@@ -58,6 +69,7 @@ def write_page(results: Results, crystals: TestCrystals, config: Mapping[str, An
         heads=leaderboard.heads(results),
         rows=leaderboard.rows(results),
         models=models,
+        attention=attention_section(analysis),
         has_files=bool((crystals.facts["file"] != "").any()),
         glossary=GLOSSARY,
         costs=COSTS,

@@ -108,7 +108,7 @@ def bootstrap_scores(
     chunk = max(1, _CHUNK_WEIGHTS // n_resamples)
     for start in range(0, len(names), chunk):
         drawn = names[start : start + chunk]
-        weights = np.stack([_weights(name, n_resamples, seed) for name in drawn])
+        weights = np.stack([group_weights(name, n_resamples, seed) for name in drawn])
         for total, frame in zip(sums, summed.values(), strict=True):
             places = frame.index.get_indexer(pd.Index(drawn))
             total += frame.to_numpy()[places[places >= 0]].T @ weights[places >= 0]
@@ -117,7 +117,7 @@ def bootstrap_scores(
     return Bootstrap(observed, (sums[:, :-1] / sums[:, -1:]).transpose(2, 0, 1), present, level)
 
 
-def _weights(group: str, n_resamples: int, seed: int) -> Floats:
+def group_weights(group: str, n_resamples: int, seed: int) -> Floats:
     """(B,) weights of a group in each resample."""
     number = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8])
     return np.random.default_rng([seed, number]).standard_exponential(n_resamples)

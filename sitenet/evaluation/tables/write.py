@@ -38,7 +38,7 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
     table = leaderboard_table(results)
     title = f"# Benchmark {results.benchmark}: {manifest.target} ({manifest.unit}) of {manifest.name}"
     parts = [title, leaderboard_markdown(table, manifest.unit), footer(results)]
-    _write_csv(_identified(table, results), folder / "leaderboard.csv")
+    _write_csv(identified(table, results), folder / "leaderboard.csv")
     write_text(folder / "leaderboard.md", "\n\n".join(parts) + "\n")
     write_text(folder / "leaderboard.tex", leaderboard_latex(table, manifest.unit) + "\n")
     write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
@@ -51,17 +51,17 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
         changes = ablation_table(compare_trials(results.runs, results.planned.grid, results.groups), results.planned)
         tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
     for name, (heading, frame, as_markdown) in tables.items():
-        _write_csv(_identified(frame, results), folder / f"{name}.csv")
+        _write_csv(identified(frame, results), folder / f"{name}.csv")
         write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit)}\n")
     if search:
         progress, mattered = search_progress(results), importances(results)
-        _write_csv(_identified(progress, results), folder / "search_progress.csv")
-        _write_csv(_identified(mattered, results), folder / "search_importance.csv")
+        _write_csv(identified(progress, results), folder / "search_progress.csv")
+        _write_csv(identified(mattered, results), folder / "search_importance.csv")
         write_text(folder / "search.md", f"# Searches\n\n{search_markdown(progress, mattered, results)}\n")
     write_failures(folder / "failures.csv", map(_for_people, results.failures))
 
 
-def _identified(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+def identified(table: pd.DataFrame, results: Results) -> pd.DataFrame:
     """Puts data set, target and unit in front, so that tables of several benchmarks can be joined."""
     manifest = results.manifest
     identity = {

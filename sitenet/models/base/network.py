@@ -84,15 +84,16 @@ class AttentionNetwork(Network):
 
         The weights of one site class sum to 1; pairs beyond the cut-off have 0.
         """
-        seen_E = self._seen(batch)
+        seen_E = self.seen(batch)
         _, weights = self.run_blocks(self.within_cutoff(batch))
         zeros_EH = weights[0].new_zeros(len(seen_E), weights[0].shape[1])
         return [zeros_EH.masked_scatter(seen_E[:, None], alpha_EH) for alpha_EH in weights]
 
     def within_cutoff(self, batch: Batch) -> Batch:
         """The batch without the pairs beyond the cut-off."""
-        return batch if self.settings.cutoff is None else batch.select_pairs(self._seen(batch))
+        return batch if self.settings.cutoff is None else batch.select_pairs(self.seen(batch))
 
-    def _seen(self, batch: Batch) -> Tensor:
+    def seen(self, batch: Batch) -> Tensor:
+        """(E,) which pairs of a batch lie within the cut-off."""
         cutoff = torch.inf if self.settings.cutoff is None else self.settings.cutoff
         return batch.distances <= cutoff

@@ -147,10 +147,11 @@ class RadialSiteNet(AttentionNetwork):
             return seen
         return replace(seen, pair_counts=seen.pair_counts * envelope(seen.distances, self.settings.cutoff))
 
-    def _seen(self, batch: Batch) -> Tensor:
+    def seen(self, batch: Batch) -> Tensor:
+        """(E,) which pairs of a batch lie within the cut-off, or have a weight under the envelope."""
         if self.settings.envelope:  # a pair exactly at the cut-off has no weight
             return envelope(batch.distances, self.settings.cutoff) > 0
-        return super()._seen(batch)
+        return super().seen(batch)
 
     def run_blocks(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Sites (N, D) after the last block, and the attention (E, H) of each."""
