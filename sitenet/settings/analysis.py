@@ -22,14 +22,14 @@ class AnalysisSettings(Section):
             how the error grows.
     """
 
-    trials: Annotated[tuple[TrialId, ...], Field(min_length=1)] | None = None
-    folds: Annotated[tuple[Index, ...], Field(min_length=1)] | None = None
+    trials: tuple[TrialId, ...] | None = None
+    folds: tuple[Index, ...] | None = None
     max_crystals: Annotated[int, Field(ge=1)] | None = 2000
-    cutoffs: Annotated[tuple[Distance, ...], Field(min_length=1, max_length=100)] = tuple(map(float, range(3, 16)))
+    cutoffs: tuple[Distance, ...] = tuple(map(float, range(3, 16)))
 
     @field_validator("trials", "folds", "cutoffs")
     @classmethod
-    def _not_repeated(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        if values is not None and len(set(values)) < len(values):
-            raise ValueError("no value may be repeated")
+    def _not_empty_nor_repeated(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and (not values or len(set(values)) < len(values)):
+            raise ValueError("at least one value is needed, and none may be repeated")
         return values

@@ -49,6 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "splits": {"kind": "kfold", "n_folds": 2},
         "shards": 1,
         "resamples": 500,
+        "analysis": {"cutoffs": [3, 3.5, 6]},
         "grid": [
             {"model": network, "features": {"radius": 4.0}, "training": {"max_epochs": 3}},
             {"model": {"kind": "dummy", "statistic": ["mean", "median"]}},
@@ -155,6 +156,23 @@ def test_sorting_by_mouse_and_by_keyboard(page: Page, finished: Path) -> None:
     order.focus()
     page.keyboard.press("Enter")  # a third press restores the first order
     expect(shown).to_have_text(ascending)
+
+
+def test_attention_of_the_chosen_head(page: Page, finished: Path) -> None:
+    cutoffs = pd.read_csv(finished / "results/tables" / NAME / "attention_cutoff.csv")
+    assert cutoffs.groupby("trial").size().tolist() == [4, 4]
+    chart = page.locator("[data-chart=attention-map]")
+    words = []
+    for label in ("sitenet_radial blocks=2, block 1, head 1", "sitenet_radial blocks=2, block 2, head 2"):
+        page.locator("#attention select").select_option(label=label)
+        draw_all(page)
+        words.append(chart.get_attribute("aria-label"))
+        assert words[-1] == f"Weights of attention by distance: {label}."
+    drawn = page.evaluate(
+        "document.querySelector('[data-chart=attention-cutoff]').data.filter(t => t.name).map(t => t.y)"
+    )
+    finite = cutoffs[cutoffs["cutoff"] < 100]
+    assert drawn == [pytest.approx(own["mae"].tolist(), rel=1e-3) for _, own in finite.groupby("trial", sort=False)]
 
 
 def test_filter_and_column_chooser(page: Page) -> None:
@@ -267,6 +285,7 @@ def test_report_begins_with_the_leaderboard(page: Page, finished: Path) -> None:
     text = (finished / "report.html").read_text()
     assert [model for model in table(finished)["model"] if model not in text] == []
     assert "results/tables/own/index.html" in text
+    assert "attention cutoff" in text
     assert "'trials': {" not in text
     wrong = finished / "other.yaml"
     wrong.write_text((finished / "config.yaml").read_text().replace(f"name: {NAME}\n", "name: other\n"))

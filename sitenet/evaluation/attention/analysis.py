@@ -13,7 +13,7 @@ import pandas as pd
 
 from sitenet.config.trial import varying_settings
 from sitenet.evaluation.ablation import plain, short
-from sitenet.evaluation.attention.record import AttentionOfRun
+from sitenet.evaluation.attention.record import STEP, AttentionOfRun
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.statistics.bootstrap import Estimate
 from sitenet.evaluation.statistics.paired import paired_difference
@@ -198,8 +198,7 @@ def _attention_within(run: AttentionOfRun, cutoff: float) -> float:
     if not len(run.heads):
         return np.nan
     by_distance = run.profiles.groupby("distance")["attention"].sum() / len(run.heads)
-    step = float(np.diff(by_distance.index[:2])[0]) if len(by_distance) > 1 else 1.0
-    edges = np.append(0.0, by_distance.index.to_numpy() + step)
+    edges = np.append(0.0, by_distance.index.to_numpy() + STEP)
     others = np.interp(cutoff, edges, np.append(0.0, by_distance.cumsum().to_numpy()))
     return float(run.heads["self_weight"].mean() + others)
 

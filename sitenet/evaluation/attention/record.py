@@ -11,6 +11,8 @@ from sitenet.files import replacing
 from sitenet.records import FileRecord, RunKey, require_run
 
 FILE = "attention.json"
+STEP = 0.25  # bins of distance, in angstrom
+LOG_STEP = 0.2  # bins of log10(weight)
 TABLES = ("heads", "profiles", "maps", "crystals", "predictions")
 
 

@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from sitenet.evaluation.attention.analysis import AttentionAnalysis
-from sitenet.evaluation.attention.record import AttentionOfRun
+from sitenet.evaluation.attention.record import LOG_STEP, STEP, AttentionOfRun
 from sitenet.evaluation.figures.style import FIGURE_STYLE
 
 MAX_BLOCKS, MAX_HEADS = 8, 8
@@ -48,28 +48,26 @@ def attention_maps_figure(analysis: AttentionAnalysis, trial: str) -> Figure:
 def column_shares(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges of the bins of distance (D + 1,) and log weight (W + 1,), and (W, D) shares that sum to 1 over a column."""
     table = cells.pivot_table(index="log_weight", columns="distance", values="pairs", aggfunc="sum", fill_value=0)
-    step, log_step = _step(cells["distance"]), _step(cells["log_weight"])
     found, rows = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float)
-    distances = np.arange(round(found[-1] / step) + 1) * step
-    log_weights = rows[0] + np.arange(round((rows[-1] - rows[0]) / log_step) + 1) * log_step
+    distances = np.arange(round(found[-1] / STEP) + 1) * STEP
+    log_weights = rows[0] + np.arange(round((rows[-1] - rows[0]) / LOG_STEP) + 1) * LOG_STEP
     filled = np.zeros((len(log_weights), len(distances)))
-    places = np.ix_(np.round((rows - rows[0]) / log_step).astype(int), np.round(found / step).astype(int))
-    filled[places] = table.to_numpy()
+    filled[np.ix_(_numbers((rows - rows[0]) / LOG_STEP), _numbers(found / STEP))] = table.to_numpy()
     total = filled.sum(axis=0)
     share = filled / np.where(total > 0, total, 1)
-    return np.append(distances, distances[-1] + step), np.append(log_weights, log_weights[-1] + log_step), share
+    return np.append(distances, distances[-1] + STEP), np.append(log_weights, log_weights[-1] + LOG_STEP), share
 
 
 def weight_range(cells: pd.DataFrame) -> tuple[float, float]:
     """Ends of the axis of log weights, beyond which nearly no pairs lie."""
     counts = cells.groupby("log_weight")["pairs"].sum().sort_index()
     cumulated, places = np.cumsum(counts.to_numpy(dtype=float)), counts.index.to_numpy(dtype=float)
-    return float(places[cumulated > SEEN * cumulated[-1]][0]), float(places[-1]) + _step(cells["log_weight"])
+    return float(places[cumulated > SEEN * cumulated[-1]][0]), float(places[-1]) + LOG_STEP
 
 
-def _step(places: "pd.Series[float]") -> float:
-    gaps = np.diff(np.unique(places))
-    return float(gaps.min()) if len(gaps) else 1.0
+def _numbers(places: np.ndarray) -> np.ndarray:
+    """Places of bins as integers."""
+    return np.round(places).astype(int)
 
 
 def _title(analysis: AttentionAnalysis, trial: str, run: AttentionOfRun) -> str:

@@ -15,13 +15,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from sitenet.evaluation.attention.record import AttentionOfRun, AttentionRecord
+from sitenet.evaluation.attention.record import LOG_STEP, STEP, AttentionOfRun, AttentionRecord
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import AttentionNetwork, Network
 from sitenet.prediction.attention.crystals import coefficients
-from sitenet.prediction.attention.pairs import N_STEPS, STEP, Floats, Pairs
-from sitenet.prediction.attention.sums import LOG_STEP, LOWEST, N_LOG_STEPS, HeadSums, weight_map
+from sitenet.prediction.attention.pairs import N_STEPS, Floats, Pairs
+from sitenet.prediction.attention.sums import LOWEST, N_LOG_STEPS, HeadSums, weight_map
 from sitenet.prediction.predictor import Predictor
 from sitenet.records import RunKey, require_run
 from sitenet.settings.analysis import AnalysisSettings

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sitenet.evaluation.attention.record import STEP
 from sitenet.models.base.batch import Batch
 
-STEP, N_STEPS = 0.25, 400  # bins of distance, in angstrom; what is farther stands in the last one
+N_STEPS = 400  # bins of distance; what is farther stands in the last one
 Floats = NDArray[np.float64]
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import xlogy
 
-from sitenet.prediction.attention.pairs import N_STEPS, STEP, Floats, Pairs
+from sitenet.evaluation.attention.record import LOG_STEP, STEP
+from sitenet.prediction.attention.pairs import N_STEPS, Floats, Pairs
 
-LOWEST, LOG_STEP = -8.0, 0.2  # bins of log10(weight); what is less stands in the first one
+LOWEST = -8.0  # lower end of the first bin of log10(weight), in which what is less stands, too
 N_LOG_STEPS = round(-LOWEST / LOG_STEP)
 
 
