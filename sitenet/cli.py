@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_predict(commands)
     _add_models(commands)
+    _add_explain(commands)
     _add_import_original(commands)
     _add_sync(commands)
     args = parser.parse_args(arguments)
@@ -100,6 +101,31 @@ def _models(args: argparse.Namespace) -> None:
     from sitenet.prediction.card_text import list_models, show_model
 
     print(show_model(args.name) if args.name else list_models())
+
+
+def _add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("explain", help="explain the prediction of one crystal on a page to open in a browser")
+    _add_path(parser, "path", help="structure file")
+    _add_path(
+        parser,
+        "--model",
+        nargs="+",
+        required=True,
+        metavar="CHECKPOINT",
+        help="checkpoint of a trained network; several are an ensemble",
+    )
+    _add_path(parser, "--training", metavar="FOLDER", help="results/data/NAME: also show the nearest training crystals")
+    _add_path(parser, "--out", metavar="FILE.html", help="page to write (default: name of the structure file + .html)")
+    parser.set_defaults(run=_explain)
+
+
+def _explain(args: argparse.Namespace) -> None:
+    from sitenet.prediction.explain.explanation import explain
+    from sitenet.prediction.explain.page import write_explanation
+
+    out = args.out or Path(f"{args.path.name}.html")
+    write_explanation(explain(args.path, args.model, args.training), out)
+    print(out)
 
 
 def _add_import_original(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

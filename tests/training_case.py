@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 
 from sitenet.config.trial import Trial
-from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.data.manifest import Counts, FoldCounts, Manifest, Splits
+from sitenet.data.table import CrystalTable, bundled_path, copy_rows
 from sitenet.features.featurize import featurize
 from sitenet.features.store import write_shard
+from sitenet.files import sha256_of
 from sitenet.models.sitenet.settings import SiteNetSettings
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.records import RunKey
@@ -72,3 +74,28 @@ def write_inputs(folder: Path, count: int = 40, features: FeatureSettings = FEAT
     frame["part"] = ["validation" if i % 5 == 0 else "train" for i in range(count)]
     frame.to_parquet(fold_table)
     return Inputs(shard, fold_table, frame["id"].tolist(), features)
+
+
+def write_data_set(folder: Path, inputs: Inputs) -> Path:
+    """Writes the folder of a data set as the workflow leaves it, with the crystals of the inputs in fold 0."""
+    part = "folds/fold0/train.parquet"
+    (folder / part).parent.mkdir(parents=True)
+    copy_rows(bundled_path("mp_dielectric_gap"), folder / "structures.parquet", set(inputs.ids))
+    (folder / part).write_bytes(inputs.fold_table.read_bytes())
+    parts = FoldCounts(train=32, validation=8, test=0, test_unlabelled=0, full_train=40, full_test=0)
+    Splits(kind="kfold", seed=0, folds=(parts,), sha256="c" * 64).write(folder / "splits.json", files=[part])
+    checksum, counts = (
+        sha256_of(folder / "structures.parquet"),
+        Counts(rows=40, kept=40, failed=0, left_out=0, unlabelled=0),
+    )
+    nothing = dict.fromkeys(("version", "url", "sha256", "licence", "citation", "query"), "")
+    about: dict[str, Any] = {
+        "name": "gaps",
+        "source": "bundled",
+        "target": "band_gap",
+        "unit": "eV",
+        "non_negative": True,
+    }
+    about |= {"counts": counts, "filters": {}, "failures": {}, "structures_sha256": checksum}
+    Manifest(**nothing | about).write(folder / "manifest.json", files=["structures.parquet"])
+    return folder

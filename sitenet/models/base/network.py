@@ -74,6 +74,26 @@ class AttentionNetwork(Network):
 
     settings: Any
 
+    def forward(self, batch: Batch) -> Tensor:
+        """(C,) predictions in the unit of the target."""
+        sites_NF = self.site_states(batch)
+        return self.predict_pooled(sites_NF, batch.site_counts, batch.site_crystal, batch.n_crystals)
+
+    def site_states(self, batch: Batch) -> Tensor:
+        """(N, F) states of the site classes, from which the prediction is pooled."""
+        raise NotImplementedError
+
+    def predict_pooled(self, sites_NF: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:
+        """(C,) predictions from states of sites.
+
+        Args:
+            sites_NF: (N, F) states, whatever crystals they come from.
+            site_counts: (N,) how often each of them occurs.
+            site_crystal: (N,) the crystal that it is pooled into; each has at least one.
+            n_crystals: Number of crystals.
+        """
+        raise NotImplementedError
+
     def run_blocks(self, batch: Batch) -> tuple[Any, list[Tensor]]:
         """What the blocks make of the sites, and the attention of each, (E, H), over the pairs of `batch`."""
         raise NotImplementedError

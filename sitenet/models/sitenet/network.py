@@ -193,10 +193,17 @@ class SiteNet(AttentionNetwork):
         self.output = nn.Linear(widths[-1], 1)
         self.scale = TargetScale(non_negative)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """(C,) predictions in the unit of the target."""
+    def site_states(self, batch: Batch) -> Tensor:
+        """(N, F) states that are pooled; see `AttentionNetwork.site_states`."""
         levels, _ = self.run_blocks(self.within_cutoff(batch))
-        pooled_CF = self._pool(self.pre_pool(torch.cat(levels, dim=1)), batch)
+        return self.pre_pool(torch.cat(levels, dim=1))
+
+    def predict_pooled(self, sites_NF: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:
+        """(C,) predictions; see `AttentionNetwork.predict_pooled`."""
+        if self.settings.pooling == "max":
+            pooled_CF = segment_max(sites_NF, site_crystal, n_crystals)
+        else:
+            pooled_CF = segment_mean(sites_NF, site_counts, site_crystal, n_crystals)
         return self.scale(self.output(self.post_pool(pooled_CF)).squeeze(1))
 
     def run_blocks(self, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
@@ -215,8 +222,3 @@ class SiteNet(AttentionNetwork):
         if fused.supports(self.settings, self.output.weight):
             return kernels.built_by("sitenet/kernels")
         return super().computed_by()
-
-    def _pool(self, sites_NF: Tensor, batch: Batch) -> Tensor:
-        if self.settings.pooling == "max":
-            return segment_max(sites_NF, batch.site_crystal, batch.n_crystals)
-        return segment_mean(sites_NF, batch.site_counts, batch.site_crystal, batch.n_crystals)

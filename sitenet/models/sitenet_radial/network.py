@@ -134,10 +134,14 @@ class RadialSiteNet(AttentionNetwork):
         self.read_out = nn.Sequential(nn.Linear(3 * D, D), nn.SiLU(), nn.Linear(D, 1))
         self.scale = TargetScale(non_negative)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """(C,) predictions in the unit of the target."""
+    def site_states(self, batch: Batch) -> Tensor:
+        """(N, D) states that are pooled; see `AttentionNetwork.site_states`."""
         x_ND, _ = self.run_blocks(self.within_cutoff(batch))
-        pooled_CF = pool(self.norm(x_ND), batch.site_counts, batch.site_crystal, batch.n_crystals)
+        return self.norm(x_ND)
+
+    def predict_pooled(self, sites_NF: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:
+        """(C,) predictions; see `AttentionNetwork.predict_pooled`."""
+        pooled_CF = pool(sites_NF, site_counts, site_crystal, n_crystals)
         return self.scale(self.read_out(pooled_CF).squeeze(1))
 
     def within_cutoff(self, batch: Batch) -> Batch:

@@ -1,0 +1,1 @@
+"""One crystal, explained: the command `sitenet explain` and the page that it writes."""

@@ -1,0 +1,120 @@
+"""The training crystals that are most like a crystal to the network that predicts it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.formula import standard_formula
+from sitenet.data.manifest import Manifest, Splits
+from sitenet.data.table import CrystalTable
+from sitenet.errors import UserError
+from sitenet.features.elements import standardised_properties
+from sitenet.features.featurize import featurize
+from sitenet.features.point_set import PointSet
+from sitenet.models.base.batch import collate
+from sitenet.models.base.network import AttentionNetwork
+from sitenet.models.base.segments import segment_mean
+from sitenet.prediction.predictor import Predictor
+from sitenet.settings.elements import PAPER_PROPERTIES
+
+SHORTLIST, NEAREST = 200, 8
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training crystal.
+
+    Attributes:
+        id: Its id in the data set.
+        formula: Its reduced formula.
+        n_sites: Sites of its cell, as given.
+        target: Its target, in the unit of the data set.
+        distance: Distance of the pooled states, in standard deviations of the shortlist.
+    """
+
+    id: str
+    formula: str
+    n_sites: int
+    target: float
+    distance: float
+
+
+def nearest_training_crystals(
+    predictor: Predictor, point_set: PointSet, crystal: Crystal, data: Path
+) -> list[Neighbour]:
+    """The crystals of the network's training part that are nearest by its pooled state, nearest first.
+
+    Of all of them, the `SHORTLIST` with the most similar composition are featurized: by the mean and the spread over
+    sites of standardised elemental properties. These are ordered by the distance of the means over sites of the
+    states that the network pools, each component divided by its standard deviation over the shortlist.
+
+    Args:
+        predictor: The network.
+        point_set: Features of the crystal.
+        crystal: The crystal.
+        data: Folder of the data set, `results/data/<name>`, that the network was trained on.
+
+    Raises:
+        UserError: The folder is not one of a data set, is damaged, or is not what the network was trained on.
+    """
+    targets = _training_targets(predictor, data)
+    wanted = [one for one in CrystalTable.open(data / "structures.parquet").crystals() if one.id in targets.index]
+    properties = standardised_properties(PAPER_PROPERTIES)
+    own = _composition(properties[crystal.atomic_numbers])
+    far = np.array([np.linalg.norm(_composition(properties[one.atomic_numbers]) - own) for one in wanted])
+    found: list[tuple[Crystal, PointSet]] = []
+    for place in np.argsort(far, kind="stable"):
+        try:
+            found.append((wanted[place], featurize(wanted[place], predictor.trial.features)))
+        except BadCrystal:  # it was in no batch of the training either
+            continue
+        if len(found) == SHORTLIST:
+            break
+    states = _pooled(predictor, [point_set, *(features for _, features in found)])
+    spread = states[1:].std(axis=0)
+    distances = np.linalg.norm((states[1:] - states[0]) / np.where(spread > 0, spread, 1), axis=1)
+    distances /= np.sqrt(states.shape[1])
+    return [
+        Neighbour(
+            one.id,
+            standard_formula(one.atomic_numbers.tolist()),
+            len(one.atomic_numbers),
+            float(targets[one.id]),
+            float(distances[place]),
+        )
+        for place, one in ((place, found[place][0]) for place in np.argsort(distances, kind="stable")[:NEAREST])
+    ]
+
+
+def _training_targets(predictor: Predictor, data: Path) -> "pd.Series[float]":
+    """Targets by id of the crystals that the network learnt from."""
+    description = predictor.description
+    manifest = Manifest.read(data / "manifest.json", check=["structures.parquet"])
+    if manifest.structures_sha256 != description.data_checksum:
+        raise UserError(f"--training {data}: the network was trained on other data than {manifest.name} there")
+    part = f"folds/fold{description.key.fold}/train.parquet"
+    Splits.read(data / "splits.json", check=[part])
+    table = pd.read_parquet(data / part)
+    return table[table["part"] == "train"].set_index("id")["target"]
+
+
+def _composition(properties: Floats) -> Floats:
+    """Mean and spread over sites of (N, F) properties."""
+    return np.concatenate([properties.mean(axis=0), properties.std(axis=0)])
+
+
+@torch.inference_mode()
+def _pooled(predictor: Predictor, point_sets: list[PointSet]) -> Floats:
+    """(C, F) means over sites of the states that the network pools."""
+    network, rows = predictor.model, []
+    assert isinstance(network, AttentionNetwork)
+    for point_set in point_sets:
+        batch = collate([point_set], torch.float32).to(predictor.device)
+        rows.append(segment_mean(network.site_states(batch), batch.site_counts, batch.site_crystal, 1))
+    return torch.cat(rows).double().cpu().numpy()
