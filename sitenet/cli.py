@@ -1,4 +1,4 @@
-"""The command `sitenet`, also `python -m sitenet`: predict, show models, import networks, upload runs."""
+"""The command `sitenet`, also `python -m sitenet`: predict, explain, show models, import networks, upload runs."""
 
 import argparse
 import io
@@ -16,13 +16,14 @@ from sitenet.errors import UserError
 DESCRIPTION = """\
 sitenet measures how well machine learning predicts a property of a crystal from its structure.
 Benchmarks are run by Snakemake; this command does the rest: predict crystals with networks that come with it or
-that you trained, import networks of the authors of Site-Net, and upload runs that were tracked offline."""
+that you trained, explain a prediction, import networks of the authors of Site-Net, and upload runs that were tracked offline."""
 EXAMPLES = """\
 examples:
   snakemake --cores 2                                          run the benchmark of config.yaml
   snakemake --cores 2 --configfile configs/quick.yaml          run another one
   sitenet predict my.cif folder/ data.zip                      band gaps by the model that comes with sitenet
   sitenet predict folder/ --out gaps.csv --model results/runs/NAME/TRIAL/fold0
+  sitenet explain my.cif                                       a page about one crystal and its prediction
   sitenet models                                               what models come with sitenet
   sitenet sync                                                 upload what was tracked
   eval "$(sitenet --print-completion bash)"                    complete commands and options in this shell"""

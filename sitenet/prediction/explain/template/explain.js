@@ -115,6 +115,9 @@
   listPairs();
   setTheme(dark.matches);
   if (viewer) {
+    viewer.rotate(-70, "x"); // c upwards, seen from a little above
+    viewer.rotate(25, "y");
+    viewer.rotate(10, "x");
     viewer.zoomTo();
     viewer.render();
   }
