@@ -47,7 +47,7 @@ def test_predictions(
 ) -> None:
     if not kernels:
         monkeypatch.setattr("sitenet.models.base.kernels.library", lambda name: None)
-    elif library("sitenet") is None:
+    elif library("sitenet/kernels") is None:
         pytest.skip("no C compiler that builds the kernels")
     model = reference_network(dtype)
     with torch.no_grad():
