@@ -177,3 +177,26 @@ def test_subsets_are_nested_and_seeded(load_entries: Load, tmp_path: Path) -> No
 def test_groups_are_reduced_formulas_unless_given(load_entries: Load, tmp_path: Path) -> None:
     load_entries([SourceRow("a", REAL[0], 1.0), SourceRow("b", REAL[1], 1.0, group="mine")])
     assert pq.read_table(tmp_path / "out" / "targets.parquet")["group"].to_pylist() == ["Rb2Te", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "target", "unit", "non_negative", "id_", "value"),
+    [
+        ("mp_dielectric_index", 1056, "refractive_index", "", True, "mp-441", 1.86),
+        ("mp_dielectric_ewald", 729, "ewald_energy", "eV/site", False, "mp-22916", -4.175),
+        ("mp_dielectric_screened", 729, "screened_energy", "eV/site", False, "mp-22916", -0.424),
+    ],
+)
+def test_bundled_crystals_have_other_targets(
+    tmp_path: Path, name: str, rows: int, target: str, unit: str, non_negative: bool, id_: str, value: float
+) -> None:
+    """A crystal without the target is left out; the others keep the structure that belongs to their id."""
+    manifest = load_dataset(BundledDataset(source="bundled", name=name), tmp_path / "out")
+    assert (manifest.counts.rows, manifest.counts.kept, manifest.counts.unlabelled) == (rows, rows, 0)
+    assert (manifest.target, manifest.unit, manifest.non_negative) == (target, unit, non_negative)
+    table = pq.read_table(tmp_path / "out" / "targets.parquet")
+    targets = dict(zip(table["id"].to_pylist(), table["target"].to_pylist(), strict=True))
+    assert targets[id_] == pytest.approx(value, abs=0.005)
+    stored = CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals()
+    bundled = {crystal.id: crystal for crystal in CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()}
+    assert all(np.array_equal(crystal.lattice, bundled[crystal.id].lattice) for crystal in stored)

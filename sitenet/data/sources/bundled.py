@@ -1,4 +1,4 @@
-"""The data set that comes with the package (provenance and licence: bundled/README.md)."""
+"""The crystals that come with the package, with one of their targets (provenance and licence: bundled/README.md)."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,20 @@ from sitenet.data.manifest import Download
 from sitenet.data.sources.base import NamedDataset, Provenance, Source, SourceRow, Target, known_name
 from sitenet.files import sha256_of
 
-BUNDLED_TARGETS = {"mp_dielectric_gap": Target("band_gap", "eV", True)}
+STRUCTURES = "mp_dielectric_gap"
+BUNDLED_TARGETS = {
+    "mp_dielectric_gap": Target("band_gap", "eV", True),
+    "mp_dielectric_index": Target("refractive_index", "", True),
+    "mp_dielectric_ewald": Target("ewald_energy", "eV/site", False),
+    "mp_dielectric_screened": Target("screened_energy", "eV/site", False),
+}
+# Where the targets are; the table of structures has the first.
+_TABLES = {
+    "mp_dielectric_gap": STRUCTURES,
+    "mp_dielectric_index": "mp_dielectric_index",
+    "mp_dielectric_ewald": "mp_dielectric_electrostatics",
+    "mp_dielectric_screened": "mp_dielectric_electrostatics",
+}
 _PROVENANCE = {
     "version": "matminer 0.3.9, dielectric_constant.csv",
     "url": "https://doi.org/10.1038/sdata.2016.134",
@@ -29,13 +42,14 @@ class BundledDataset(NamedDataset):
     name: Annotated[str, AfterValidator(lambda name: known_name(name, BUNDLED_TARGETS))]
 
     def open(self, download: Download | None = None) -> Source:
-        """Opens the Parquet file of the package."""
+        """Opens the structures and the table of the target; crystals without a target are left out."""
         import pyarrow.parquet as pq
 
         from sitenet.data.table import CrystalTable, bundled_path
 
-        path = bundled_path(self.name)
-        values = pq.read_table(path, columns=[self.target])[self.target].to_pylist()
-        crystals = CrystalTable.open(path).crystals()
-        rows = (SourceRow(crystal.id, crystal, value) for crystal, value in zip(crystals, values, strict=True))
+        path = bundled_path(_TABLES[self.name])
+        table = pq.read_table(path, columns=["id", self.target])
+        values = dict(zip(table["id"].to_pylist(), table[self.target].to_pylist(), strict=True))
+        crystals = CrystalTable.open(bundled_path(STRUCTURES)).crystals()
+        rows = (SourceRow(crystal.id, crystal, values[crystal.id]) for crystal in crystals if crystal.id in values)
         return Source(Provenance(sha256=sha256_of(path), **_PROVENANCE), rows)

@@ -1,0 +1,196 @@
+"""Error against how far a network sees, for the page docs/long_range.md: a table (CSV, Markdown) and a figure.
+
+    python -m tools.long_range RESULTS SCREENED_RESULTS docs/results/long_range
+
+The two folders `results/` hold the finished runs of `configs/long_range.yaml`, with all and with screened charges.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.special import erfc
+
+from sitenet.config.benchmark import Benchmark
+from sitenet.config.trial import Trial
+from sitenet.data.crystal import Crystal
+from sitenet.data.table import CrystalTable, bundled_path
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, save_figure
+from sitenet.evaluation.runs import Run
+from sitenet.evaluation.statistics.bootstrap import Estimate
+from sitenet.evaluation.statistics.paired import paired_difference
+from sitenet.evaluation.tables.formats import markdown
+from sitenet.evaluation.tables.rounding import measured
+from tools.bundle_electrostatics import COULOMB, as_structure, charges
+
+CONFIG = Path(__file__).parents[1] / "configs" / "long_range.yaml"
+TARGETS = ("all charges", "screened")
+DAMPINGS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # 1 / angstrom
+Errors = Mapping[tuple[int, int], pd.Series]  # by fold and seed, each by crystal
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a site sees: in words, and the radius in angstrom; of a supercell that of a sphere with its volume."""
+
+    words: str
+    reach: float
+
+
+def sight(trial: Trial, volume: float) -> Sight:
+    """Of a network; `volume` is the median volume of a site in cubic angstrom."""
+    radius, cutoff = trial.features.radius, trial.settings["model"]["cutoff"]
+    if radius is not None:
+        return Sight(f"sphere of {radius:g} angstrom", radius)
+    sites = trial.features.max_sites
+    if cutoff is not None:
+        return Sight(f"{sites} sites, cut-off at {cutoff:g} angstrom", cutoff)
+    return Sight(f"{sites} sites", (sites * volume * 3 / (4 * np.pi)) ** (1 / 3))
+
+
+def truncated_energy(crystal: Crystal, radius: float, damping: float) -> float:
+    """Energy in eV/site from the charges within `radius` (angstrom) alone, completed by a charge on the sphere.
+
+    Wolf et al., J. Chem. Phys. 110, 8254 (1999), equation 5.13; `damping` in 1 / angstrom.
+    """
+    charge, structure = charges(crystal.atomic_numbers), as_structure(crystal)
+    assert charge is not None
+    i, j, _, distance = structure.get_neighbor_list(radius)
+    shift = erfc(damping * radius) / radius
+    pairs = charge[i] * charge[j] * (erfc(damping * distance) / distance - shift)
+    itself = (shift / 2 + damping / np.sqrt(np.pi)) * np.square(charge).sum()
+    return COULOMB * float(pairs.sum() / 2 - itself) / len(charge)
+
+
+def formula_rows(ids: list[str], reaches: tuple[float, ...]) -> Iterator[dict[str, object]]:
+    """The error of the formula itself within a radius, with the damping that is best on these crystals."""
+    crystals = [c for c in CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals() if c.id in set(ids)]
+    exact = _exact()[[crystal.id for crystal in crystals]].to_numpy()
+    for reach in reaches:
+        tried = [np.array([truncated_energy(c, reach, damping) for c in crystals]) for damping in DAMPINGS]
+        mae = min(float(np.abs(energies - exact).mean()) for energies in tried)
+        words = f"sphere of {reach:g} angstrom"
+        yield {"target": "all charges", "model": "truncated sum", "sight": words, "reach": reach, "test_mae": mae}
+
+
+def _exact() -> pd.Series:
+    return pd.read_parquet(bundled_path("mp_dielectric_electrostatics")).set_index("id")["ewald_energy"]
+
+
+def errors_by_trial(results: Path) -> dict[str, dict[tuple[int, int], pd.Series]]:
+    """Absolute errors of every finished run."""
+    found: dict[str, dict[tuple[int, int], pd.Series]] = {}
+    for path in sorted(results.glob("runs/*/*/fold*/seed*/result.json")):
+        run = Run.read(path)
+        key = run.result.key
+        found.setdefault(key.trial, {})[key.fold, key.seed] = run.absolute_errors()
+    return found
+
+
+def estimate(errors: Errors, groups: Mapping[str, str], reference: Errors | None = None) -> Estimate:
+    """Mean error with its interval over seeds and test crystals, or its difference to that of a reference."""
+    own = {place: error if reference is None else error - reference[place] for place, error in errors.items()}
+    folds = {fold: pd.DataFrame({seed: e for (k, seed), e in own.items() if k == fold}) for fold, _ in own}
+    assert not any(frame.isna().any(axis=None) for frame in folds.values()), "runs differ in their test crystals"
+    values: dict[int, NDArray[np.float64]] = {fold: frame.to_numpy().T for fold, frame in folds.items()}
+    return paired_difference(values, {fold: [groups[id_] for id_ in frame.index] for fold, frame in folds.items()})
+
+
+def rows_of(target: str, results: Path, benchmark: Benchmark, volume: float) -> Iterator[dict[str, object]]:
+    """One row a trial: a cut-off compared with the same supercell without it, others with the shortest sight."""
+    table = pd.read_parquet(next(results.glob("data/*/targets.parquet")))
+    groups = dict(zip(table["id"], table["group"], strict=True))
+    errors = errors_by_trial(results)
+    for id_, trial in benchmark.trials.items():
+        row: dict[str, object] = {"target": target, "model": trial.kind, "trial": id_, "sight": "composition"}
+        row |= _ends("test_mae", estimate(errors[id_], groups))
+        row |= {"seeds": len(errors[id_]), "n_test": len(next(iter(errors[id_].values())))}
+        if trial.is_network:
+            seen = sight(trial, volume)
+            row |= {"sight": seen.words, "reach": seen.reach}
+            reference = _reference(trial, benchmark)
+            if reference != id_:
+                row |= {"reference": reference}
+                row |= _ends("difference", estimate(errors[id_], groups, errors[reference]))
+        yield row
+
+
+def _reference(trial: Trial, benchmark: Benchmark) -> str:
+    own = {id_: other for id_, other in benchmark.networks.items() if other.kind == trial.kind}
+    if trial.settings["model"]["cutoff"] is None:
+        return next(iter(own))
+    alike = (id_ for id_, other in own.items() if other.settings["model"]["cutoff"] is None)
+    return next(id_ for id_ in alike if own[id_].features == trial.features)
+
+
+def _ends(name: str, value: Estimate) -> dict[str, float]:
+    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+
+
+def long_range_table(results: Mapping[str, Path]) -> pd.DataFrame:
+    """All rows: networks and baselines for both targets, and the truncated formula for the first."""
+    benchmark = Benchmark(yaml.safe_load(CONFIG.read_text()))
+    known = _exact().index
+    crystals = [c for c in CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals() if c.id in known]
+    volume = float(np.median([abs(np.linalg.det(c.lattice)) / len(c.atomic_numbers) for c in crystals]))
+    rows = [row for target, folder in results.items() for row in rows_of(target, folder, benchmark, volume)]
+    first = errors_by_trial(results["all charges"])
+    tested = sorted({id_ for runs in first.values() for errors in runs.values() for id_ in errors.index})
+    return pd.DataFrame([*rows, *formula_rows(tested, (4.0, 5.0, 6.0, 8.0))])
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """The table for the page, rounded by uncertainty."""
+    order = ["target", "model", "sight"]
+    shown = table[order].copy()
+    for name, sign in (("test_mae", ""), ("difference", "+")):
+        ends = (table[each] for each in (name, f"{name}_low", f"{name}_high"))
+        shown[name] = [measured(value, low, high, sign) for value, low, high in zip(*ends, strict=True)]
+    return markdown(shown.rename(columns={"test_mae": "test MAE (eV/site)", "sight": "a site sees"}), text_columns=3)
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """Error against sight with intervals, one panel a target."""
+    with rc_context(FIGURE_STYLE):
+        drawing = Figure(figsize=(7.5, 3.6), layout="constrained")
+        for axes, (target, rows) in zip(drawing.subplots(1, 2), table.groupby("target", sort=False), strict=True):
+            for kind, colour, marker in (("sitenet_radial", BLUE, "o"), ("sitenet", ORANGE, "s")):
+                own = rows[rows["model"] == kind]
+                cut = own["sight"].str.contains("cut-off")
+                for part, style, fill in ((own[~cut], "-", colour), (own[cut], "", "white")):
+                    beside = [part["test_mae"] - part["test_mae_low"], part["test_mae_high"] - part["test_mae"]]
+                    name = f"{kind}, cut-off" if not style else kind
+                    axes.errorbar(part["reach"], part["test_mae"], beside, color=colour, marker=marker,
+                                  markerfacecolor=fill, linestyle=style, capsize=2, label=name)  # fmt: skip
+            formula = rows[rows["model"] == "truncated sum"]
+            axes.plot(formula["reach"], formula["test_mae"], "--", color=GREY, marker=".", label="truncated sum")
+            forest = rows.loc[rows["model"] == "random_forest", "test_mae"].item()
+            axes.axhline(forest, color=GREY, linewidth=0.8, linestyle=":", label="forest on the composition")
+            axes.set(title=str(target), xlabel="a site sees (angstrom)", ylabel="test MAE (eV/site)", ylim=(0, None))
+        drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return drawing
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="folder results/ of the benchmark with all charges")
+    parser.add_argument("screened", type=Path, help="folder results/ of the benchmark with screened charges")
+    parser.add_argument("folder", type=Path, help="where the files go")
+    arguments = parser.parse_args()
+    table = long_range_table(dict(zip(TARGETS, (arguments.results, arguments.screened), strict=True)))
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(arguments.folder / "long_range.csv", index=False, float_format="%.6g")
+    save_figure(figure(table), [arguments.folder / f"long_range.{suffix}" for suffix in ("svg", "png")])
+    print(as_markdown(table))
+
+
+if __name__ == "__main__":
+    main()
