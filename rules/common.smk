@@ -10,6 +10,7 @@ from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet import versions
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.pretrained import starting_network
 from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
 from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
@@ -68,6 +69,12 @@ WANDB = f"{tracking.FOLDER}/{benchmark.name}"
 # Once the data are read, their source may be elsewhere.
 if not Path(f"{DATA}/manifest.json").exists():
     checked(benchmark.check_files)
+
+try:
+    benchmark.check_starts(f"{RUN}/run.json")
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
 
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"
@@ -139,6 +146,12 @@ def trained_before(wildcards):
     limit = int(wildcards.get("epochs", 0))
     shorter = [epochs for epochs in own if not limit or epochs < limit]
     return [f"{RUN}/epochs{max(shorter)}.json"] if shorter else []
+
+
+def start_of(wildcards):
+    """The checkpoint that a run starts from, if its trial fine-tunes another network."""
+    name = network(wildcards.trial).training.start_from
+    return [str(starting_network(name, int(wildcards.seed)))] if name else []
 
 
 def feature_manifests(stages=()):

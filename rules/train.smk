@@ -11,6 +11,7 @@ rule train:
         train=f"{FOLD}/train.parquet",
         ids=f"{FOLD}/test_inputs.parquet",
         stopped=trained_before,
+        start=start_of,
     output:
         best=f"{RUN}/best.pt",
         history=f"{RUN}/history.jsonl",

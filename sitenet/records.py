@@ -217,7 +217,8 @@ class RunResult(FileRecord):
     `settings` are those of the trial, by section and name. `test` is None until the scoring rule, the only reader of
     test targets, fills it in. Numbers of training crystals are None for published predictions, which do not state
     them. `computed_by` says what computed a network's work on pairs in training: "torch", or compiler and instruction
-    set of the kernels; several where the run went on elsewhere, none where that was not recorded.
+    set of the kernels; several where the run went on elsewhere, none where that was not recorded. `origin` says which
+    network a fine-tuned one started from, and is empty otherwise.
     `test_predictions.parquet` in the same folder has the prediction of every test crystal (id, target, prediction).
     """
 
@@ -238,6 +239,7 @@ class RunResult(FileRecord):
     versions: dict[str, str]
     hardware: dict[str, str | int]
     computed_by: tuple[str, ...] = ()
+    origin: str = ""
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC))
     test: Metrics | None = None
 

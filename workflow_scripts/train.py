@@ -45,6 +45,7 @@ def main(snakemake: Any) -> None:
         threads=snakemake.threads,
         device=allotted_device(snakemake.resources),
         checkpoint_seconds=snakemake.resources.checkpoint_seconds,
+        start=Path(snakemake.input.start[0]) if snakemake.input.start else None,
     )
     tracking = Follow(
         settings=TrackingSettings(**snakemake.config["tracking"]),

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from sitenet.config.grid import expand_grid, search_spaces
+from sitenet.config.pretrained import starting_network
 from sitenet.config.search import Search, searches
 from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
@@ -133,6 +134,25 @@ class Benchmark:
                     f"configuration key 'model.{key}' of the kind {trial.kind} has the value '{path}': there is no "
                     f"such {what}{where}"
                 )
+
+    def check_starts(self, record: str) -> None:
+        """Checks that the networks are there from which trainings start, unless those are done.
+
+        Args:
+            record: Pattern of the path of a run's record.
+
+        Raises:
+            UserError: There is no such file or model.
+        """
+        for id_, trial in self.networks.items():
+            name = trial.training.start_from
+            for seed in self.settings.seeds if name else ():
+                runs = (record.format(trial=id_, fold=fold, seed=seed) for fold in self.folds)
+                if not starting_network(str(name), seed).exists() and not all(Path(run).exists() for run in runs):
+                    raise UserError(
+                        f"configuration key 'training.start_from' has the value '{name}': there is no such file in "
+                        f"{Path.cwd()}, nor a model of this name that comes with the package"
+                    )
 
     @property
     def name(self) -> str:

@@ -1,10 +1,10 @@
 """Settings of the training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sitenet.settings.section import Section, Share
+from sitenet.settings.section import InputPath, Section, Share
 
 
 class TrainingSettings(Section):
@@ -36,6 +36,11 @@ class TrainingSettings(Section):
         patience: Early stopping: number of epochs without a lower validation MAE. Null never stops early.
         precision: Floating-point type of matrix products (autocast); weights stay float32. Half precision is meant
             for GPUs: on a CPU with bfloat16 instructions it made no training faster.
+        start_from: Fine-tuning: begin with the weights of another training, a checkpoint `best.pt` or the name of a
+            model that comes with the package; seed s then takes its network s, modulo their number. Network and
+            features must have the same settings. Null begins with random weights.
+        trained: What is trained: the whole network, or its read-out alone, the layers after the pooling of sites. The
+            latter needs a network to start from.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 8.126e-4
@@ -55,3 +60,11 @@ class TrainingSettings(Section):
     max_crystals: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    start_from: InputPath | None = None
+    trained: Literal["all", "readout"] = "all"
+
+    @model_validator(mode="after")
+    def _a_readout_needs_trained_sites(self) -> Self:
+        if self.trained == "readout" and self.start_from is None:
+            raise ValueError("trained: readout needs a network to start from: set start_from")
+        return self

@@ -43,7 +43,7 @@ class RunDescription(Record):
         stages: Versions of the workflow stages up to training.
         packages: Versions of Python and of the packages that influence results.
         computed_by: What computed the work on pairs, the latest last; see `RunResult`.
-        origin: Where the weights come from if they were not trained here, otherwise empty.
+        origin: Where the weights come from if they were not trained here from the beginning, otherwise empty.
     """
 
     key: RunKey

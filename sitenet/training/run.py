@@ -18,6 +18,7 @@ from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
 from sitenet.training.device import choose_device, configure_torch, device_name
+from sitenet.training.start import start_from
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import TrainingData, read_training_data
 
@@ -41,6 +42,7 @@ class TrainJob:
         threads: Number of torch threads.
         device: `auto` uses a GPU if the process sees one.
         checkpoint_seconds: Time between checkpoints in seconds, the most that a killed run loses.
+        start: Checkpoint whose weights the run begins with; None begins with random ones.
         epochs: Stop after so many epochs, as a search does; another job with more goes on. None trains to the end.
     """
 
@@ -56,6 +58,7 @@ class TrainJob:
     threads: int = 1
     device: DeviceName = "auto"
     checkpoint_seconds: float = 20.0
+    start: Path | None = None
     epochs: int | None = None
 
 
@@ -77,8 +80,9 @@ def train(job: TrainJob) -> RunResult:
         store = FeatureStore(job.features)
         data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
         model = job.trial.build(job.non_negative)
+        origin = start_from(job.start, job.trial, model) if job.start else ""
         trainer = Trainer(model, settings, store, data, job.key.seed, device)
-        recorder = _Recorder(job, trainer, _describe(job, data, trainer))
+        recorder = _Recorder(job, trainer, _describe(job, data, trainer, origin))
         recorder.begin()
         if job.epochs is not None:
             return _train_part(job, trainer, recorder, job.epochs)
@@ -108,7 +112,7 @@ def _train_part(job: TrainJob, trainer: Trainer, recorder: "_Recorder", epochs: 
     return result
 
 
-def _describe(job: TrainJob, data: TrainingData, trainer: Trainer) -> RunDescription:
+def _describe(job: TrainJob, data: TrainingData, trainer: Trainer, origin: str) -> RunDescription:
     return RunDescription(
         key=job.key,
         settings=job.trial.settings,
@@ -121,6 +125,7 @@ def _describe(job: TrainJob, data: TrainingData, trainer: Trainer) -> RunDescrip
         stages={"data": versions.DATA, "features": versions.FEATURES, "train": versions.TRAIN},
         packages=package_versions(),
         computed_by=(trainer.computed_by,),
+        origin=origin,
     )
 
 
@@ -231,4 +236,5 @@ def _result(job: TrainJob, trainer: Trainer, description: RunDescription, valida
         versions=description.packages,
         hardware=hardware() | {"device": device_name(trainer.device), "threads": job.threads},
         computed_by=description.computed_by,
+        origin=description.origin,
     )

@@ -76,7 +76,7 @@ class Trainer:
             self._averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
             self._averaged.n_averaged = self._averaged.n_averaged.cpu()  # it is compared in every step
         self._optimiser = torch.optim.AdamW(
-            self.model.parameters(),
+            [weight for weight in self.model.parameters() if weight.requires_grad],
             lr=settings.learning_rate,
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,

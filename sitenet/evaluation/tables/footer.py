@@ -29,6 +29,7 @@ def footer(results: Results) -> str:
         *_unlabelled(standings),
         *_statistics(standings),
         *_selection(standings),
+        *_origins(results.runs),
         _hardware(results.runs),
     ]
     return "\n".join(f"- {line}" for line in lines)
@@ -108,6 +109,10 @@ def _selection(standings: Standings) -> list[str]:
         "Selection: on each fold the trial with the lowest validation MAE. Training times are those of the selected "
         "trials, summed over runs."
     ]
+
+
+def _origins(runs: Sequence[Run]) -> list[str]:
+    return sorted({f"Trial {run.result.key.trial}: {run.result.origin}." for run in runs if run.result.origin})
 
 
 def _hardware(runs: list[Run]) -> str:

@@ -57,6 +57,10 @@ class Network(nn.Module):
         """Attention of each block, (E, H) each; empty for a network without attention."""
         return []
 
+    def readout(self) -> list[nn.Module]:
+        """The layers after the pooling of sites, which `training.trained: readout` trains alone; none if not known."""
+        return []
+
     def computed_by(self) -> str:
         """What computes the work on pairs on the present device and in the present precision, autocast included.
 

@@ -217,6 +217,10 @@ class SiteNet(AttentionNetwork):
             weights.append(alpha_EH)
         return levels, weights
 
+    def readout(self) -> list[nn.Module]:
+        """The layers after the pooling of sites."""
+        return [self.post_pool, self.output]
+
     def computed_by(self) -> str:
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
         if fused.supports(self.settings, self.output.weight):

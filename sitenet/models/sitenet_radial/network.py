@@ -168,6 +168,10 @@ class RadialSiteNet(AttentionNetwork):
             weights.append(alpha_EH)
         return x_ND, weights
 
+    def readout(self) -> list[nn.Module]:
+        """The layers after the pooling of sites."""
+        return [self.read_out]
+
     def computed_by(self) -> str:
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
         settings, like_sites, torch_alone = self.settings, self.norm.weight[None], super().computed_by()
