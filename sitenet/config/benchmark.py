@@ -148,7 +148,7 @@ class Benchmark:
             name = trial.training.start_from
             for seed in self.settings.seeds if name else ():
                 runs = (record.format(trial=id_, fold=fold, seed=seed) for fold in self.folds)
-                if not starting_network(str(name), seed).exists() and not all(Path(run).exists() for run in runs):
+                if not starting_network(str(name), seed).is_file() and not all(Path(run).exists() for run in runs):
                     raise UserError(
                         f"configuration key 'training.start_from' has the value '{name}': there is no such file in "
                         f"{Path.cwd()}, nor a model of this name that comes with the package"
