@@ -15,7 +15,6 @@ import pandas as pd
 import yaml
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.special import erfc
 
 from sitenet.config.benchmark import Benchmark
@@ -23,17 +22,14 @@ from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, save_figure
-from sitenet.evaluation.runs import Run
-from sitenet.evaluation.statistics.bootstrap import Estimate
-from sitenet.evaluation.statistics.paired import paired_difference
 from sitenet.evaluation.tables.formats import markdown
 from sitenet.evaluation.tables.rounding import measured
 from tools.bundle_electrostatics import COULOMB, as_structure, charges
+from tools.trial_errors import ends, errors_by_trial, groups_of, mean_error
 
 CONFIG = Path(__file__).parents[1] / "configs" / "long_range.yaml"
 TARGETS = ("all charges", "screened")
 DAMPINGS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # 1 / angstrom
-Errors = Mapping[tuple[int, int], pd.Series]  # by fold and seed, each by crystal
 
 
 @dataclass(frozen=True)
@@ -84,33 +80,12 @@ def _exact() -> pd.Series:
     return pd.read_parquet(bundled_path("mp_dielectric_electrostatics")).set_index("id")["ewald_energy"]
 
 
-def errors_by_trial(results: Path) -> dict[str, dict[tuple[int, int], pd.Series]]:
-    """Absolute errors of every finished run."""
-    found: dict[str, dict[tuple[int, int], pd.Series]] = {}
-    for path in sorted(results.glob("runs/*/*/fold*/seed*/result.json")):
-        run = Run.read(path)
-        key = run.result.key
-        found.setdefault(key.trial, {})[key.fold, key.seed] = run.absolute_errors()
-    return found
-
-
-def estimate(errors: Errors, groups: Mapping[str, str], reference: Errors | None = None) -> Estimate:
-    """Mean error with its interval over seeds and test crystals, or its difference to that of a reference."""
-    own = {place: error if reference is None else error - reference[place] for place, error in errors.items()}
-    folds = {fold: pd.DataFrame({seed: e for (k, seed), e in own.items() if k == fold}) for fold, _ in own}
-    assert not any(frame.isna().any(axis=None) for frame in folds.values()), "runs differ in their test crystals"
-    values: dict[int, NDArray[np.float64]] = {fold: frame.to_numpy().T for fold, frame in folds.items()}
-    return paired_difference(values, {fold: [groups[id_] for id_ in frame.index] for fold, frame in folds.items()})
-
-
 def rows_of(target: str, results: Path, benchmark: Benchmark, volume: float) -> Iterator[dict[str, object]]:
     """One row a trial: a cut-off compared with the same supercell without it, others with the shortest sight."""
-    table = pd.read_parquet(next(results.glob("data/*/targets.parquet")))
-    groups = dict(zip(table["id"], table["group"], strict=True))
-    errors = errors_by_trial(results)
+    errors, groups = errors_by_trial(results), groups_of(results)
     for id_, trial in benchmark.trials.items():
         row: dict[str, object] = {"target": target, "model": trial.kind, "trial": id_, "sight": "composition"}
-        row |= _ends("test_mae", estimate(errors[id_], groups))
+        row |= ends("test_mae", mean_error(errors[id_], groups))
         row |= {"seeds": len(errors[id_]), "n_test": len(next(iter(errors[id_].values())))}
         if trial.is_network:
             seen = sight(trial, volume)
@@ -118,7 +93,7 @@ def rows_of(target: str, results: Path, benchmark: Benchmark, volume: float) -> 
             reference = _reference(trial, benchmark)
             if reference != id_:
                 row |= {"reference": reference}
-                row |= _ends("difference", estimate(errors[id_], groups, errors[reference]))
+                row |= ends("difference", mean_error(errors[id_], groups, errors[reference]))
         yield row
 
 
@@ -128,10 +103,6 @@ def _reference(trial: Trial, benchmark: Benchmark) -> str:
         return next(iter(own))
     alike = (id_ for id_, other in own.items() if other.settings["model"]["cutoff"] is None)
     return next(id_ for id_ in alike if own[id_].features == trial.features)
-
-
-def _ends(name: str, value: Estimate) -> dict[str, float]:
-    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
 def long_range_table(results: Mapping[str, Path]) -> pd.DataFrame:

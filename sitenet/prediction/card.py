@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import yaml
 
+from sitenet.config.pretrained import PRETRAINED
 from sitenet.errors import UserError
 from sitenet.records import FileRecord, Record
 from sitenet.settings.problems import unknown, validate
 from sitenet.settings.section import Section
 
-PRETRAINED = Path(__file__).parents[1] / "pretrained"
 DEFAULT = "band-gap"
 CARD, ABOUT = "card.json", "about.yaml"
 
