@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sitenet.config.pretrained import PRETRAINED
 from sitenet.data.crystal import Crystal
 from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable
@@ -31,7 +32,6 @@ from sitenet.evaluation.statistics.bootstrap import bootstrap_scores
 from sitenet.prediction.card import (
     ABOUT,
     CARD,
-    PRETRAINED,
     ModelCard,
     NetworkFacts,
     Score,

@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from sitenet.config.grid import expand_grid, search_spaces
-from sitenet.config.pretrained import starting_network
+from sitenet.config.pretrained import pretrained_names, starting_network
 from sitenet.config.search import Search, searches
 from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
@@ -151,7 +151,7 @@ class Benchmark:
                 if not starting_network(str(name), seed).is_file() and not all(Path(run).exists() for run in runs):
                     raise UserError(
                         f"configuration key 'training.start_from' has the value '{name}': there is no such file in "
-                        f"{Path.cwd()}, nor a model of this name that comes with the package"
+                        f"{Path.cwd()}, and the models of the package are {', '.join(pretrained_names())}"
                     )
 
     @property

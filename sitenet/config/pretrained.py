@@ -5,6 +5,11 @@ from pathlib import Path
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 
+def pretrained_names() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted({path.parent.name for path in PRETRAINED.glob("*/seed*.pt")})
+
+
 def pretrained_networks(name: str) -> list[Path]:
     """Checkpoints of a model that comes with the package, in the order of their seeds; none where it does not."""
     return sorted((PRETRAINED / name).glob("seed*.pt"), key=lambda path: int(path.stem.removeprefix("seed")))

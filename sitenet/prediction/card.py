@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from sitenet.config.pretrained import PRETRAINED
+from sitenet.config.pretrained import PRETRAINED, pretrained_names
 from sitenet.errors import UserError
 from sitenet.records import FileRecord, Record
 from sitenet.settings.problems import unknown, validate
@@ -209,11 +209,6 @@ def read_about(path: Path) -> About:
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def pretrained_names() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
 
 
 def pretrained_model(name: str) -> PretrainedModel:

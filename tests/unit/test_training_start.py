@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sitenet.config.pretrained import starting_network
+from sitenet.config.pretrained import pretrained_names, pretrained_networks, starting_network
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 from sitenet.records import RunResult
@@ -146,6 +146,13 @@ def test_defaults_start_from_nothing_and_a_readout_needs_a_start() -> None:
 
 def test_a_name_that_no_model_has_is_a_path() -> None:
     assert starting_network("mine/best.pt", 3) == Path("mine/best.pt")
+
+
+def test_the_models_of_the_package_have_their_networks() -> None:
+    for name in pretrained_names():
+        networks = [starting_network(name, seed) for seed in range(2 * len(pretrained_networks(name)))]
+        assert all(load_best(path)[1] is not None for path in set(networks))
+    assert "band-gap" in pretrained_names()
 
 
 def test_seeds_take_the_networks_of_a_model_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
