@@ -29,11 +29,13 @@ def begins(trial: Trial) -> str:
 
 
 def fine_tuning_table(results: Path) -> pd.DataFrame:
-    """One row a trial; networks are compared with random weights and as many labels."""
+    """One row a trial that ran; networks are compared with random weights and as many labels."""
     benchmark = Benchmark(yaml.safe_load(CONFIG.read_text()))
     errors, groups = errors_by_trial(results), groups_of(results)
     rows = []
     for id_, trial in benchmark.trials.items():
+        if id_ not in errors:
+            continue
         row: dict[str, object] = {"labels": "all", "model": trial.kind, "trial": id_, "begins": ""}
         row |= ends("test_mae", mean_error(errors[id_], groups)) | {"seeds": len(errors[id_])}
         if trial.is_network:

@@ -54,7 +54,7 @@ def sight(trial: Trial, volume: float) -> Sight:
 def truncated_energy(crystal: Crystal, radius: float, damping: float) -> float:
     """Energy in eV/site from the charges within `radius` (angstrom) alone, completed by a charge on the sphere.
 
-    Wolf et al., J. Chem. Phys. 110, 8254 (1999), equation 5.13; `damping` in 1 / angstrom.
+    Wolf et al., J. Chem. Phys. 110, 8254 (1999); `damping` in 1 / angstrom.
     """
     charge, structure = charges(crystal.atomic_numbers), as_structure(crystal)
     assert charge is not None
@@ -81,9 +81,11 @@ def _exact() -> pd.Series:
 
 
 def rows_of(target: str, results: Path, benchmark: Benchmark, volume: float) -> Iterator[dict[str, object]]:
-    """One row a trial: a cut-off compared with the same supercell without it, others with the shortest sight."""
+    """One row a trial that ran: a cut-off compared with the supercell without it, others with the shortest sight."""
     errors, groups = errors_by_trial(results), groups_of(results)
     for id_, trial in benchmark.trials.items():
+        if id_ not in errors:
+            continue
         row: dict[str, object] = {"target": target, "model": trial.kind, "trial": id_, "sight": "composition"}
         row |= ends("test_mae", mean_error(errors[id_], groups))
         row |= {"seeds": len(errors[id_]), "n_test": len(next(iter(errors[id_].values())))}
@@ -119,11 +121,10 @@ def long_range_table(results: Mapping[str, Path]) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """The table for the page, rounded by uncertainty."""
-    order = ["target", "model", "sight"]
-    shown = table[order].copy()
+    shown = table[["target", "model", "sight"]].copy()
     for name, sign in (("test_mae", ""), ("difference", "+")):
-        ends = (table[each] for each in (name, f"{name}_low", f"{name}_high"))
-        shown[name] = [measured(value, low, high, sign) for value, low, high in zip(*ends, strict=True)]
+        values = zip(*(table[each] for each in (name, f"{name}_low", f"{name}_high")), strict=True)
+        shown[name] = [measured(value, low, high, sign) for value, low, high in values]
     return markdown(shown.rename(columns={"test_mae": "test MAE (eV/site)", "sight": "a site sees"}), text_columns=3)
 
 

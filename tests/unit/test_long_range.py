@@ -20,7 +20,7 @@ PUBLISHED = sorted(ROOT.glob("docs/results/long_range/*.csv")) + sorted(ROOT.glo
 def test_published_trials_are_planned(path: Path) -> None:
     benchmark = Benchmark(yaml.safe_load((ROOT / "configs" / f"{path.stem}.yaml").read_text()))
     table = pd.read_csv(path)
-    assert set(table["trial"].dropna()) == set(benchmark.trials)
+    assert set(table["trial"].dropna()) <= set(benchmark.trials)
     assert (table["test_mae_low"].dropna() <= table["test_mae"][table["test_mae_low"].notna()]).all()
 
 

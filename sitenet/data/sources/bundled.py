@@ -22,8 +22,9 @@ _TABLES = {
     "mp_dielectric_ewald": "mp_dielectric_electrostatics",
     "mp_dielectric_screened": "mp_dielectric_electrostatics",
 }
+_VERSION = "matminer 0.3.9, dielectric_constant.csv"
+_COMPUTED = {"mp_dielectric_electrostatics": "; energies of point charges computed from its structures"}
 _PROVENANCE = {
-    "version": "matminer 0.3.9, dielectric_constant.csv",
     "url": "https://doi.org/10.1038/sdata.2016.134",
     "licence": "Materials Project data, CC BY 4.0; file from matminer, BSD-3-Clause (LBNL)",
     "citation": (
@@ -47,9 +48,10 @@ class BundledDataset(NamedDataset):
 
         from sitenet.data.table import CrystalTable, bundled_path
 
-        path = bundled_path(_TABLES[self.name])
+        name = _TABLES[self.name]
+        path, version = bundled_path(name), _VERSION + _COMPUTED.get(name, "")
         table = pq.read_table(path, columns=["id", self.target])
         values = dict(zip(table["id"].to_pylist(), table[self.target].to_pylist(), strict=True))
         crystals = CrystalTable.open(bundled_path(STRUCTURES)).crystals()
         rows = (SourceRow(crystal.id, crystal, values[crystal.id]) for crystal in crystals if crystal.id in values)
-        return Source(Provenance(sha256=sha256_of(path), **_PROVENANCE), rows)
+        return Source(Provenance(version, sha256=sha256_of(path), **_PROVENANCE), rows)
