@@ -16,7 +16,8 @@ from sitenet.errors import UserError
 DESCRIPTION = """\
 sitenet measures how well machine learning predicts a property of a crystal from its structure.
 Benchmarks are run by Snakemake; this command does the rest: predict crystals with networks that come with it or
-that you trained, explain a prediction, import networks of the authors of Site-Net, and upload runs that were tracked offline."""
+that you trained, explain a prediction, import networks of the authors of Site-Net, and upload runs that were tracked
+offline."""
 EXAMPLES = """\
 examples:
   snakemake --cores 2                                          run the benchmark of config.yaml

@@ -11,7 +11,7 @@ from sitenet.logs import run_job
 from sitenet.prediction.attention.analysis import analyse_run
 from sitenet.records import RunKey
 from sitenet.settings.analysis import AnalysisSettings
-from sitenet.training.device import allotted_device
+from sitenet.training.allotment import allotted_device
 
 
 def main(snakemake: Any) -> None:

@@ -1,5 +1,6 @@
 """Reduced formulas, by which crystals of one composition are kept together, and as people write them."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 
@@ -19,4 +20,6 @@ def reduced_formula(atomic_numbers: NDArray[np.integer]) -> str:
 def standard_formula(atomic_numbers: Iterable[int]) -> str:
     """The reduced formula as pymatgen writes it, elements by electronegativity: "Fe2O3" for hematite."""
     counts = Counter(atomic_numbers)
-    return Composition({Element.from_Z(z): n for z, n in counts.items()}).reduced_formula
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some elements have no electronegativity, and stand last
+        return Composition({Element.from_Z(z): n for z, n in counts.items()}).reduced_formula

@@ -97,11 +97,12 @@ class Failures:
 
 def _footer(model: Model) -> str:
     """What is known of the errors of the predictions above."""
-    spread = "; spread is how far its networks disagree, no error bar" if len(model.predictors) > 1 else ""
     if model.pretrained:
         test = model.pretrained.card.test
         error = measured(test.mae, test.low, test.high)
-        return f"{model.name}: mean absolute error {error} {model.unit} on {test.crystals:,} test crystals{spread}"
+        limit = "; intervals are for crystals like these, flagged ones may be outside" if model.uncertainty else ""
+        return f"{model.name}: mean absolute error {error} {model.unit} on {test.crystals:,} test crystals{limit}"
+    spread = "; spread is how far its networks disagree, no error bar" if len(model.predictors) > 1 else ""
     if model.typical_error is None:
         return f"{model.name}: its error is not known{spread}"
     error = measured(model.typical_error)

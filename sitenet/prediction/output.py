@@ -141,6 +141,9 @@ def _with_intervals(frame: pd.DataFrame, model: Model) -> pd.DataFrame:
     )
     if "metal" in frame:
         shown.insert(4, "metal", [f"{100 * share:.0f} %" if share == share else "-" for share in frame["metal"]])
-    names = [", ".join(flag.split(":")[0] for flag in (flags or "").split("; ")) for flags in frame["flags"].fillna("")]
+    names = [
+        ", ".join(dict.fromkeys(flag.split(":")[0] for flag in flags.split("; ")))
+        for flags in frame["flags"].fillna("")
+    ]
     shown.insert(len(shown.columns) - 2, "flags", names)
     return shown

@@ -277,7 +277,10 @@ def test_many_crystals_are_shared_and_a_reader_may_stop_early(folder: Path) -> N
     write_crystals(folder / "many.parquet", [*CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()] * 2)
     command = f"{shlex.join(COMMAND)} many.parquet --cores 2 | head -2"
     done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.stdout.splitlines()[0] == "id,formula,prediction,spread,unit,reason"
+    assert (
+        done.stdout.splitlines()[0]
+        == "id,formula,prediction,spread,low_80,high_80,low_95,high_95,metal,flags,unit,reason"
+    )
     assert done.stdout.splitlines()[1].split(",")[0] == REAL[0].id
     assert done.stderr == ""
 

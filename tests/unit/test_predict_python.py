@@ -26,7 +26,8 @@ from sitenet.prediction.networks import find_networks
 from sitenet.prediction.wrappers import CrystalCalculator, CrystalRegressor
 from tests.own_files import GOOD, REAL, as_folder, structure
 
-COLUMNS = ["id", "formula", "prediction", "spread", "unit", "reason"]
+INTERVALS = ["low_80", "high_80", "low_95", "high_95", "metal", "flags"]
+COLUMNS = ["id", "formula", "prediction", "spread", *INTERVALS, "unit", "reason"]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_columns_are_added_in_one_place(model: Model, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("sitenet.prediction.model.columns_of", with_flags)
     frame = model.predict([structure(REAL[0]), "none.cif", structure(REAL[1])])
-    assert list(frame) == [*COLUMNS[:4], "lowest", "flags", *COLUMNS[4:]]
+    assert list(frame) == [*COLUMNS[:-2], "lowest", *COLUMNS[-2:]]
     assert (frame["lowest"] <= frame["prediction"])[[0, 2]].all()
 
 

@@ -25,8 +25,9 @@ from sitenet.prediction.attention.sums import LOWEST, N_LOG_STEPS, HeadSums, wei
 from sitenet.prediction.predictor import Predictor
 from sitenet.records import RunKey, require_run
 from sitenet.settings.analysis import AnalysisSettings
+from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import Indices, PointSets, infer, load_batches, pair_batches, shuffled
-from sitenet.training.device import DeviceName
+from sitenet.training.device import configure_torch
 
 
 class Cut(nn.Module):
@@ -156,7 +157,8 @@ def analyse_run(
     Raises:
         UserError: The checkpoint is not readable or of another run, or a prediction is not finite.
     """
-    predictor = Predictor.load(checkpoint, device, threads)
+    predictor = Predictor.load(checkpoint, device)
+    configure_torch(predictor.device, threads, key.seed)
     require_run(checkpoint, predictor.description.key, key)
     known = [id_ for id_, there in zip(ids, store.has(ids), strict=True) if there]
     # Seeded by the fold alone, so that all trials are analysed on the same crystals.

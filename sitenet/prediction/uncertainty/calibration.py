@@ -108,7 +108,7 @@ class Calibration(FileRecord):
         if self.non_negative:
             ends = np.maximum(ends, 0)
         names = [f"{side}_{level * 100:.0f}" for level in LEVELS for side in ("low", "high")]
-        return pd.DataFrame(ends.transpose(0, 2, 1).reshape(len(predictions), -1), columns=names)
+        return pd.DataFrame(ends.transpose(0, 2, 1).reshape(len(predictions), len(names)), columns=names)
 
     def metal(self, predictions: Floats) -> Floats:
         """(C,) probabilities that the target is 0; NaN if the targets had no metals."""

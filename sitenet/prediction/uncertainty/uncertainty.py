@@ -53,9 +53,12 @@ class Uncertainty:
 
         Returns:
             The ends of the intervals in the unit of the target, the probability that the target is 0 where targets can
-            be, and the flags, separated by semicolons.
+            be, and the flags, separated by semicolons. With an element that no training crystal has, nothing is known
+            of errors: there are no intervals then, and no probability.
         """
         spreads = np.nan_to_num(spreads)  # a single network has none
+        known = [bool(self.training.elements[one.atomic_numbers].all()) for one in crystals]
+        predictions = np.where(known, predictions, np.nan)
         ends = self.calibration.intervals(predictions, spreads)
         columns: dict[str, Any] = {str(name): values.to_numpy() for name, values in ends.items()}
         if self.calibration.metal_prediction:
