@@ -7,7 +7,7 @@ from pymatgen.core import Lattice, Structure
 from sitenet import load_model
 from sitenet.prediction.model import Model
 
-ROCK_SALT = [[0, 0, 0], [0.5, 0.5, 0.5]]
+ROCK_SALT: list[list[float]] = [[0, 0, 0], [0.5, 0.5, 0.5]]
 
 
 @pytest.fixture(scope="module")
