@@ -33,6 +33,10 @@ PATHS = (
     "structure file (CIF, POSCAR, extended XYZ, JSON of pymatgen or ASE), folder, zip or tar archive, table (Parquet, "
     "Matbench's json.gz), id of the Materials Project such as mp-149, or - for a list of these on standard input"
 )
+MODELS = (
+    "name of a model (see `sitenet models`), checkpoint best.pt, or folder of seeds; repeated, their predictions are "
+    "averaged (band-gap)"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,15 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("predict", help="predict a property of crystals")
     _add_path(parser, "paths", str, nargs="+", metavar="path", help=PATHS)
-    _add_path(
-        parser,
-        "--model",
-        str,
-        action="append",
-        metavar="MODEL",
-        help="name of a model (see `sitenet models`), checkpoint best.pt, or folder of seeds; repeated, their "
-        "predictions are averaged (band-gap)",
-    )
+    _add_path(parser, "--model", str, action="append", metavar="MODEL", help=MODELS)
     _add_path(parser, "--out", metavar="FILE", help="file for the predictions; its suffix tells the format")
     parser.add_argument("--format", choices=("table", "csv", "jsonl", "parquet"), help="format of the predictions")
     _add_path(parser, "--attention", metavar="FILE.npz", help="also write the attention weights to this file")
@@ -107,26 +103,20 @@ def _models(args: argparse.Namespace) -> None:
 
 def _add_explain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("explain", help="explain the prediction of one crystal on a page to open in a browser")
-    _add_path(parser, "path", help="structure file")
-    _add_path(
-        parser,
-        "--model",
-        nargs="+",
-        required=True,
-        metavar="CHECKPOINT",
-        help="checkpoint of a trained network; several are an ensemble",
-    )
+    _add_path(parser, "crystal", str, help="one crystal, in whatever `sitenet predict` takes")
+    _add_path(parser, "--model", str, action="append", metavar="MODEL", help=MODELS)
     _add_path(parser, "--training", metavar="FOLDER", help="results/data/NAME: also show the nearest training crystals")
     _add_path(parser, "--out", metavar="FILE.html", help="page to write (default: name of the structure file + .html)")
     parser.set_defaults(run=_explain)
 
 
 def _explain(args: argparse.Namespace) -> None:
+    from sitenet.prediction.card import DEFAULT
     from sitenet.prediction.explain.explanation import explain
     from sitenet.prediction.explain.page import write_explanation
 
-    out = args.out or Path(f"{args.path.name}.html")
-    write_explanation(explain(args.path, args.model, args.training), out)
+    out = args.out or Path(f"{Path(args.crystal).name}.html")
+    write_explanation(explain(args.crystal, args.model or DEFAULT, args.training), out)
     print(out)
 
 

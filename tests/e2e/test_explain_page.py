@@ -39,8 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             job = inputs.job(folder / f"{name}{seed}", settings, max_epochs=seed)
             train(replace(job, data_checksum=checksum))
     structure = Structure(CRYSTAL.lattice, CRYSTAL.atomic_numbers.tolist(), CRYSTAL.frac_coords)
-    (folder / HOSTILE).write_text(structure.to(fmt="cif"))
-    models = ("--model", "sitenet1/best.pt", "sitenet2/best.pt")
+    (folder / "two").mkdir()
+    for name in (HOSTILE, "two/a.cif", "two/b.cif"):
+        (folder / name).write_text(structure.to(fmt="cif"))
+    models = ("--model", "sitenet1", "--model", "sitenet2/best.pt")
     run(folder, HOSTILE, *models, "--training", "data", "--out", "ensemble.html")
     run(folder, HOSTILE, "--model", "radial1/best.pt", "--out", "radial.html")
     return folder
@@ -105,7 +107,8 @@ def test_contributions_and_mean_make_the_prediction(page: Page) -> None:
     cells = page.locator("#classes tbody tr td.number:nth-last-child(2)").all_inner_texts()
     *parts, total = map(float, cells)
     assert sum(parts) == pytest.approx(total, abs=0.001 * len(parts))
-    assert f"{total:.3f} eV" in page.locator("#prediction .answer").inner_text()
+    shown = page.locator("#prediction .answer strong").inner_text().split()[0]
+    assert total == pytest.approx(float(shown), abs=0.51 * 10 ** -len(shown.partition(".")[2]))
 
 
 @pytest.mark.parametrize("width", [400, 1200])
@@ -117,13 +120,13 @@ def test_nothing_is_cut_off(page: Page, width: int) -> None:
 
 
 def test_the_page_says_what_was_computed(browser: Browser, folder: Path) -> None:
-    expected = explain(folder / HOSTILE, [folder / f"sitenet{seed}/best.pt" for seed in (1, 2)], folder / "data")
+    expected = explain(str(folder / HOSTILE), [folder / f"sitenet{seed}" for seed in (1, 2)], folder / "data")
     with browser.new_context() as context:
         tab = context.new_page()
         tab.goto((folder / "ensemble.html").as_uri())
         answer = tab.locator("#prediction .answer").inner_text()
-        assert f"{expected.prediction:.3f} eV" in answer
-        assert f"spread {expected.spread:.3f} eV" in answer
+        assert f"{expected.prediction:.{expected.decimals}f} eV" in answer
+        assert f"spread {expected.spread:.{expected.decimals}f} eV" in answer
         assert expected.neighbours is not None
         ids = tab.locator("#neighbours tbody td:nth-child(2)").all_inner_texts()
         assert ids == [own.id for own in expected.neighbours]
@@ -137,6 +140,7 @@ def test_the_page_says_what_was_computed(browser: Browser, folder: Path) -> None
     ("arguments", "message"),
     [
         (("no.cif", "--model", "radial1/best.pt"), "no.cif: missing file: no such file"),
+        (("two", "--model", "radial1/best.pt"), "two holds more than one crystal: explain takes one"),
         ((HOSTILE, "--model", "no.pt"), "there is no checkpoint no.pt"),
         ((HOSTILE, "--model", "radial1/best.pt", "--training", "no"), "cannot read no/manifest.json"),
         ((HOSTILE, "--model", "radial1/best.pt", "--out", "no/page.html"), "cannot write no/page.html"),

@@ -170,7 +170,7 @@ def test_an_explanation_is_of_the_ensemble(checkpoints: list[Path], tmp_path: Pa
     crystal = CRYSTALS["mp-23059"]
     path = tmp_path / "mine.cif"
     Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).to(filename=str(path))
-    explanation = explain(path, checkpoints)
+    explanation = explain(str(path), checkpoints)
     values = [value for _, value in explanation.predictions]
     assert explanation.prediction == pytest.approx(np.mean(values))
     assert explanation.spread == pytest.approx(np.std(values, ddof=1))
@@ -185,7 +185,7 @@ def test_an_explanation_is_of_the_ensemble(checkpoints: list[Path], tmp_path: Pa
 def test_a_crystal_that_cannot_be_used_is_one_line(crystal: str, checkpoints: list[Path], tmp_path: Path) -> None:
     (tmp_path / "broken.cif").write_text("no crystal")
     with pytest.raises(UserError) as caught:
-        explain(tmp_path / crystal, checkpoints[:1])
+        explain(str(tmp_path / crystal), checkpoints[:1])
     assert "\n" not in str(caught.value)
 
 

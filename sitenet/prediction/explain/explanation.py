@@ -1,7 +1,7 @@
 """One crystal, explained by the networks that predict it: the command `sitenet explain`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sitenet.data.containers import read_limited
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.formula import standard_formula
-from sitenet.data.structures.parse import parse_structure
-from sitenet.errors import UserError, plain
+from sitenet.data.structures.text import one_line
+from sitenet.errors import UserError
 from sitenet.features.featurize import featurize, neighbour_distances
 from sitenet.features.point_set import PointSet
 from sitenet.models.base.batch import Batch, collate
 from sitenet.models.base.network import AttentionNetwork
+from sitenet.prediction.card import DEFAULT
 from sitenet.prediction.explain.contributions import class_contributions, n_orders
 from sitenet.prediction.explain.geometry import atoms, edges, strongest_pairs
 from sitenet.prediction.explain.training_crystals import Neighbour, nearest_training_crystals
+from sitenet.prediction.inputs.places import open_inputs
+from sitenet.prediction.model import Model, Predicted, columns_of, load_model
+from sitenet.prediction.networks import ModelName
 from sitenet.prediction.predictor import Predictor
 from sitenet.settings.elements import SYMBOLS
 
 Floats = NDArray[np.float64]
+SHOWN = ("formula", "prediction", "spread")  # columns of a prediction that have a place of their own
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,12 @@ class Explanation:
         n_sites: Sites of the cell in the file.
         n_primitive: Sites of the primitive cell.
         reads: What a network sees of the crystal, in words.
+        model: Name of the model where it comes with the package, otherwise empty.
         target: Name of the target.
         unit: Its unit.
+        decimals: Decimals of a prediction that mean something.
         predictions: Name and prediction of each network.
+        more: What else the model says of the crystal: name and value.
         empty: What is predicted of nothing: the mean target of the training crystals, mean over the networks.
         classes: The site classes, in the order of the features.
         orders: Number of sampled orders that contributions are over; None for all orders.
@@ -69,9 +76,12 @@ class Explanation:
     n_sites: int
     n_primitive: int
     reads: str
+    model: str
     target: str
     unit: str
+    decimals: int
     predictions: list[tuple[str, float]]
+    more: list[tuple[str, str]]
     empty: float
     classes: list[SiteClass]
     orders: int | None
@@ -92,44 +102,48 @@ class Explanation:
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def explain(path: Path, checkpoints: Sequence[Path], training: Path | None = None) -> Explanation:
-    """Explains the prediction of a crystal in a structure file.
+def explain(name: str, model: ModelName = DEFAULT, training: Path | None = None) -> Explanation:
+    """Explains the prediction of one crystal.
 
     Args:
-        path: The structure file.
-        checkpoints: Files `best.pt` of networks with attention, with the same target, unit and features.
+        name: What `sitenet predict` takes, with one crystal in it: a structure file for example.
+        model: Networks with attention, as `load_model` takes them.
         training: Folder of the data set that the first network was trained on, `results/data/<name>`.
 
     Raises:
-        UserError: A file cannot be read, the crystal cannot be used, or a network has no attention.
+        UserError: A file cannot be read, the crystal cannot be used, there are several, or a network has no attention.
     """
-    predictors = _load(checkpoints)
-    first = predictors[0]
+    loaded = load_model(model)
+    first = loaded.predictors[0]
+    for predictor in loaded.predictors:
+        if not isinstance(predictor.model, AttentionNetwork):
+            raise UserError(f"{loaded.name}: a network of kind '{predictor.trial.kind}' has no attention to explain")
+    crystal = _the_crystal(name)
     try:
-        crystal = parse_structure(plain(path.name), path.name, _content(path))
         point_set = featurize(crystal, first.trial.features)
         cell, _ = neighbour_distances(crystal, first.trial.features)
     except BadCrystal as reason:
-        raise UserError(f"{path}: {' '.join(str(reason).split())}") from None
+        raise UserError(f"{crystal.id}: {one_line(reason)}") from None
     batch = collate([point_set], torch.float32).to(first.device)
-    contributions = np.mean([_contributions(predictor, batch) for predictor in predictors], axis=0)
-    classes = [
-        SiteClass(SYMBOLS[z - 1], int(count), float(contribution))
-        for z, count, contribution in zip(point_set.atomic_numbers, point_set.site_counts, contributions, strict=True)
-    ]
+    members = np.array([[_predict(predictor, batch)] for predictor in loaded.predictors])
+    contributions = np.mean([_contributions(predictor, batch) for predictor in loaded.predictors], axis=0)
+    classes = zip(point_set.atomic_numbers, point_set.site_counts, contributions, strict=True)
     nearest = None if training is None else nearest_training_crystals(first, point_set, crystal, training)
     return Explanation(
-        id=crystal.id,
+        id=Path(crystal.id).name,
         formula=standard_formula(crystal.atomic_numbers.tolist()),
         n_sites=len(crystal.atomic_numbers),
         n_primitive=len(cell.atomic_numbers),
         reads=_reads(point_set, first),
-        target=first.description.target.replace("_", " "),
-        unit=first.description.unit,
-        predictions=[(_name(predictor), _predict(predictor, batch)) for predictor in predictors],
-        empty=float(np.mean([_empty(predictor) for predictor in predictors])),
-        classes=classes,
-        orders=n_orders(len(classes)),
+        model=loaded.name if loaded.pretrained else "",
+        target=loaded.target.replace("_", " "),
+        unit=loaded.unit,
+        decimals=loaded.decimals,
+        predictions=list(zip(map(_name, loaded.predictors), members[:, 0].tolist(), strict=True)),
+        more=_more(loaded, Predicted([crystal], members)),
+        empty=float(np.mean([_empty(predictor) for predictor in loaded.predictors])),
+        classes=[SiteClass(SYMBOLS[z - 1], int(n), float(contribution)) for z, n, contribution in classes],
+        orders=n_orders(len(contributions)),
         atoms=atoms(cell, point_set),
         edges=edges(cell.lattice),
         heads=_heads(first, cell, point_set, batch),
@@ -137,33 +151,27 @@ def explain(path: Path, checkpoints: Sequence[Path], training: Path | None = Non
     )
 
 
-def _load(checkpoints: Sequence[Path]) -> list[Predictor]:
-    """The networks, which must have attention, and the same target, unit and features."""
-    predictors = [Predictor.load(checkpoint) for checkpoint in checkpoints]
-    first = predictors[0]
-    for checkpoint, own in zip(checkpoints, predictors, strict=True):
-        if not isinstance(own.model, AttentionNetwork):
-            raise UserError(f"{checkpoint}: a network of kind '{own.trial.kind}' has no attention to explain")
-        for what, one, other in (
-            ("target", first.description.target, own.description.target),
-            ("unit", first.description.unit, own.description.unit),
-            ("feature set", first.trial.feature_id, own.trial.feature_id),
-        ):
-            if one != other:
-                raise UserError(
-                    f"{checkpoint} has the {what} {other}, but {checkpoints[0]} has {one}: an ensemble needs the same"
-                )
-    return predictors
-
-
-def _content(path: Path) -> bytes:
+def _the_crystal(name: str) -> Crystal:
+    """The only crystal of a place."""
+    items = list(islice(open_inputs([name]).items, 2))
+    if len(items) != 1:
+        found = "no crystal" if not items else "more than one crystal"
+        raise UserError(f"{name} holds {found}: explain takes one")
     try:
-        if not path.is_file():
-            raise BadCrystal("missing file: no such file" if not path.exists() else "unreadable: it is no file")
-        with path.open("rb") as file:
-            return read_limited(file, path.name)
-    except OSError as error:
-        raise BadCrystal(f"unreadable: {error.strerror}") from None
+        return items[0].crystal()
+    except BadCrystal as reason:
+        raise UserError(f"{items[0].id}: {one_line(reason)}") from None
+
+
+def _more(model: Model, predicted: Predicted) -> list[tuple[str, str]]:
+    """What else the model says beside prediction and spread, by the name of its column."""
+    columns = {name: values[0] for name, values in columns_of(model, predicted).items() if name not in SHOWN}
+    numbers = {name: isinstance(value, float | np.floating) for name, value in columns.items()}
+    return [
+        (name.replace("_", " "), f"{value:.{model.decimals}f}" if numbers[name] else str(value))
+        for name, value in columns.items()
+        if value is not None and value != ""
+    ]
 
 
 @torch.inference_mode()

@@ -47,6 +47,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["rounded"] = lambda value, digits: f"{value:.{digits}f}"
     environment.filters["signed"] = lambda value: f"{value:+.3f}"
     return environment
 
