@@ -18,7 +18,7 @@ from sitenet.evaluation.statistics.rank_correlation import rank_correlation
 from sitenet.features.featurize import expand_attention, featurize, neighbour_distances
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import Batch, collate
-from sitenet.models.base.network import AttentionNetwork
+from sitenet.models.base.network import AttentionNetwork, Network
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.prediction.attention.analysis import Analysis, Cut, analyse_run
 from sitenet.settings.analysis import AnalysisSettings
@@ -29,6 +29,7 @@ from sitenet.training.run import train
 from tests.training_case import NETWORK, RADIAL_NETWORK, write_inputs
 
 CRYSTALS = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 12))
+SPHERE = FeatureSettings(radius=4.0)
 SMALL: dict[str, Any] = {"blocks": 2, "heads": 2, "width": 16, "hidden_width": 8, "radial_functions": 8}
 CASES = {
     "supercell": (NETWORK, FeatureSettings(max_sites=30)),
@@ -133,6 +134,17 @@ def test_a_cut_network_is_one_with_this_cutoff(case: str) -> None:
 
 def differs(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() > 1e-6)
+
+
+def test_a_network_without_attention_has_a_reach_alone() -> None:
+    class Sum(Network):
+        def forward(self, batch: Batch) -> Tensor:
+            return torch.ones(batch.n_crystals)
+
+    found, batch = Analysis(), batch_of(SPHERE)
+    found.add(Sum(), batch)
+    assert found.reach == float(batch.distances.max())
+    assert [len(table) for table in (found.head_table(), found.profile_table(), found.map_table())] == [0, 0, 0]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from pymatgen.core import Structure
+from pymatgen.io.vasp import Poscar
 
 from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
@@ -41,6 +42,12 @@ def network_and_batch(settings: Section, features: FeatureSettings, crystal: str
     trial = Trial({"model": settings, "features": features, "training": TrainingSettings()})
     network: AttentionNetwork = trial.build(False).double().eval()
     return network, collate([featurize(CRYSTALS[crystal], features)], torch.float64)
+
+
+def structure_of(crystal: str) -> Structure:
+    """A crystal as pymatgen has it."""
+    found = CRYSTALS[crystal]
+    return Structure(found.lattice, found.atomic_numbers.tolist(), found.frac_coords)
 
 
 def value(network: AttentionNetwork, states: torch.Tensor, counts: torch.Tensor, chosen: Sequence[int]) -> float:
@@ -167,9 +174,8 @@ def test_nearest_to_a_training_crystal_is_that_crystal(inputs: Inputs, data: Pat
 
 
 def test_an_explanation_is_of_the_ensemble(checkpoints: list[Path], tmp_path: Path) -> None:
-    crystal = CRYSTALS["mp-23059"]
     path = tmp_path / "mine.cif"
-    Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).to(filename=str(path))
+    structure_of("mp-23059").to(filename=str(path))
     explanation = explain(str(path), checkpoints)
     values = [value for _, value in explanation.predictions]
     assert explanation.prediction == pytest.approx(np.mean(values))
@@ -187,6 +193,15 @@ def test_a_crystal_that_cannot_be_used_is_one_line(crystal: str, checkpoints: li
     with pytest.raises(UserError) as caught:
         explain(str(tmp_path / crystal), checkpoints[:1])
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_gives_no_number_is_one_line(checkpoints: list[Path], tmp_path: Path) -> None:
+    content = torch.load(checkpoints[0], weights_only=True)
+    content["weights"]["output.bias"] += torch.nan
+    torch.save(content, tmp_path / "best.pt")
+    (tmp_path / "a.vasp").write_text(Poscar(structure_of("mp-441")).get_str())
+    with pytest.raises(UserError, match=r"a\.vasp: a network gives no number for this crystal"):
+        explain(str(tmp_path / "a.vasp"), tmp_path / "best.pt")
 
 
 def test_data_of_another_training_are_refused(

@@ -113,12 +113,8 @@ def explain(name: str, model: ModelName = DEFAULT, training: Path | None = None)
     Raises:
         UserError: A file cannot be read, the crystal cannot be used, there are several, or a network has no attention.
     """
-    loaded = load_model(model)
+    loaded, crystal = _load(model), _the_crystal(name)
     first = loaded.predictors[0]
-    for predictor in loaded.predictors:
-        if not isinstance(predictor.model, AttentionNetwork):
-            raise UserError(f"{loaded.name}: a network of kind '{predictor.trial.kind}' has no attention to explain")
-    crystal = _the_crystal(name)
     try:
         point_set = featurize(crystal, first.trial.features)
         cell, _ = neighbour_distances(crystal, first.trial.features)
@@ -126,6 +122,8 @@ def explain(name: str, model: ModelName = DEFAULT, training: Path | None = None)
         raise UserError(f"{crystal.id}: {one_line(reason)}") from None
     batch = collate([point_set], torch.float32).to(first.device)
     members = np.array([[_predict(predictor, batch)] for predictor in loaded.predictors])
+    if not np.isfinite(members).all():
+        raise UserError(f"{crystal.id}: a network gives no number for this crystal")
     contributions = np.mean([_contributions(predictor, batch) for predictor in loaded.predictors], axis=0)
     classes = zip(point_set.atomic_numbers, point_set.site_counts, contributions, strict=True)
     nearest = None if training is None else nearest_training_crystals(first, point_set, crystal, training)
@@ -149,6 +147,15 @@ def explain(name: str, model: ModelName = DEFAULT, training: Path | None = None)
         heads=_heads(first, cell, point_set, batch),
         neighbours=nearest,
     )
+
+
+def _load(model: ModelName) -> Model:
+    """A model, all of whose networks have attention."""
+    loaded = load_model(model)
+    for predictor in loaded.predictors:
+        if not isinstance(predictor.model, AttentionNetwork):
+            raise UserError(f"{loaded.name}: a network of kind '{predictor.trial.kind}' has no attention to explain")
+    return loaded
 
 
 def _the_crystal(name: str) -> Crystal:

@@ -97,28 +97,30 @@ def strongest_pairs(cell: Crystal, point_set: PointSet, weights_EH: Floats) -> l
         neighbours = Neighbours.of(cell, float(point_set.distances[drawn].max()) + SLACK)
     except BadCrystal:  # too many sites to list
         neighbours = Neighbours.of(cell, SLACK)
-    wrapped = (cell.frac_coords % 1.0) @ cell.lattice
-    found = []
-    for head, own in enumerate(chosen):
-        pairs: list[dict[str, object]] = []
-        for pair in own:
-            near, far, distance = int(rows[pair]), int(point_set.pair_sites[pair]), float(point_set.distances[pair])
-            first = int(np.flatnonzero(point_set.site_class == near)[0])
-            lines = (
-                (neighbours.near == first)
-                & (point_set.site_class[neighbours.far] == far)
-                & (abs(neighbours.distances - distance) < SLACK)
-            )
-            pairs.append(
-                {
-                    "near": near,
-                    "far": far,
-                    "distance": distance,
-                    "count": int(point_set.pair_counts[pair]),
-                    "weight": float(weights_EH[pair, head]),
-                    "from": wrapped[first].round(4).tolist(),
-                    "to": (wrapped[first] + neighbours.vectors[lines][:MAX_LINES]).round(4).tolist(),
-                }
-            )
-        found.append(pairs)
-    return found
+    return [
+        [
+            _drawn(cell, point_set, neighbours, int(rows[pair]), int(pair)) | {"weight": float(weights_EH[pair, head])}
+            for pair in own
+        ]
+        for head, own in enumerate(chosen)
+    ]
+
+
+def _drawn(cell: Crystal, point_set: PointSet, neighbours: Neighbours, near: int, pair: int) -> dict[str, object]:
+    """A pair of a row: its classes, distance and number of sites, and where its lines begin and end."""
+    far, distance = int(point_set.pair_sites[pair]), float(point_set.distances[pair])
+    first = int(np.flatnonzero(point_set.site_class == near)[0])
+    lines = (
+        (neighbours.near == first)
+        & (point_set.site_class[neighbours.far] == far)
+        & (abs(neighbours.distances - distance) < SLACK)
+    )
+    start = (cell.frac_coords[first] % 1.0) @ cell.lattice
+    return {
+        "near": near,
+        "far": far,
+        "distance": distance,
+        "count": int(point_set.pair_counts[pair]),
+        "from": start.round(4).tolist(),
+        "to": (start + neighbours.vectors[lines][:MAX_LINES]).round(4).tolist(),
+    }

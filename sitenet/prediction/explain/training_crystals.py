@@ -64,18 +64,7 @@ def nearest_training_crystals(
         UserError: The folder is not one of a data set, is damaged, or is not what the network was trained on.
     """
     targets = _training_targets(predictor, data)
-    wanted = [one for one in CrystalTable.open(data / "structures.parquet").crystals() if one.id in targets.index]
-    properties = standardised_properties(PAPER_PROPERTIES)
-    own = _composition(properties[crystal.atomic_numbers])
-    far = np.array([np.linalg.norm(_composition(properties[one.atomic_numbers]) - own) for one in wanted])
-    found: list[tuple[Crystal, PointSet]] = []
-    for place in np.argsort(far, kind="stable"):
-        try:
-            found.append((wanted[place], featurize(wanted[place], predictor.trial.features)))
-        except BadCrystal:  # it was in no batch of the training either
-            continue
-        if len(found) == SHORTLIST:
-            break
+    found = _shortlist(predictor, crystal, data, targets)
     states = _pooled(predictor, [point_set, *(features for _, features in found)])
     spread = states[1:].std(axis=0)
     distances = np.linalg.norm((states[1:] - states[0]) / np.where(spread > 0, spread, 1), axis=1)
@@ -90,6 +79,25 @@ def nearest_training_crystals(
         )
         for place, one in ((place, found[place][0]) for place in np.argsort(distances, kind="stable")[:NEAREST])
     ]
+
+
+def _shortlist(
+    predictor: Predictor, crystal: Crystal, data: Path, targets: "pd.Series[float]"
+) -> list[tuple[Crystal, PointSet]]:
+    """The crystals with targets whose composition is most similar, with their features."""
+    wanted = [one for one in CrystalTable.open(data / "structures.parquet").crystals() if one.id in targets.index]
+    properties = standardised_properties(PAPER_PROPERTIES)
+    own = _composition(properties[crystal.atomic_numbers])
+    far = np.array([np.linalg.norm(_composition(properties[one.atomic_numbers]) - own) for one in wanted])
+    found: list[tuple[Crystal, PointSet]] = []
+    for place in np.argsort(far, kind="stable"):
+        try:
+            found.append((wanted[place], featurize(wanted[place], predictor.trial.features)))
+        except BadCrystal:  # it was in no batch of the training either
+            continue
+        if len(found) == SHORTLIST:
+            break
+    return found
 
 
 def _training_targets(predictor: Predictor, data: Path) -> "pd.Series[float]":
