@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase as LogHandlerTests
 
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.grid import expand_grid
 from sitenet.config.trial import trial_names
 from sitenet.terminal import clock, jobs
 from sitenet.terminal.ending import NO_REASON, Failure, stopped
@@ -66,6 +67,9 @@ def test_jobs_are_named_in_words() -> None:
     assert job_words("load_data", {}, names, seeds=1) == "load data"
     shard = {"features": "sites50-d89ad5df", "shard": "3"}
     assert job_words("featurize", shard, names, seeds=1) == "featurize sites50-d89ad5df, shard 3"
+    command = trial_names(expand_grid([{"model": {"kind": "external", "parameters": {"depth": [3, 4]}}}]))
+    place = {"trial": next(iter(command)), "fold": "0", "seed": "0"}
+    assert job_words("external", place, command, seeds=1) == "external depth=3, fold 0"
 
 
 def test_only_whole_lines_of_this_attempt_are_read_once(tmp_path: Path) -> None:
