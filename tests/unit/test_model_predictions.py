@@ -26,6 +26,11 @@ def write(folder: Path, text: str, name: str = "mine.csv") -> Path:
     return path
 
 
+def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ufeff" + ROWS.replace("\n", "\r\n").replace("mp-10", '"mp-10"') + "\r\n")
+    assert read_predictions(path, PART)["prediction"].tolist() == [0.0, 1.5, -2e-3]
+
+
 @pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz"])
 def test_predictions_come_in_the_order_of_the_fold(tmp_path: Path, name: str) -> None:
     frame = read_predictions(write(tmp_path, ROWS, name), PART)
@@ -37,6 +42,11 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "mine.parquet")
     frame = read_predictions(tmp_path / "mine.parquet", PART)
     assert frame.to_dict("list") == {"id": IDS, "prediction": [1.0, 2.0, 3.0], "uncertainty": [0.5] * 3}
+    table.astype({"id": "category"}).to_parquet(tmp_path / "category.parquet")
+    assert read_predictions(tmp_path / "category.parquet", PART).equals(frame)
+    table.assign(id=[1.0, 2.0, 3.0, 4.0]).to_parquet(tmp_path / "floats.parquet")
+    with pytest.raises(UserError, match="the column id has the type double, not text"):
+        read_predictions(tmp_path / "floats.parquet", PART)
     whole = table.assign(id=[1, 2, 3, 4])
     whole.to_parquet(tmp_path / "numbers.parquet")
     part = Wanted("mine", 0, 0, ["3", "1"])

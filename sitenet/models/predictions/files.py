@@ -146,7 +146,9 @@ def _parquet_table(path: Path) -> pd.DataFrame:
 
 
 def _is_text_or_whole(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
+    return any(is_kind(values) for is_kind in texts)
 
 
 def _matbench_rows(path: Path, wanted: Wanted) -> pd.DataFrame:
