@@ -38,9 +38,9 @@ class TrainingSettings(Section):
             for GPUs: on a CPU with bfloat16 instructions it made no training faster.
         start_from: Fine-tuning: begin with the weights of another training, a checkpoint `best.pt` or the name of a
             model that comes with the package; seed s then takes its network s, modulo their number. Network and
-            features must have the same settings. Null begins with random weights.
-        trained: What is trained: the whole network, or its read-out alone, the layers after the pooling of sites. The
-            latter needs a network to start from.
+            features must have the same settings. The read-out, the layers after the pooling of sites, begins anew
+            where the target has another name. Null begins with random weights.
+        trained: What is trained: the whole network, or its read-out alone, which needs a network to start from.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 8.126e-4

@@ -80,7 +80,7 @@ def train(job: TrainJob) -> RunResult:
         store = FeatureStore(job.features)
         data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
         model = job.trial.build(job.non_negative)
-        origin = start_from(job.start, job.trial, model) if job.start else ""
+        origin = start_from(job.start, job.trial, job.target, model) if job.start else ""
         trainer = Trainer(model, settings, store, data, job.key.seed, device)
         recorder = _Recorder(job, trainer, _describe(job, data, trainer, origin))
         recorder.begin()

@@ -13,12 +13,16 @@ logger = logging.getLogger("sitenet")
 SCALE = "scale."  # the scale of the target is that of the new training crystals
 
 
-def start_from(path: Path, trial: Trial, model: Network) -> str:
+def start_from(path: Path, trial: Trial, target: str, model: Network) -> str:
     """Gives a new network the weights of a checkpoint, and freezes what the trial does not train.
+
+    The read-out keeps its random weights where the checkpoint has another target: that of another property is a worse
+    beginning than none.
 
     Args:
         path: A `best.pt`.
         trial: The trial to be trained.
+        target: Name of its target.
         model: Its network.
 
     Returns:
@@ -29,21 +33,27 @@ def start_from(path: Path, trial: Trial, model: Network) -> str:
     """
     description, _, weights = load_best(path)
     _check_same(path, description.trial, trial)
-    body = {name: tensor for name, tensor in weights.items() if not name.startswith(SCALE)}
-    model.load_state_dict(model.state_dict() | body)
+    anew = () if description.target == target else _readout(model)
+    kept = {name: w for name, w in weights.items() if not name.startswith(SCALE) and name not in anew}
+    model.load_state_dict(model.state_dict() | kept)
     key, name = description.key, str(trial.training.start_from)
     if Path(name) != path:  # a model of the package, wherever that is installed
         name = f"{name}/{path.name}"
     origin = (
         f"{name}, SHA-256 {sha256_of(path)}, trained for {description.target} on fold {key.fold} of {key.benchmark} "
-        f"with seed {key.seed}"
+        f"with seed {key.seed}" + (", with a new read-out" if anew else "")
     )
     if trial.training.trained == "readout":
         _freeze_sites(model, trial)
-    logger.info(
-        "starts from %s; trains %s", origin, "all weights" if trial.training.trained == "all" else "the read-out"
-    )
+    trained = "all weights" if trial.training.trained == "all" else "the read-out"
+    logger.info("starts from %s; trains %s", origin, trained)
     return f"fine-tuned from {origin}"
+
+
+def _readout(model: Network) -> set[str]:
+    """Names of the weights behind the pooling of sites."""
+    own = {id(weight) for layer in model.readout() for weight in layer.parameters()}
+    return {name for name, weight in model.named_parameters() if id(weight) in own}
 
 
 def _check_same(path: Path, source: Trial, trial: Trial) -> None:
@@ -57,11 +67,10 @@ def _check_same(path: Path, source: Trial, trial: Trial) -> None:
 
 
 def _freeze_sites(model: Network, trial: Trial) -> None:
-    layers = model.readout()
-    if not layers:
+    trained = _readout(model)
+    if not trained:
         raise UserError(
             f"training.trained: networks of the kind {trial.kind} do not say which layers are their read-out"
         )
-    model.requires_grad_(False)
-    for layer in layers:
-        layer.requires_grad_(True)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(name in trained)

@@ -68,6 +68,20 @@ def test_a_training_begins_with_the_weights_of_the_other(inputs: Inputs, source:
     assert same(tmp_path / "best.pt", source) == {name for name in weights(source) if not name.startswith(SCALE)}
 
 
+def test_for_another_target_the_readout_begins_anew(inputs: Inputs, source: Path, tmp_path: Path) -> None:
+    """All else is kept; the new read-out depends on the seed, and not on the one before."""
+    recipe = {"learning_rate": STILL, "max_epochs": 1, "weight_decay": 0}
+    job = inputs.job(tmp_path, network_of(source), start_from=str(source), **recipe)
+    result = train(type(job)(**vars(job) | {"start": source, "target": "refractive_index"}))
+    readout = READOUT[load_best(source)[0].trial.kind]
+    changed = weights(source).keys() - same(tmp_path / "best.pt", source)
+    assert {name for name in changed if name.endswith("weight") and "norm" not in name} == {
+        name for name in weights(source) if name.startswith(readout) and name.endswith("weight") and "norm" not in name
+    }
+    assert all(name.startswith((SCALE, *readout)) for name in changed)
+    assert result.origin.endswith("with a new read-out")
+
+
 def test_the_scale_is_that_of_the_new_targets(inputs: Inputs, source: Path, tmp_path: Path) -> None:
     tuned(inputs, source, tmp_path, max_epochs=1)
     assert (weights(tmp_path / "best.pt")["scale.target_mean"], weights(source)["scale.target_mean"] > 0) == (0, True)
@@ -92,6 +106,7 @@ def test_record_and_checkpoint_say_where_the_weights_come_from(inputs: Inputs, s
     assert str(source) in result.origin
     assert sha256_of(source) in result.origin
     assert "trained for band_gap on fold 0 of mp_dielectric_gap with seed 0" in result.origin
+    assert result.origin.endswith("with seed 0")
     assert load_best(source)[0].origin == ""
 
 

@@ -58,7 +58,7 @@ class Network(nn.Module):
         return []
 
     def readout(self) -> list[nn.Module]:
-        """The layers after the pooling of sites, which `training.trained: readout` trains alone; none if not known."""
+        """The layers after the pooling of sites, which begin anew for another target; none if they are not known."""
         return []
 
     def computed_by(self) -> str:
