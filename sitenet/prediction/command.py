@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from sitenet.errors import UserError
@@ -50,6 +51,8 @@ def predict_command(
     """
     inputs = open_inputs(names)
     format_ = choose_format(out, format_)
+    if cores is not None:
+        torch.set_num_threads(cores)  # for the few crystals that need no other process
     loaded = load_model(model, device)
     failures = Failures()
     with ExitStack() as stack:

@@ -113,6 +113,11 @@ class Model:
         """How the networks see crystals."""
         return self.predictors[0].trial.features
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the networks compute on a GPU, which other processes then leave alone."""
+        return self.predictors[0].device.type == "cuda"
+
     @cached_property
     def typical_error(self) -> float | None:
         """MAE on test crystals, else of the best network on validation crystals; None where neither is known."""

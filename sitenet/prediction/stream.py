@@ -27,8 +27,8 @@ def frames(
 ) -> Iterator[tuple[pd.DataFrame, Prepared | None]]:
     """Yields the rows of `Model.frame` for some hundred crystals at a time, in their order.
 
-    The work of up to two chunks is done here. Of more, other processes do it, one on each core: all of it on CPUs;
-    with a GPU, all but the networks' part.
+    The work of one chunk is done here. Of more, other processes do it, one on each core: all of it on CPUs; with a
+    GPU, all but the networks' part.
 
     Args:
         model: The model.
@@ -44,12 +44,11 @@ def frames(
     cores = cores or joblib.cpu_count()
     remaining = chunks(items)
     first = list(islice(remaining, 2))
-    on_gpu = model.predictors[0].device.type == "cuda"
     if len(first) < 2 or cores == 1:
         for chunk in chain(first, remaining):
             prepared = prepare(chunk, model.features)
             yield model.frame(prepared), prepared
-    elif on_gpu:
+    elif model.is_on_gpu:
         for prepared in _shared(partial(prepare, settings=model.features), chain(first, remaining), cores):
             yield model.frame(prepared), prepared
     else:

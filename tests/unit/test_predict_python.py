@@ -21,7 +21,7 @@ from sitenet.errors import UserError
 from sitenet.prediction import stream
 from sitenet.prediction.inputs import items
 from sitenet.prediction.inputs.items import Item
-from sitenet.prediction.model import Model, columns_of, prepare
+from sitenet.prediction.model import Model, Predicted, Prepared, columns_of, prepare
 from sitenet.prediction.networks import find_networks
 from sitenet.prediction.wrappers import CrystalCalculator, CrystalRegressor
 from tests.own_files import GOOD, REAL, as_folder, structure
@@ -104,6 +104,26 @@ def test_processes_give_the_same_rows_in_order(model: Model, tmp_path: Path, mon
     alone = model.predict(tmp_path / "structures.parquet", cores=1)
     shared = model.predict(tmp_path / "structures.parquet", cores=2)
     assert shared["id"].tolist() == alone["id"].tolist() == [crystal.id for crystal in REAL * 3]
+    np.testing.assert_allclose(shared["prediction"], alone["prediction"], atol=1e-4)
+
+
+def test_with_a_gpu_the_processes_only_prepare(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is needed to see that the networks' part is left to the process that has the model."""
+    write_crystals(tmp_path / "structures.parquet", REAL * 3)
+    monkeypatch.setattr(items, "AT_ONCE", 4)
+    alone = model.predict(tmp_path / "structures.parquet", cores=1)
+    seen: list[int] = []
+    monkeypatch.setattr(Model, "is_on_gpu", True)
+    predicted = Model.predicted
+
+    def counted(own: Model, prepared: Prepared) -> Predicted:
+        seen.append(len(prepared.ids))
+        return predicted(own, prepared)
+
+    monkeypatch.setattr(Model, "predicted", counted)
+    shared = model.predict(tmp_path / "structures.parquet", cores=2)
+    assert seen == [4, 4, 4, 4, 2]
+    assert shared["id"].tolist() == alone["id"].tolist()
     np.testing.assert_allclose(shared["prediction"], alone["prediction"], atol=1e-4)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 
 from pymatgen.core import Composition
 
@@ -56,7 +56,7 @@ def _element(letters: str, symbol: str, formula: Formula | None, ambiguous: set[
     return number
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def parse_formula(text: str) -> Formula | None:
     """A sum formula such as `C2 H6 O`, `Ca (C O3)` or `NaCl`, deuterium as hydrogen; None if it is none."""
     if len(text) > MAX_FORMULA:
