@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from itertools import islice
@@ -73,7 +72,7 @@ def run(arguments: list[str], out: Path, cores: int) -> dict[str, Any]:
     """Runs the command and watches the memory of its processes."""
     command = [sys.executable, "-m", "sitenet", *arguments, "--out", str(out), "--cores", str(cores), "--device", "cpu"]
     before, start, peak = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter(), 0.0
-    process = psutil.Popen(command, stderr=subprocess.DEVNULL)
+    process = psutil.Popen(command)
     while process.poll() is None:
         peak = max(peak, memory_mb(process))
         time.sleep(0.2)

@@ -91,7 +91,7 @@ class Model:
 
     Attributes:
         name: What it was loaded by.
-        target: Name of the property.
+        title: The property in words, where the model has a card; else the target's name in the data.
         unit: Its unit.
         pretrained: Its folder and card, where it has one.
         uncertainty: Intervals and flags, where it is calibrated.
@@ -103,9 +103,9 @@ class Model:
         self.predictors = [Predictor.load(file, device) for file in networks.files]
         _check_alike(networks.files, self.predictors)
         self.name = networks.name
-        self.target = self.predictors[0].description.target
-        self.unit = self.predictors[0].description.unit
         self.pretrained: PretrainedModel | None = networks.pretrained
+        self.title = self.pretrained.about.title if self.pretrained else self.predictors[0].description.target
+        self.unit = self.predictors[0].description.unit
         self.uncertainty = Uncertainty.read(self.pretrained.folder) if self.pretrained else None
 
     @property

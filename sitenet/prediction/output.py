@@ -113,7 +113,7 @@ def _table(model: Model) -> Callable[[IO[str]], Callable[[pd.DataFrame], None]]:
         def write(frame: pd.DataFrame) -> None:
             nonlocal first
             shown = _with_intervals(frame, model) if model.uncertainty else frame
-            shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.target} ({model.unit})"})
+            shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.title} ({model.unit})"})
             if frame["reason"].isna().all():
                 shown = shown.drop(columns="reason")
             if len(model.predictors) == 1:

@@ -77,8 +77,7 @@ class CrystalCalculator(Calculator):
     def __init__(self, model: Model | ModelName = DEFAULT):
         super().__init__()
         self.model = model if isinstance(model, Model) else load_model(model)
-        about = self.model.pretrained.about.title if self.model.pretrained else self.model.target
-        self.predicted = re.sub(r"\W+", "_", about.strip())
+        self.predicted = re.sub(r"\W+", "_", self.model.title.strip())
         self.implemented_properties = [self.predicted, "spread"]
 
     def calculate(
