@@ -17,7 +17,7 @@ from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.formula import standard_formula
 from sitenet.data.table import write_crystals
 from sitenet.errors import UserError
-from sitenet.prediction.inputs import places
+from sitenet.prediction.inputs import contents, places
 from sitenet.prediction.inputs.items import AT_ONCE, Input, Item, chunks
 from sitenet.prediction.inputs.objects import items_of_objects
 from sitenet.prediction.inputs.places import open_inputs
@@ -97,11 +97,19 @@ def test_a_long_trajectory_is_read_frame_by_frame(monkeypatch: pytest.MonkeyPatc
     with Path("run.extxyz").open("a") as file:
         file.write("no number\n")
     found = read("run.extxyz")
-    assert list(found.values())[: len(REAL) - 1] == FORMULAS[:-1]
+    assert list(found.values())[:-1] == FORMULAS
     assert found["run.extxyz"] == "unreadable: a frame of extended XYZ begins with the number of sites"
 
 
-def test_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MAX_FILE", 1_000_000)
+    monkeypatch.setattr(places, "STREAMED", 10)
+    for text in ("2\n" + "x" * 3_000_000, "900000\n" + "x\n" * 900_001):
+        Path("bomb.xyz.gz").write_bytes(gzip.compress(text.encode()))
+        assert read("bomb.xyz.gz") == {"bomb.xyz.gz": "too large: a frame has more than 1 MB"}
+
+
+def test_tables() -> None:
     write_crystals("structures.parquet", REAL)
     expected = {crystal.id: formula for crystal, formula in zip(REAL, FORMULAS, strict=True)}
     assert read("structures.parquet") == expected

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, TextIO
 
@@ -44,27 +43,34 @@ def frames(id_: str, file: TextIO) -> Iterator[Item]:
     Raises:
         BadCrystal: A frame does not begin with its number of sites.
     """
-    n = 0
-    first = _next_frame(file)
-    while first is not None:
-        second = _next_frame(file)
-        n += 1
-        content = FileContent("frame.extxyz", first.encode())
-        yield Item(id_ if n == 1 and second is None else f"{id_}#{n}", content)
-        first = second
-    if n == 0:
+    frame, n, problem = _next_frame(file), 0, None
+    if frame is None:
         raise BadCrystal("empty: the file has no frame")
+    while frame is not None:
+        try:
+            following = _next_frame(file)
+        except BadCrystal as reason:  # the frame before it is good
+            following, problem = None, reason
+        n += 1
+        is_alone = n == 1 and following is None and problem is None
+        yield Item(id_ if is_alone else f"{id_}#{n}", FileContent("frame.extxyz", frame.encode()))
+        frame = following
+    if problem is not None:
+        raise problem
 
 
 def _next_frame(file: TextIO) -> str | None:
-    head = next((line for line in iter(file.readline, "") if line.strip()), None)
+    head = next((line for line in iter(lambda: file.readline(MAX_FILE), "") if line.strip()), None)
     if head is None:
         return None
     if not head.strip().isdecimal() or len(head.strip()) > 6:
         raise BadCrystal("unreadable: a frame of extended XYZ begins with the number of sites")
-    lines = [head, *islice(iter(file.readline, ""), int(head) + 1)]
-    if sum(map(len, lines)) > MAX_FILE:
-        raise BadCrystal(f"too large: a frame has more than {MAX_FILE // 1_000_000} MB")
+    lines, size = [head], len(head)
+    for _ in range(int(head) + 1):
+        lines.append(file.readline(MAX_FILE))
+        size += len(lines[-1])
+        if size > MAX_FILE:
+            raise BadCrystal(f"too large: a frame has more than {MAX_FILE // 1_000_000} MB")
     return "".join(lines)
 
 
