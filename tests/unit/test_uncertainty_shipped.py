@@ -1,10 +1,13 @@
 """Intervals and flags of the model that comes with the package."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from sitenet import load_model
+from sitenet.prediction.explain.explanation import explain
 from sitenet.prediction.model import Model
 
 ROCK_SALT: list[list[float]] = [[0, 0, 0], [0.5, 0.5, 0.5]]
@@ -43,3 +46,12 @@ def test_a_crystal_that_cannot_be_read_has_neither(model: Model) -> None:
     frame = model.predict(["none.cif", rock_salt(5.69, "Na", "Cl")])
     assert frame["low_95"].isna().tolist() == [True, False]
     assert frame["reason"].notna().tolist() == [True, False]
+
+
+def test_the_explanation_of_a_crystal_has_them(tmp_path: Path) -> None:
+    rock_salt(5.69, "Na", "Cl").to(filename=str(tmp_path / "salt.cif"))
+    rock_salt(6.2, "Og", "Ts").to(filename=str(tmp_path / "unknown.cif"))
+    known, unknown = (dict(explain(str(tmp_path / name)).more) for name in ("salt.cif", "unknown.cif"))
+    assert list(known) == ["80 % interval", "95 % interval", "probability of a metal", "flags"]
+    assert known["flags"] == "known structure"
+    assert list(unknown) == ["flags"]

@@ -28,7 +28,6 @@ from sitenet.prediction.predictor import Predictor
 from sitenet.settings.elements import SYMBOLS
 
 Floats = NDArray[np.float64]
-SHOWN = ("formula", "prediction", "spread")  # columns of a prediction that have a place of their own
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def explain(name: str, model: ModelName = DEFAULT, training: Path | None = None)
         n_primitive=len(cell.atomic_numbers),
         reads=_reads(point_set, first),
         model=loaded.name if loaded.pretrained else "",
-        target=loaded.target.replace("_", " "),
+        target=loaded.title.replace("_", " "),
         unit=loaded.unit,
         decimals=loaded.decimals,
         predictions=list(zip(map(_name, loaded.predictors), members[:, 0].tolist(), strict=True)),
@@ -171,14 +170,19 @@ def _the_crystal(name: str) -> Crystal:
 
 
 def _more(model: Model, predicted: Predicted) -> list[tuple[str, str]]:
-    """What else the model says beside prediction and spread, by the name of its column."""
-    columns = {name: values[0] for name, values in columns_of(model, predicted).items() if name not in SHOWN}
-    numbers = {name: isinstance(value, float | np.floating) for name, value in columns.items()}
-    return [
-        (name.replace("_", " "), f"{value:.{model.decimals}f}" if numbers[name] else str(value))
-        for name, value in columns.items()
-        if value is not None and value != ""
+    """Intervals, the probability of a metal and flags, where the model is calibrated."""
+    if model.uncertainty is None:
+        return []
+    columns = {name: values[0] for name, values in columns_of(model, predicted).items()}
+    ends = {level: (columns[f"low_{level}"], columns[f"high_{level}"]) for level in ("80", "95")}
+    found = [
+        (f"{level} % interval", f"{low:.{model.decimals}f} to {high:.{model.decimals}f} {model.unit}")
+        for level, (low, high) in ends.items()
+        if np.isfinite(low)
     ]
+    if np.isfinite(columns.get("metal", np.nan)):
+        found.append(("probability of a metal", f"{100 * columns['metal']:.0f} %"))
+    return [*found, ("flags", columns["flags"] or "none")]
 
 
 @torch.inference_mode()
