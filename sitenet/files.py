@@ -18,10 +18,15 @@ logger = logging.getLogger("sitenet")
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yields a temporary path beside `path`, which takes its place once it is safely on disk.
 
+    A link stays, and the file that it leads to is replaced. Devices and pipes are refused: a file in place of /dev/null
+    would harm every other program.
+
     Raises:
         UserError: The file cannot be written, for example because the disk is full; `path` is as before.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise UserError(f"cannot write {path}: it is no regular file")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -29,7 +34,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         temporary.replace(target)
         _sync(target.parent)
     except OSError as error:
-        raise UserError(f"cannot write {target}: {error.strerror or error}") from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
