@@ -1,0 +1,32 @@
+"""Predictions of a strained crystal, as users get them, are a continuous curve if the network has an envelope."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from sitenet import load_model
+from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+from sitenet.settings.features import FeatureSettings
+from sitenet.training.run import train
+from tests.training_case import RADIAL_NETWORK, write_inputs
+
+ROCK_SALT = Structure(Lattice.from_parameters(1, 1, 1, 60, 60, 60), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+CROSSINGS = np.arange(5.3, 6.0, 0.004)  # lattice constants; the second shell of NaCl crosses 4 angstrom at 5.66
+
+
+def largest_jump(folder: Path, network: RadialSiteNetSettings) -> float:
+    """The largest change of a trained network's prediction between two steps, in units of the median one."""
+    inputs = write_inputs(folder, features=FeatureSettings(radius=4.0))
+    train(inputs.job(folder / "run", network))
+    lattices = [Lattice(ROCK_SALT.lattice.matrix * a / np.sqrt(2)) for a in CROSSINGS]
+    strained = [Structure(lattice, ROCK_SALT.species, ROCK_SALT.frac_coords) for lattice in lattices]
+    changes = np.abs(np.diff(load_model(folder / "run" / "best.pt", "cpu").predict(strained)["prediction"]))
+    return float(changes.max() / np.median(changes))
+
+
+@pytest.mark.parametrize("envelope", [True, False])
+def test_a_strained_crystal_jumps_only_without_an_envelope(envelope: bool, tmp_path: Path) -> None:
+    network = RADIAL_NETWORK.model_copy(update={"envelope": envelope, "cutoff": 4.0})
+    assert (largest_jump(tmp_path, network) < 50) == envelope
