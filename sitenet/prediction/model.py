@@ -146,8 +146,9 @@ class Model:
             - formula: reduced formula, "Fe2O3" for example
             - prediction: in `unit`; NaN where the crystal cannot be used
             - spread: standard deviation over the networks; NaN of a single one
-            - low_80, high_80, low_95, high_95: intervals, metal: probability that the target is 0, and flags: reasons
-              to doubt the prediction, or to know it already; where the model is calibrated
+            - low_80, high_80, low_95, high_95: intervals, where the model is calibrated, like the next two
+            - metal: probability that the target is 0
+            - flags: reasons to doubt the prediction, or to know it already
             - unit
             - reason: why the crystal cannot be used, else None
 
