@@ -230,8 +230,8 @@ def _is_of_matbench(trial: Trial) -> bool:
 
 
 def _from_command_line(value: Any) -> Any:
-    """Parses lists and mappings, which `--config key=[...]` passes as text."""
-    if isinstance(value, str) and value[:1] in "[{":
+    """Parses lists, mappings and null, which `--config key=[...]` passes as text."""
+    if isinstance(value, str) and (value[:1] in "[{" or value == "null"):
         try:
             return yaml.safe_load(value)
         except yaml.YAMLError:

@@ -180,6 +180,7 @@ def test_the_analysis_changes_no_trial_and_nothing_where_it_is_off() -> None:
     left_out = Benchmark({key: value for key, value in config.items() if key != "analysis"})
     assert on.trials.keys() == off.trials.keys()
     assert (off.analysed, off.digest) == (((), ()), left_out.digest)
+    assert Benchmark(config | {"analysis": "null"}).digest == off.digest  # as `--config analysis=null` passes it
     assert "analysis" not in off.resolved()
     assert on.analysed == (tuple(on.networks), (0, 1, 2, 3, 4))
     chosen = tuple(on.networks)[:1]
