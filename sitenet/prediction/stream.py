@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TypeVar
 
 import joblib
@@ -18,6 +18,7 @@ from sitenet.prediction.inputs.items import Item, chunks
 from sitenet.prediction.model import Model, Prepared, model_of_process, prepare
 from sitenet.prediction.networks import Networks
 
+ALONE = 4  # chunks that are worked on before other processes are started
 WAITING = 2  # chunks for each process: the one that it works on, and the next
 R = TypeVar("R")
 
@@ -27,8 +28,8 @@ def frames(
 ) -> Iterator[tuple[pd.DataFrame, Prepared | None]]:
     """Yields the rows of `Model.frame` for some hundred crystals at a time, in their order.
 
-    The work of one chunk is done here. Of more, other processes do it, one on each core: all of it on CPUs; with a
-    GPU, all but the networks' part.
+    The first chunks are worked on here: to start other processes takes as long. The rest is theirs, one on each core:
+    all of it on CPUs; with a GPU, all but the networks' part.
 
     Args:
         model: The model.
@@ -43,16 +44,14 @@ def frames(
     """
     cores = cores or joblib.cpu_count()
     remaining = chunks(items)
-    first = list(islice(remaining, 2))
-    if len(first) < 2 or cores == 1:
-        for chunk in chain(first, remaining):
-            prepared = prepare(chunk, model.features)
-            yield model.frame(prepared), prepared
-    elif model.is_on_gpu:
-        for prepared in _shared(partial(prepare, settings=model.features), chain(first, remaining), cores):
+    for chunk in remaining if cores == 1 else islice(remaining, ALONE):
+        prepared = prepare(chunk, model.features)
+        yield model.frame(prepared), prepared
+    if model.is_on_gpu:
+        for prepared in _shared(partial(prepare, settings=model.features), remaining, cores):
             yield model.frame(prepared), prepared
     else:
-        for frame in _shared(partial(_predict, model.networks), chain(first, remaining), cores):
+        for frame in _shared(partial(_predict, model.networks), remaining, cores):
             yield frame, None
 
 
@@ -77,4 +76,7 @@ def _shared(work: Callable[[list[Item]], R], tasks: Iterable[list[Item]], cores:
     except BrokenProcessPool:
         raise UserError("a process that predicts was killed; if memory is short, use fewer --cores") from None
     finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting, timeout=10)  # a pool that is ended while a result arrives complains
         pool.shutdown(kill_workers=not is_done)

@@ -101,6 +101,7 @@ def test_one_strange_crystal_does_not_end_the_others(model: Model, monkeypatch: 
 def test_processes_give_the_same_rows_in_order(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_crystals(tmp_path / "structures.parquet", REAL * 3)
     monkeypatch.setattr(items, "AT_ONCE", 4)
+    monkeypatch.setattr(stream, "ALONE", 1)
     alone = model.predict(tmp_path / "structures.parquet", cores=1)
     shared = model.predict(tmp_path / "structures.parquet", cores=2)
     assert shared["id"].tolist() == alone["id"].tolist() == [crystal.id for crystal in REAL * 3]
@@ -111,6 +112,7 @@ def test_with_a_gpu_the_processes_only_prepare(model: Model, tmp_path: Path, mon
     """No GPU is needed to see that the networks' part is left to the process that has the model."""
     write_crystals(tmp_path / "structures.parquet", REAL * 3)
     monkeypatch.setattr(items, "AT_ONCE", 4)
+    monkeypatch.setattr(stream, "ALONE", 1)
     alone = model.predict(tmp_path / "structures.parquet", cores=1)
     seen: list[int] = []
     monkeypatch.setattr(Model, "is_on_gpu", True)
@@ -130,6 +132,7 @@ def test_with_a_gpu_the_processes_only_prepare(model: Model, tmp_path: Path, mon
 def test_crystals_are_read_when_they_are_needed(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are, no more than a few chunks are in memory."""
     monkeypatch.setattr(items, "AT_ONCE", 2)
+    monkeypatch.setattr(stream, "ALONE", 1)
     read = 0
 
     def endless():  # type: ignore[no-untyped-def]

@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data of a small benchmark in `data/`, and two runs of its fold 0."""
     folder = tmp_path_factory.mktemp("finished")
     data = folder / "data"
-    dataset = BundledDataset(source="bundled", name="mp_dielectric_gap", max_crystals=150)
+    dataset = BundledDataset(source="bundled", name="mp_dielectric_gap")
     manifest = load_dataset(dataset, data)
     write_splits(KFoldSplits(kind="kfold", n_folds=2), dataset, data)
     crystals = list(CrystalTable.open(data / "structures.parquet").crystals())
@@ -63,7 +63,14 @@ def pretrained(tmp_path: Path) -> Path:
 def test_runs_become_a_model_with_a_measured_card(finished: Path, pretrained: Path) -> None:
     data, runs = finished / "data", [finished / "seed0", finished / "seed1"]
     card = ship("gap", data, runs, pretrained)
-    assert {path.name for path in (pretrained / "gap").iterdir()} == {"about.yaml", "card.json", "seed0.pt", "seed1.pt"}
+    assert {path.name for path in (pretrained / "gap").iterdir()} == {
+        "about.yaml",
+        "calibration.json",
+        "card.json",
+        "seed0.pt",
+        "seed1.pt",
+        "training_set.npz",
+    }
     model = load_model(pretrained / "gap", "cpu")
     assert model.pretrained is not None
     assert model.pretrained.card.model_dump_json() == card.model_dump_json()
