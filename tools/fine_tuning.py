@@ -13,7 +13,7 @@ import yaml
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.trial import Trial
-from sitenet.evaluation.tables.formats import markdown
+from sitenet.evaluation.tables.formats import column, integer, markdown
 from sitenet.evaluation.tables.rounding import measured
 from tools.trial_errors import ends, errors_by_trial, groups_of, mean_error
 
@@ -54,6 +54,7 @@ def fine_tuning_table(results: Path) -> pd.DataFrame:
 def as_markdown(table: pd.DataFrame) -> str:
     """The table for the page, rounded by uncertainty."""
     shown = table[["labels", "model", "begins"]].copy()
+    shown["seeds"] = column(table, integer, "seeds")
     for name, sign in (("test_mae", ""), ("difference", "+")):
         values = zip(*(table[each] for each in (name, f"{name}_low", f"{name}_high")), strict=True)
         shown[name] = [measured(value, low, high, sign) for value, low, high in values]

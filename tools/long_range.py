@@ -9,11 +9,13 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import erfc
 
@@ -22,7 +24,7 @@ from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, save_figure
-from sitenet.evaluation.tables.formats import markdown
+from sitenet.evaluation.tables.formats import column, integer, markdown
 from sitenet.evaluation.tables.rounding import measured
 from tools.bundle_electrostatics import COULOMB, as_structure, charges
 from tools.trial_errors import ends, errors_by_trial, groups_of, mean_error
@@ -122,6 +124,7 @@ def long_range_table(results: Mapping[str, Path]) -> pd.DataFrame:
 def as_markdown(table: pd.DataFrame) -> str:
     """The table for the page, rounded by uncertainty."""
     shown = table[["target", "model", "sight"]].copy()
+    shown["seeds"] = column(table, integer, "seeds")
     for name, sign in (("test_mae", ""), ("difference", "+")):
         values = zip(*(table[each] for each in (name, f"{name}_low", f"{name}_high")), strict=True)
         shown[name] = [measured(value, low, high, sign) for value, low, high in values]
@@ -129,25 +132,30 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """Error against sight with intervals, one panel a target."""
+    """Error against sight with intervals, one panel a target; an empty marker is a cut-off."""
     with rc_context(FIGURE_STYLE):
-        drawing = Figure(figsize=(7.5, 3.6), layout="constrained")
+        drawing = Figure(figsize=(7.5, 3.8), layout="constrained")
         for axes, (target, rows) in zip(drawing.subplots(1, 2), table.groupby("target", sort=False), strict=True):
             for kind, colour, marker in (("sitenet_radial", BLUE, "o"), ("sitenet", ORANGE, "s")):
                 own = rows[rows["model"] == kind]
                 cut = own["sight"].str.contains("cut-off")
-                for part, style, fill in ((own[~cut], "-", colour), (own[cut], "", "white")):
-                    beside = [part["test_mae"] - part["test_mae_low"], part["test_mae_high"] - part["test_mae"]]
-                    name = f"{kind}, cut-off" if not style else kind
-                    axes.errorbar(part["reach"], part["test_mae"], beside, color=colour, marker=marker,
-                                  markerfacecolor=fill, linestyle=style, capsize=2, label=name)  # fmt: skip
+                _draw(axes, own[~cut], kind, color=colour, marker=marker)
+                if cut.any():
+                    style = {"color": colour, "marker": marker, "markerfacecolor": "white", "linestyle": ""}
+                    _draw(axes, own[cut], f"{kind}, cut-off", **style)
             formula = rows[rows["model"] == "truncated sum"]
             axes.plot(formula["reach"], formula["test_mae"], "--", color=GREY, marker=".", label="truncated sum")
             forest = rows.loc[rows["model"] == "random_forest", "test_mae"].item()
             axes.axhline(forest, color=GREY, linewidth=0.8, linestyle=":", label="forest on the composition")
             axes.set(title=str(target), xlabel="a site sees (angstrom)", ylabel="test MAE (eV/site)", ylim=(0, None))
-        drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawing
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, name: str, **style: Any) -> None:
+    reach, mae = rows["reach"].to_numpy(), rows["test_mae"].to_numpy()
+    beside = np.array([mae - rows["test_mae_low"], rows["test_mae_high"] - mae])
+    axes.errorbar(reach, mae, beside, capsize=2, label=name, **style)
 
 
 def main() -> None:
