@@ -121,11 +121,17 @@ def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
         by_kind.setdefault(trial.kind, {})[id_] = flatten(trial.settings)
     names = {}
     for kind, settings in by_kind.items():
-        varying = varying_settings(settings)
         for id_, values in settings.items():
-            own = [f"{name.rpartition('.')[2]}={values[name]}" for name in varying if name in values]
-            names[id_] = " ".join([kind, *own])
+            called = values.get(NAME)
+            varying = varying_settings({k: other for k, other in settings.items() if other.get(NAME) == called})
+            own = [f"{name.rpartition('.')[2]}={_brief(name, values[name])}" for name in varying if name in values]
+            names[id_] = " ".join([kind, *([called] if called else []), *own])
     return names
+
+
+def _brief(name: str, value: Any) -> Any:
+    """The value; of an import path the last part."""
+    return str(value).rpartition(".")[2] if name == "model.estimator" else value
 
 
 def short_hash(values: Mapping[str, Any]) -> str:

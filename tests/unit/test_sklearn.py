@@ -103,6 +103,9 @@ def test_parameters_are_scanned_and_named() -> None:
     assert set(trial_names(found).values()) == {
         f"sklearn max_iter={n} features={features}" for n in (50, 100) for features in ("composition", "both")
     }
+    other = trials(estimator=["sklearn.svm.SVR", "sklearn.svm.NuSVR"])
+    other |= trials(estimator="sklearn.svm.SVR", parameters={"C": 10.0}, name="vectors")
+    assert list(trial_names(other).values()) == ["sklearn estimator=SVR", "sklearn estimator=NuSVR", "sklearn vectors"]
     (lists,) = trials(
         estimator="sklearn.neural_network.MLPRegressor", parameters={"hidden_layer_sizes": [[8, 8]]}
     ).values()
