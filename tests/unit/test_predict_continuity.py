@@ -12,7 +12,7 @@ from sitenet.settings.features import FeatureSettings
 from sitenet.training.run import train
 from tests.training_case import RADIAL_NETWORK, write_inputs
 
-ROCK_SALT = Structure(Lattice.from_parameters(1, 1, 1, 60, 60, 60), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+ROCK_SALT = Structure(Lattice.from_parameters(1, 1, 1, 60, 60, 60), ["Na", "Cl"], np.array([[0, 0, 0], [0.5] * 3]))
 CROSSINGS = np.arange(5.3, 6.0, 0.004)  # lattice constants; the second shell of NaCl crosses 4 angstrom at 5.66
 
 
