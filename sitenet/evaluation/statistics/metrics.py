@@ -42,7 +42,7 @@ def mean_absolute_deviation(target: Floats, prediction: Floats) -> float:
 
 def relative_absolute_error(target: Floats, prediction: Floats) -> float:
     """MAE as a share of the mean absolute deviation of the (C,) targets; NaN if these do not vary."""
-    if not len(target) or np.ptp(target) == 0:
+    if not len(target) or np.ptp(target) < np.finfo(float).tiny:
         return np.nan
     return mean_absolute_error(target, prediction) / mean_absolute_deviation(target, prediction)
 
@@ -51,7 +51,10 @@ def coefficient_of_determination(target: Floats, prediction: Floats) -> float:
     """R2: 1 - sum of squared errors / sum of squared deviations of the (C,) targets; NaN if these do not vary."""
     if not len(target) or np.ptp(target) == 0:
         return np.nan
-    return float(1 - np.square(prediction - target).sum() / np.square(target - target.mean()).sum())
+    variation = np.square(target - target.mean()).sum()
+    if variation < np.finfo(float).tiny:  # the squares of tiny differences are 0, or of no precision
+        return np.nan
+    return float(1 - np.square(prediction - target).sum() / variation)
 
 
 @dataclass(frozen=True)
