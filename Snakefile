@@ -17,6 +17,7 @@ onsuccess:
 
 
 include: "rules/common.smk"
+include: "rules/report_files.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/train.smk"
