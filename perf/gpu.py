@@ -148,10 +148,10 @@ def packed(case: str, device: str, seconds: float) -> dict[str, float]:
     """Seconds of four trainings of some epochs, one after the other and at once."""
     command = [sys.executable, __file__, "--worker", case, "--device", device, "--seconds", str(seconds)]
     began = time.perf_counter()
-    alone = [float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(4)]
+    alone = [float(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout) for _ in range(4)]
     one_by_one = time.perf_counter() - began
     began = time.perf_counter()
-    together = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(4)]
     shared = [float(process.communicate()[0]) for process in together]
     return {
         "crystals_a_second_alone": sum(alone) / 4,

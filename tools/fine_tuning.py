@@ -30,7 +30,7 @@ def begins(trial: Trial) -> str:
 
 def fine_tuning_table(results: Path) -> pd.DataFrame:
     """One row a trial that ran; networks are compared with random weights and as many labels."""
-    benchmark = Benchmark(yaml.safe_load(CONFIG.read_text()))
+    benchmark = Benchmark(yaml.safe_load(CONFIG.read_text("utf-8")))
     errors, groups = errors_by_trial(results), groups_of(results)
     rows = []
     for id_, trial in benchmark.trials.items():

@@ -111,7 +111,7 @@ def _reference(trial: Trial, benchmark: Benchmark) -> str:
 
 def long_range_table(results: Mapping[str, Path]) -> pd.DataFrame:
     """All rows: networks and baselines for both targets, and the truncated formula for the first."""
-    benchmark = Benchmark(yaml.safe_load(CONFIG.read_text()))
+    benchmark = Benchmark(yaml.safe_load(CONFIG.read_text("utf-8")))
     known = _exact().index
     crystals = [c for c in CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals() if c.id in known]
     volume = float(np.median([abs(np.linalg.det(c.lattice)) / len(c.atomic_numbers) for c in crystals]))

@@ -19,7 +19,7 @@ def update(version: str) -> None:
     with TemporaryDirectory() as folder:
         subprocess.run(["npm", "pack", "--silent", f"3dmol@{version}"], cwd=folder, check=True)
         (packed,) = Path(folder).glob("*.tgz")
-        with tarfile.open(packed) as archive:
+        with tarfile.open(packed, encoding="utf-8") as archive:
             for member, name in FILES.items():
                 content = archive.extractfile(member)
                 assert content is not None

@@ -1,6 +1,7 @@
 """The command `sitenet import-original`, with files in the layout of the original's checkpoints."""
 
 import collections
+import csv
 import io
 import os
 import pickle
@@ -151,10 +152,11 @@ def test_it_predicts_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     torch.save(content(hyper_parameters=CONFIG | {"last_af_func": "TReLU"}), "paper.ckptv")
     run("paper.ckptv", "--out", "new/imported.pt", "--max-sites", "100")
     Path("Si.vasp").write_text("Si\n1\n0 2.7 2.7\n2.7 0 2.7\n2.7 2.7 0\nSi\n2\ndirect\n0 0 0\n.25 .25 .25\n")
-    main(["predict", "new/imported.pt", "Si.vasp"])
-    name, prediction, unit = capsys.readouterr().out.splitlines()[-1].split(",")
-    assert (name, unit) == ("Si.vasp", "eV")
-    assert float(prediction) >= 0
+    capsys.readouterr()
+    main(["predict", "Si.vasp", "--model", "new/imported.pt"])
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (row["id"], row["unit"]) == ("Si.vasp", "eV")
+    assert float(row["prediction"]) >= 0
 
 
 def test_older_names_unused_layers_and_a_configuration_beside_it(

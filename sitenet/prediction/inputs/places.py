@@ -142,7 +142,7 @@ def _tar_items(path: Path) -> Iterator[Item]:
     """Members in the order of the archive, which is read once; nothing is unpacked to disk."""
     n = 0
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r|*", encoding="utf-8") as archive:
             for member in archive:
                 if member.isdir() or is_hidden(member.name) or not is_structure_file(member.name):
                     continue
