@@ -82,7 +82,7 @@ def _uncertainty(model: PretrainedModel) -> str:
     parts = [
         "Conformal intervals, calibrated on the test crystals, hold the target with a probability of 80 or 95 %. How "
         "often they do was measured on crystals that calibrated nothing: intervals from one half of the formulas, "
-        "tested on the other, ten times.",
+        "tested on the other, ten times. Crystals that were never in the half that is tested are left out.",
         tabulate(rows, headers, "github", disable_numparse=True),
     ]
     if metals:

@@ -53,6 +53,7 @@ class LogHandler(LogHandlerBase):
         self._finished: list[Job] = []
         self._failed: dict[int, Failure] = {}
         self._done = self._total = 0
+        self._hidden = 0  # the job `all`, which only asks for others
         self._clock = Clock({})
         self._interrupted = False
         self._result: Callable[[], str] = str
@@ -101,9 +102,10 @@ class LogHandler(LogHandlerBase):
         if self.common_settings.dryrun:
             self._tell(record.getMessage(), once="plan")
             return
-        self._clock, self._total = Clock(record.stats), record.stats["total"]
+        self._hidden = record.stats.get("all", 0)
+        self._clock, self._total = Clock(record.stats), record.stats["total"] - self._hidden
         counts = [f"{n} {rule.replace('_', ' ')}" for rule, n in record.stats.items() if rule not in ("all", "total")]
-        self._tell(f"{self._total} jobs: {', '.join(counts)}")
+        self._tell(f"{self._total} job{'' if self._total == 1 else 's'}: {', '.join(counts)}")
 
     def _start(self, record: Any) -> None:
         if self.common_settings.dryrun:
@@ -146,7 +148,7 @@ class LogHandler(LogHandlerBase):
             self._clock.count(job.rule, job.seconds)
 
     def _progress(self, record: Any) -> None:
-        self._done, self._total = record.done, record.total
+        self._done, self._total = record.done, record.total - self._hidden
         first = self._done - len(self._finished) + 1
         left = self._clock.left()
         for number, job in enumerate(self._finished, start=first):

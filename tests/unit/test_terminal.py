@@ -159,14 +159,14 @@ def test_a_run_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     driver.handler.close()
     *lines, last = capsys.readouterr().err.splitlines()
     assert lines == [
-        "4 jobs: 3 train",
+        "3 jobs: 3 train",
         "a warning of Snakemake",
         "warning: train sitenet blocks=2, fold 0: no compiled kernels",
-        "1 of 4: train sitenet blocks=2, fold 0 (0 s)",
+        "1 of 3: train sitenet blocks=2, fold 0 (0 s)",
         "failed: train sitenet blocks=2, fold 1: \\x1b[31mred",
         f"failed: train sitenet blocks=2, fold 1: \\x1b[31mred (log: {log})",
     ]
-    assert last.startswith("interrupted: 1 of 4 jobs are done, train sitenet blocks=2, fold 2 will go on; to go on, ")
+    assert last.startswith("interrupted: 1 of 3 jobs are done, train sitenet blocks=2, fold 2 will go on; to go on, ")
 
 
 def test_another_attempt_forgets_the_failed_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

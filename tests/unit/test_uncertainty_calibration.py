@@ -35,7 +35,7 @@ def test_new_crystals_are_covered_as_promised() -> None:
     found = [coverage(Calibration.fit(*gaps(4000, seed), True), gaps(4000, seed + 100)) for seed in range(10)]
     for level, promised in zip(("80", "95"), LEVELS, strict=True):
         mean = np.mean([one[level] for one in found])
-        assert promised - 0.005 < mean < promised + 0.08  # above it, because many targets are exactly 0
+        assert promised - 0.005 < mean < promised + 0.15  # above it: many targets are 0, which intervals reach
 
 
 def test_without_ties_coverage_is_exact() -> None:

@@ -83,7 +83,7 @@ class Workspace:
             "featurize": {"structures": table},
             "split": {"targets": self.data / "targets.parquet"},
             "collect_features": {"shards": self._shards()},
-            "train": {"features": features, "train": train, "ids": ids},
+            "train": {"features": features, "train": train, "ids": ids, "start": []},
             "baseline": {"features": [composition], "features_records": [composition.with_suffix(".json")]},
             "score": {"predictions": run / "predictions.parquet", "record": run / "predictions.json"},
             "tables_so_far": {"features": [features], "structures": table},

@@ -49,7 +49,7 @@ def test_a_line_a_job_and_the_result_at_the_end(finished: tuple[Path, str]) -> N
     assert first.startswith("Using workflow specific profile")
     total = int(re.match(r"(\d+) jobs: ", plan)[1])  # type: ignore[index]
     words = [match[2] for match in map(re.compile(r" *(\d+) of \d+: (.+) \(").match, lines) if match]
-    assert len(words) == total - 1  # all but the rule `all`
+    assert len(words) == total
     assert {"load data", "baseline dummy, fold 1", "score dummy, fold 0"} <= set(words)
     assert len(lines) <= total + 15
     assert re.fullmatch(rf"log +{folder}/\.snakemake/log/.+\.snakemake\.log", lines[-1])

@@ -112,7 +112,9 @@ def _selection(standings: Standings) -> list[str]:
 
 
 def _origins(runs: Sequence[Run]) -> list[str]:
-    return sorted({f"Trial {run.result.key.trial}: {run.result.origin}." for run in runs if run.result.origin})
+    origins = sorted({f"Trial {run.result.key.trial}: {run.result.origin}." for run in runs if run.result.origin})
+    warning = "What a network learnt before may have included test crystals: if so, its scores are too good."
+    return [*origins, warning] if origins else []
 
 
 def _hardware(runs: list[Run]) -> str:

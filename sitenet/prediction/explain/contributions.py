@@ -25,6 +25,8 @@ from sitenet.models.base.network import AttentionNetwork
 
 MAX_EXACT = 10  # classes, of which all subsets are predicted
 SAMPLED, MOST_ROTATIONS = 400, 100  # orders that are sampled
+# States that may be pooled for all of them: an order of R classes pools R^2 / 2. It limits the time to some seconds.
+BUDGET, FEWEST = 20_000_000, 4
 CHUNK = 200_000  # states pooled at once
 Floats = NDArray[np.float64]
 Subsets = NDArray[np.bool_]
@@ -72,7 +74,8 @@ def n_orders(n_classes: int) -> int | None:
 
 def _orders(n_classes: int) -> NDArray[np.int64]:
     """(K, T, R) sampled orders, always the same: K random ones, each begun at T places so that any class is first."""
-    random, n_rotations = np.random.default_rng(0), min(n_classes, MOST_ROTATIONS)
+    affordable = max(FEWEST, 2 * BUDGET // n_classes**2)
+    random, n_rotations = np.random.default_rng(0), min(n_classes, MOST_ROTATIONS, affordable)
     starts = np.arange(n_rotations) * n_classes // n_rotations
     drawn = [random.permutation(n_classes) for _ in range(max(1, SAMPLED // n_classes))]
     return np.stack([[np.roll(one, -start) for start in starts] for one in drawn])

@@ -107,6 +107,8 @@ class Calibration(FileRecord):
         ends += predictions[:, None, None]
         if self.non_negative:
             ends = np.maximum(ends, 0)
+            for k, level in enumerate(LEVELS):  # what may be a metal must not be outside
+                ends[self.metal(predictions) > (1 - level) / 2, 0, k] = 0
         names = [f"{side}_{level * 100:.0f}" for level in LEVELS for side in ("low", "high")]
         return pd.DataFrame(ends.transpose(0, 2, 1).reshape(len(predictions), len(names)), columns=names)
 
