@@ -1,7 +1,7 @@
 # Paths of figures and tables with their captions for the report; defines no rules.
 import inspect
 
-from sitenet.evaluation.figures import ATTENTION_FIGURES, attention_maps
+from sitenet.evaluation.figures import ATTENTION_FIGURES, maps_of_trial
 from sitenet.evaluation.report import front_page
 from sitenet.files import write_text
 
@@ -9,7 +9,7 @@ from sitenet.files import write_text
 def attention_figures():
     """The figures of the analysis of attention."""
     names = trial_names(benchmark.trials)
-    maps = [attention_maps((trial, names[trial])) for trial in benchmark.analysed[0]]
+    maps = [maps_of_trial((trial, names[trial])) for trial in benchmark.analysed[0]]
     return [*ATTENTION_FIGURES, *maps]
 
 

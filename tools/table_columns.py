@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sitenet.evaluation.figures import ATTENTION_FIGURES, FIGURES, attention_maps
+from sitenet.evaluation.figures import ATTENTION_FIGURES, FIGURES, maps_of_trial
 from sitenet.evaluation.page.groups import ENOUGH, FEW, GROUPINGS
 from sitenet.evaluation.page.parity import MANY, MAX_POINTS, N_WORST
 from sitenet.evaluation.page.write import MAX_MODELS
@@ -111,7 +111,7 @@ def page() -> str:
         for column in LEADERBOARD
         for name, meaning in column.values.items()
     ]
-    shown = [*FIGURES, *ATTENTION_FIGURES, attention_maps(("<trial>", "a trial"))]
+    shown = [*FIGURES, *ATTENTION_FIGURES, maps_of_trial(("<trial>", "a trial"))]
     figures = [f"### `{kind.name}`\n\n{' '.join(kind.caption.split())}" for kind in shown]
     return _introduction() + "\n".join(rows) + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
 

@@ -13,7 +13,7 @@ from sitenet.errors import UserError
 from sitenet.evaluation.attention.analysis import DESCRIPTORS, AttentionAnalysis
 from sitenet.evaluation.attention.record import FILE, AttentionOfRun, AttentionRecord
 from sitenet.evaluation.attention.tables import write_attention_tables
-from sitenet.evaluation.figures import ATTENTION_FIGURES, attention_maps
+from sitenet.evaluation.figures import ATTENTION_FIGURES, maps_of_trial
 from sitenet.evaluation.figures.attention_maps import column_shares, weight_range
 from sitenet.evaluation.figures.style import save_figure
 from sitenet.evaluation.page.attention import attention_section
@@ -124,7 +124,7 @@ def test_without_targets_the_change_of_predictions_is_left(tmp_path: Path) -> No
     assert np.isnan(analysis.range_used(TRIAL))
     write_attention_tables(analysis, tmp_path)
     assert len(pd.read_csv(tmp_path / "attention_heads.csv")) == 0
-    for kind in (*ATTENTION_FIGURES, attention_maps((TRIAL, "it"))):
+    for kind in (*ATTENTION_FIGURES, maps_of_trial((TRIAL, "it"))):
         save_figure(kind.draw(analysis), [tmp_path / f"{kind.name}.svg"])
 
 
@@ -135,7 +135,7 @@ def test_tables_and_figures_are_the_same_from_the_same_runs(analysis: AttentionA
         folder.mkdir()
         again = AttentionAnalysis(analysis.results, analysis.runs, analysis.names)
         write_attention_tables(again, folder)
-        for kind in (*ATTENTION_FIGURES, attention_maps((TRIAL, "it"))):
+        for kind in (*ATTENTION_FIGURES, maps_of_trial((TRIAL, "it"))):
             save_figure(kind.draw(again), [folder / f"{kind.name}.svg", folder / f"{kind.name}.png"])
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1]

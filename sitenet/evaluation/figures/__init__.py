@@ -102,7 +102,7 @@ FIGURES = (
 )
 
 
-# What the analysis of attention draws, beside `attention_maps` of every trial.
+# What the analysis of attention draws, beside `maps_of_trial`.
 ATTENTION_FIGURES = (
     FigureKind(
         "attention_cutoff",
@@ -127,7 +127,7 @@ ATTENTION_FIGURES = (
 )
 
 
-def attention_maps(trial: tuple[str, str]) -> TrialMaps:
+def maps_of_trial(trial: tuple[str, str]) -> TrialMaps:
     """The figure with the attention maps of a trial, which is given by id and name."""
     id_, name = trial
     caption = f"""Attention against distance of {name}. A panel for each block and head of its first analysed run: of
