@@ -62,7 +62,10 @@ def writing(out: Path | None, format_: Format, model: Model) -> Iterator[Callabl
         file = (
             sys.stdout if temporary is None else stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         )
-        yield {"csv": _csv, "jsonl": _json_lines, "table": _table(model)}[format_](file)
+        if format_ == "table":
+            yield _table(model, file)
+        else:
+            yield {"csv": _csv, "jsonl": _json_lines}[format_](file)
 
 
 def _csv(file: IO[str]) -> Callable[[pd.DataFrame], None]:
@@ -104,30 +107,26 @@ def _schema(frame: pd.DataFrame) -> pa.Schema:
     return pa.schema([(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in found])
 
 
-def _table(model: Model) -> Callable[[IO[str]], Callable[[pd.DataFrame], None]]:
+def _table(model: Model, file: IO[str]) -> Callable[[pd.DataFrame], None]:
     """Rows for people: numbers with the digits that mean something, and reasons only where there are any."""
+    first = True
 
-    def of(file: IO[str]) -> Callable[[pd.DataFrame], None]:
-        first = True
+    def write(frame: pd.DataFrame) -> None:
+        nonlocal first
+        shown = _with_intervals(frame, model) if model.uncertainty else frame
+        shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.title} ({model.unit})"})
+        if frame["reason"].isna().all():
+            shown = shown.drop(columns="reason")
+        if len(model.predictors) == 1:
+            shown = shown.drop(columns="spread", errors="ignore")
+        for name in shown.select_dtypes("float"):
+            shown[name] = [f"{value:.{model.decimals}f}" if value == value else "-" for value in shown[name]]
+        text = shown.astype(object).where(shown.notna(), "")
+        headers = list(text) if first else ()
+        print(tabulate(text.to_numpy().tolist(), headers, "plain", disable_numparse=True), file=file)
+        first = False
 
-        def write(frame: pd.DataFrame) -> None:
-            nonlocal first
-            shown = _with_intervals(frame, model) if model.uncertainty else frame
-            shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.title} ({model.unit})"})
-            if frame["reason"].isna().all():
-                shown = shown.drop(columns="reason")
-            if len(model.predictors) == 1:
-                shown = shown.drop(columns="spread", errors="ignore")
-            for name in shown.select_dtypes("float"):
-                shown[name] = [f"{value:.{model.decimals}f}" if value == value else "-" for value in shown[name]]
-            text = shown.astype(object).where(shown.notna(), "")
-            headers = list(text) if first else ()
-            print(tabulate(text.to_numpy().tolist(), headers, "plain", disable_numparse=True), file=file)
-            first = False
-
-        return write
-
-    return of
+    return write
 
 
 def _with_intervals(frame: pd.DataFrame, model: Model) -> pd.DataFrame:

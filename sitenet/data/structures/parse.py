@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import Any
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import without_images
@@ -57,16 +58,24 @@ def _unpacked(name: str) -> PurePosixPath:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
-def _read_json(id_: str, text: str) -> Crystal:
+def parse_json(text: str) -> Any:
+    """The content of a JSON text.
+
+    Raises:
+        BadCrystal: It is no JSON, has a key twice, or is nested too deeply.
+    """
     try:
-        structure = json.loads(text, object_pairs_hook=unrepeated)
+        return json.loads(text, object_pairs_hook=unrepeated)
     except RepeatedKey as key:
         raise BadCrystal(f"unreadable: the key '{key}' is there twice") from None
     except RecursionError:
         raise BadCrystal("unreadable: the JSON is nested too deeply") from None
     except ValueError as error:
         raise BadCrystal(f"unreadable: no JSON: {error}") from None
-    return without_images(from_dict(id_, structure))
+
+
+def _read_json(id_: str, text: str) -> Crystal:
+    return without_images(from_dict(id_, parse_json(text)))
 
 
 _READERS: dict[str, Callable[[str, str], Crystal]] = {

@@ -1,7 +1,6 @@
 """What one file holds: most formats one structure, extended XYZ and JSON any number of them."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, TextIO
@@ -10,10 +9,10 @@ from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.objects import from_atoms
+from sitenet.data.structures.parse import parse_json
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode
 from sitenet.errors import plain
-from sitenet.files import RepeatedKey, unrepeated
 from sitenet.prediction.inputs.items import FileContent, Item
 
 
@@ -76,14 +75,7 @@ def _next_frame(file: TextIO) -> str | None:
 
 def _json_items(file: Item, text: str) -> Iterator[Item]:
     """Structures of pymatgen or ASE: one, a list of them, or objects with the key `structure` and perhaps `id`."""
-    try:
-        content = json.loads(text, object_pairs_hook=unrepeated)
-    except RepeatedKey as key:
-        raise BadCrystal(f"unreadable: the key '{key}' is there twice") from None
-    except RecursionError:
-        raise BadCrystal("unreadable: the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise BadCrystal(f"unreadable: no JSON: {error}") from None
+    content = parse_json(text)
     if isinstance(content, dict) and "sites" in content:
         yield file  # a process that has time reads it
         return
