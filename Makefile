@@ -6,9 +6,10 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 LOCK := envs/requirements.lock
 TORCH := envs/requirements-torch.lock
 NODEPS := envs/requirements-nodeps.lock
+TRITON := envs/requirements-triton.lock
 STAMP := $(VENV)/.installed
 
-.PHONY: all help setup test test-slow check docs slurm-check format generated lock hashes clean
+.PHONY: all help setup test test-slow test-triton check docs slurm-check format generated lock hashes clean
 
 all: setup ## install into .venv and run the benchmark of config.yaml (just `make` does it)
 	$(BIN)/snakemake --cores $(CORES)
@@ -35,6 +36,12 @@ test: setup ## run the tests: some minutes
 
 test-slow: setup ## run the slow tests
 	$(BIN)/python -m pytest -m slow
+
+# torch for GPUs brings Triton, of another version; the interpreter needs no GPU.
+test-triton: setup ## test the GPU kernels on a CPU, by Triton's interpreter
+	$(BIN)/python -c 'import triton' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(TRITON)
+	$(BIN)/python -m pytest tests/unit/test_gpu_kernels.py
 
 check: setup ## format, lint, types, import layers
 	$(BIN)/ruff check .
@@ -84,6 +91,7 @@ hashes:
 	build/lock/bin/python -m pip install --quiet uv
 	$(call HASH,$(PINS),$(LOCK))
 	$(call HASH,$(NODEPS),$(NODEPS))
+	$(call HASH,$(TRITON),$(TRITON))
 	$(PYTHON) tools/write_environments.py
 
 # $(call HASH,pins,lock): the pins with the hashes of all their builds, below the first line of the lock.

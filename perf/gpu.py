@@ -2,30 +2,34 @@
 
     python perf/gpu.py --output results/costs/gpu.json
 
-Every case trains a network with default options on the bundled crystals, over and over, in batches of about
-`BATCH_PAIRS` pairs. Engines: `resident` gathers batches on the device, as trainings on a GPU do; `host` collates them
-on the CPU and copies them. Precisions: float32, tf32 (float32 with products of ten bits) and bfloat16.
+Every case trains a network on the bundled crystals, over and over, in batches of about `BATCH_PAIRS` pairs. Engines:
+`recorded` launches steps as a CUDA graph, as trainings on a GPU do; `resident` gathers batches on the device, too, but
+launches every operation by itself; `host` collates batches on the CPU and copies them. Precisions: float32, tf32
+(float32 with products of ten bits) and bfloat16.
 
-`floor` is the least time that memory needs for a step: what the pairs of a step must read and write at the bandwidth
-that a large copy reaches here. `loss_difference` compares the losses of the first steps with those of a CPU. `packed`
-compares four trainings that share the device with the same four one after the other.
+`floor_seconds_an_epoch` is what the pairs of an epoch must read and write at the least, at the bandwidth that a large
+copy reaches here. `losses` are those of the first steps, beside a CPU's. `kernels` are those of the recorded engine
+that take most time. `packed` compares four trainings that share the device with the same four one after the other.
 
 With --device cpu it runs on a machine without a GPU, which shows that it works and nothing else.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import cycle
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.environment import hardware
@@ -34,14 +38,18 @@ from sitenet.features.store import FeatureStore, write_shard
 from sitenet.models.registry import model_kinds
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.training import TrainingSettings
-from sitenet.training.batching import load_batches, pair_batches
+from sitenet.training.batching import pair_batches
+from sitenet.training.captured import CapturedGradients, Size
 from sitenet.training.device import choose_device, device_name
 from sitenet.training.resident import ResidentPointSets
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import Labelled, TrainingData
 
-BATCH_PAIRS = 200_000
-COMPARED = 5  # steps whose losses are compared with a CPU's
+BATCH_PAIRS = 30_000
+REPEATS = 8  # of the crystals in an epoch
+LISTED = 12  # kernels
+COMPARED = 3  # steps whose losses are compared with a CPU's
+ENGINES = ["host-float32", "resident-float32", "recorded-float32", "recorded-tf32", "recorded-bfloat16"]
 MOMENTS = {"moments": 3, "cutoff": 4.0, "envelope": True}
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "sitenet, 50 sites": ("sitenet", {"elemental_scaling": "standardised"}, {"max_sites": 50}),
@@ -51,6 +59,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "sitenet_radial, 500 sites": ("sitenet_radial", {}, {"max_sites": 500}),
     "sitenet_radial, 4 angstrom": ("sitenet_radial", {}, {"radius": 4.0}),
     "sitenet_radial with moments, 4 angstrom": ("sitenet_radial", MOMENTS, {"radius": 4.0, "moments": 3}),
+    "sitenet_radial with moments and gate, 5 angstrom": (
+        "sitenet_radial",
+        MOMENTS | {"cutoff": 5.0, "gate_channels": 128},
+        {"radius": 5.0, "moments": 3},
+    ),
 }
 
 
@@ -63,17 +76,22 @@ class Loaded:
     batches: list[np.ndarray]
 
     @classmethod
-    def of(cls, features: dict[str, Any], folder: Path, crystals: int) -> "Loaded":
-        """Featurizes the first bundled crystals."""
-        settings = FeatureSettings(**features)
-        shard = folder / "shard.arrow"
-        table = CrystalTable.open(bundled_path("mp_dielectric_gap"))
-        write_shard(shard, (featurize(c, settings) for c in table.crystals(0, crystals)), settings.moments > 0)
+    def open(cls, shard: Path) -> "Loaded":
+        """Reads features and plans an epoch."""
         store = FeatureStore([shard])
         part = Labelled(np.arange(len(store)), np.linspace(0, 5, len(store)))
-        order = np.random.default_rng(0).permutation(len(store))
+        random = np.random.default_rng(0)
+        order = np.concatenate([random.permutation(len(store)) for _ in range(REPEATS)])
         batches = [order[batch] for batch in pair_batches(store.n_pairs[order], BATCH_PAIRS)]
         return cls(store, TrainingData(part, part, len(part), ""), batches)
+
+
+def featurized(case: str, folder: Path, crystals: int) -> Path:
+    """Featurizes the first bundled crystals for a case."""
+    settings, shard = FeatureSettings(**CASES[case][2]), folder / f"{list(CASES).index(case)}.arrow"
+    table = CrystalTable.open(bundled_path("mp_dielectric_gap"))
+    write_shard(shard, (featurize(c, settings) for c in table.crystals(0, crystals)), settings.moments > 0)
+    return shard
 
 
 def trainer(case: str, loaded: Loaded, device: torch.device, precision: str) -> Trainer:
@@ -88,25 +106,50 @@ def trainer(case: str, loaded: Loaded, device: torch.device, precision: str) -> 
     return Trainer(known.build(known.settings(**model), True), settings, loaded.store, loaded.data, 0, device)
 
 
-def step(training: Trainer, batch: Any, loaded: Loaded) -> None:
-    targets = loaded.data.train.targets[[loaded.store.indices_of([id_])[0] for id_ in batch.ids]]
-    training._step(batch.to(training.device), torch.as_tensor(targets, dtype=torch.float32))
+class NeverFits(CapturedGradients):
+    """In place of recorded steps: every batch is computed operation by operation."""
+
+    def __init__(self) -> None:
+        """Records nothing."""
+
+    def fits(self, indices: Any) -> bool:  # noqa: D102
+        return False
 
 
-def rate(case: str, loaded: Loaded, device: torch.device, precision: str, engine: str, seconds: float) -> float:
-    """Crystals a second, after a first epoch that warms up."""
-    training = trainer(case, loaded, device, precision)
-    store = ResidentPointSets(loaded.store, loaded.data.train.indices, device) if engine == "resident" else loaded.store
-    for batch in load_batches(store, loaded.batches):
-        step(training, batch, loaded)
+def prepare(case: str, loaded: Loaded, device: torch.device, engine: str, precision: str) -> Trainer:
+    """A training whose steps are computed by an engine."""
+    training, train = trainer(case, loaded, device, precision), loaded.data.train
+    if engine == "host":
+        training.store, training._captured = loaded.store, NeverFits()
+        return training
+    store = ResidentPointSets(loaded.store, train.indices, device)
+    training.store, training._captured = store, NeverFits()
+    if engine == "recorded":
+        size = Size.for_batches(loaded.batches, store)
+        training._captured = CapturedGradients(training._gradients, store, train.targets, size)
+    return training
+
+
+def rate(
+    case: str, loaded: Loaded, device: torch.device, precision: str, engine: str, seconds: float
+) -> dict[str, float]:
+    """Crystals a second, after a first epoch that warms up, and the seconds of setting up."""
+    began = time.perf_counter()
+    training = prepare(case, loaded, device, engine, precision)
+    epoch(training, loaded)
     synchronise(device)
-    began, seen = time.perf_counter(), 0
+    setup, began, seen = time.perf_counter() - began, time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        for batch in load_batches(store, loaded.batches):
-            step(training, batch, loaded)
-            seen += batch.n_crystals
-        synchronise(device)
-    return seen / (time.perf_counter() - began)
+        epoch(training, loaded)
+        seen += REPEATS * len(loaded.data.train)
+    synchronise(device)
+    return {"crystals_a_second": seen / (time.perf_counter() - began), "setup_seconds": setup}
+
+
+def epoch(training: Trainer, loaded: Loaded) -> None:
+    for step in training._steps(loaded.batches):
+        training._update(step)
+    training._collect()
 
 
 def synchronise(device: torch.device) -> None:
@@ -114,14 +157,25 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def losses(case: str, loaded: Loaded, device: torch.device) -> list[float]:
+def losses(case: str, loaded: Loaded, device: torch.device, engine: str) -> list[float]:
     """Losses of the first steps in float32."""
-    training, found = trainer(case, loaded, device, "float32"), []
-    for _, batch in zip(range(COMPARED), cycle(load_batches(loaded.store, loaded.batches)), strict=False):
-        step(training, batch, loaded)
-        sums = training._sums.take()
-        found.append(sums.loss / max(sums.crystals, 1))
+    training, found = prepare(case, loaded, device, engine, "float32"), []
+    for step in training._steps(loaded.batches[:COMPARED]):
+        training._update(step)
+        found.append(float(step.figures[0]))
     return found
+
+
+def kernels(training: Trainer, loaded: Loaded) -> dict[str, float]:
+    """Milliseconds of an epoch in the kernels that take most of it, so that one knows what to make faster."""
+    epoch(training, loaded)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if training.device.type == "cuda" else [])]
+    with profile(activities=activities) as profiled:
+        epoch(training, loaded)
+        synchronise(training.device)
+    on = "self_device_time_total" if training.device.type == "cuda" else "self_cpu_time_total"
+    events = sorted(profiled.key_averages(), key=lambda event: -float(getattr(event, on)))
+    return {event.key[:80]: getattr(event, on) / 1000 for event in events[:LISTED]}
 
 
 def bandwidth(device: torch.device) -> float:
@@ -161,32 +215,29 @@ def packed(case: str, device: str, seconds: float) -> dict[str, float]:
     }
 
 
-def measure(case: str, device: torch.device, seconds: float, crystals: int) -> dict[str, Any]:
+def measure(case: str, shard: Path, device: torch.device, seconds: float, engines: list[str]) -> dict[str, Any]:
     """All figures of one case."""
-    with TemporaryDirectory() as folder:
-        loaded = Loaded.of(CASES[case][2], Path(folder), crystals)
-        on_cpu, here = (losses(case, loaded, where) for where in (torch.device("cpu"), device))
-        pairs = int(loaded.store.n_pairs.sum())
-        rates = {
-            f"{engine}, {precision}": rate(case, loaded, device, precision, engine, seconds)
-            for engine, precision in (
-                ("host", "float32"),
-                ("resident", "float32"),
-                ("resident", "tf32"),
-                ("resident", "bfloat16"),
-            )
-        }
-        floor = pair_bytes(trainer(case, loaded, device, "float32"), pairs) / bandwidth(device)
-        best = max(value for name, value in rates.items() if name.startswith("resident"))
-        return {
-            "crystals": len(loaded.store),
-            "pairs": pairs,
-            "crystals_a_second": rates,
-            "resident_over_host": rates["resident, float32"] / rates["host, float32"],
-            "floor_seconds_an_epoch": floor,
-            "time_over_floor": len(loaded.store) / best / floor,
-            "loss_difference": max(abs(a - b) for a, b in zip(on_cpu, here, strict=True)),
-        }
+    loaded = Loaded.open(shard)
+    on_cpu, here = losses(case, loaded, torch.device("cpu"), "host"), losses(case, loaded, device, "recorded")
+    rates = {}
+    for name in engines:
+        engine, precision = name.split("-")
+        rates[name] = rate(case, loaded, device, precision, engine, seconds)
+        print(case, name, rates[name], flush=True)
+    slowest = kernels(prepare(case, loaded, device, "recorded", "float32"), loaded)
+    moved = pair_bytes(trainer(case, loaded, device, "float32"), REPEATS * int(loaded.store.n_pairs.sum()))
+    best = max(rate["crystals_a_second"] for rate in rates.values())
+    return {
+        "crystals": len(loaded.store),
+        "pairs": int(loaded.store.n_pairs.sum()),
+        "steps_an_epoch": len(loaded.batches),
+        "rates": rates,
+        "floor_seconds_an_epoch": moved / bandwidth(device),
+        "time_over_floor": REPEATS * len(loaded.store) / best / (moved / bandwidth(device)),
+        "kernels": slowest,
+        "losses_on_a_cpu": on_cpu,
+        "losses": here,
+    }
 
 
 def main() -> None:
@@ -196,13 +247,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each rate")
     parser.add_argument("--crystals", type=int, default=1056)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--engines", nargs="+", default=ENGINES)
     parser.add_argument("--worker", choices=CASES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     if arguments.worker:
         with TemporaryDirectory() as folder:
-            loaded = Loaded.of(CASES[arguments.worker][2], Path(folder), arguments.crystals)
-            print(rate(arguments.worker, loaded, device, "float32", "resident", arguments.seconds))
+            loaded = Loaded.open(featurized(arguments.worker, Path(folder), arguments.crystals))
+            found = rate(arguments.worker, loaded, device, "float32", "recorded", arguments.seconds)
+            print(found["crystals_a_second"])
         return
     report: dict[str, Any] = {
         "device": device_name(device),
@@ -212,10 +265,13 @@ def main() -> None:
         "cases": {},
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    for case in arguments.cases:
-        report["cases"][case] = measure(case, device, arguments.seconds, arguments.crystals)
-        print(case, json.dumps(report["cases"][case], indent=2), flush=True)
-        arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")  # whatever ends the run
+    with TemporaryDirectory() as folder:
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+            n = len(arguments.cases)
+            shards = list(pool.map(featurized, arguments.cases, [Path(folder)] * n, [arguments.crystals] * n))
+        for case, shard in zip(arguments.cases, shards, strict=True):
+            report["cases"][case] = measure(case, shard, device, arguments.seconds, arguments.engines)
+            arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")  # whatever ends the run
     report["packed"] = packed("sitenet_radial, 4 angstrom", arguments.device, arguments.seconds)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

@@ -17,6 +17,7 @@ from sitenet.models.base.batch import Batch, collate
 
 Indices = NDArray[np.int64]
 PREFETCHED = 2
+LARGER = 8  # batches of a prediction on a GPU over those of training, which keeps what the backward pass needs
 
 
 class DivergedError(UserError):
@@ -108,7 +109,7 @@ def infer(
         model: Network on `device`.
         store: Features of the crystals.
         indices: (C,) crystals of the store.
-        batch_pairs: Largest number of reduced pairs in a batch.
+        batch_pairs: Largest number of reduced pairs in a training batch.
         device: Where to compute.
 
     Raises:
@@ -116,7 +117,8 @@ def infer(
     """
     by_size = np.argsort(store.n_pairs[indices], kind="stable")
     ordered = indices[by_size]
-    batches = [ordered[batch] for batch in pair_batches(store.n_pairs[ordered], batch_pairs)]
+    limit = batch_pairs if device.type == "cpu" else batch_pairs * LARGER
+    batches = [ordered[batch] for batch in pair_batches(store.n_pairs[ordered], limit)]
     training = model.training
     model.eval()
     outputs = [model(batch.to(device)).double() for batch in load_batches(store, batches)]

@@ -38,9 +38,12 @@ class ResidentPointSets:
         self._place = np.full(len(store.ids), -1)
         self._place[indices] = np.arange(len(indices))
         parts = [collate([store[int(i)] for i in some]) for some in _chunks(indices)]
-        self._n_sites = np.array([len(store[int(i)].atomic_numbers) for i in indices])
-        self._site_starts = np.cumsum(self._n_sites) - self._n_sites
-        self._pair_starts = np.cumsum(self.n_pairs[indices]) - self.n_pairs[indices]
+        self.n_sites = np.zeros(len(store.ids), dtype=np.int64)
+        self.n_sites[indices] = [len(store[int(i)].atomic_numbers) for i in indices]
+        self._sites_of, self._pairs_of = (
+            torch.from_numpy(numbers[indices]).to(device) for numbers in (self.n_sites, self.n_pairs)
+        )
+        self._first_site, self._first_pair = (n.cumsum(0) - n for n in (self._sites_of, self._pairs_of))
         self._atomic_numbers = self._joined([part.atomic_numbers.to(torch.uint8) for part in parts])
         self._site_counts = self._joined([_packed(part.site_counts) for part in parts])
         self._row_counts = self._joined([_packed(part.row_starts.diff()) for part in parts])
@@ -53,33 +56,60 @@ class ResidentPointSets:
         """The point set at `index` of the store."""
         return self._store[index]
 
-    def batch(self, indices: Indices) -> Batch:
-        """The batch of these crystals of the store, as `collate` makes it; nothing waits for the device."""
+    def places(self, indices: Indices) -> NDArray[np.int64]:
+        """(C,) places on the device of crystals of the store.
+
+        Raises:
+            IndexError: A crystal is not on the device.
+        """
         places = self._place[indices]
         if (places < 0).any():
             raise IndexError(f"crystal {indices[places < 0][0]} is not on the device")
-        n_sites, n_pairs = self._n_sites[places], self.n_pairs[indices]
-        N, E, C = int(n_sites.sum()), int(n_pairs.sum()), len(indices)
-        first_site, first_pair = np.cumsum(n_sites) - n_sites, np.cumsum(n_pairs) - n_pairs
-        shifts = self._site_starts[places] - first_site, self._pair_starts[places] - first_pair
-        small = torch.from_numpy(np.stack([n_sites, n_pairs, first_site, *shifts])).to(self._device, non_blocking=True)
-        sites_of, pairs_of, first, site_shift, pair_shift = small
-        crystals, sites, pairs = (torch.arange(n, device=self._device) for n in (C, N, E))
-        site_crystal = torch.repeat_interleave(crystals, sites_of, output_size=N)
-        pair_crystal = torch.repeat_interleave(crystals, pairs_of, output_size=E)
-        at_site, at_pair = sites + site_shift[site_crystal], pairs + pair_shift[pair_crystal]
-        row_counts = _unpacked(self._row_counts[at_site])
+        return places
+
+    def batch(self, indices: Indices) -> Batch:
+        """The batch of these crystals of the store, as `collate` makes it; nothing waits for the device."""
+        places = torch.from_numpy(self.places(indices)).to(self._device, non_blocking=True)
+        ids = tuple(self.ids[int(index)] for index in indices)
+        return self.gather(places, ids, int(self.n_sites[indices].sum()), int(self.n_pairs[indices].sum()))
+
+    def gather(self, places: Tensor, ids: tuple[str, ...], n_sites: int, n_pairs: int) -> Batch:
+        """A batch of a given size, whatever crystals it has: what a CUDA graph needs.
+
+        Args:
+            places: (C,) places of crystals on the device; -1 at the end for padding, crystals of made-up sites.
+            ids: Their identifiers.
+            n_sites: Number of site classes. Those that the crystals leave over are the padding's, one each at least.
+            n_pairs: Number of pairs. Those left over are pairs of these sites with themselves, one each at least.
+        """
+        real_C, at_C = places >= 0, places.clamp(min=0)
+        sites_of_C, pairs_of_C = self._sites_of[at_C] * real_C, self._pairs_of[at_C] * real_C
+        site_ends_C, pair_ends_C = sites_of_C.cumsum(0), pairs_of_C.cumsum(0)
+        sites_N, pairs_E = (torch.arange(n, device=self._device) for n in (n_sites, n_pairs))
+        real_N, real_E = sites_N < site_ends_C[-1], pairs_E < pair_ends_C[-1]
+
+        spare_N = (real_C.sum() + sites_N - site_ends_C[-1]).clamp(max=len(places) - 1)
+        site_crystal_N = torch.where(real_N, torch.searchsorted(site_ends_C, sites_N, right=True), spare_N)
+        first_C = site_ends_C - sites_of_C
+        at_N = torch.where(real_N, sites_N + (self._first_site[at_C] - first_C)[site_crystal_N], 0)
+
+        row_ends_N = (_unpacked(self._row_counts[at_N]) * real_N).cumsum(0)
+        spare_sites, spare_pairs = n_sites - site_ends_C[-1], (n_pairs - pair_ends_C[-1]).clamp(min=1)
+        spare_E = site_ends_C[-1] + (pairs_E - pair_ends_C[-1]) * spare_sites // spare_pairs
+        pair_i_E = torch.where(real_E, torch.searchsorted(row_ends_N, pairs_E, right=True), spare_E)
+        crystal_E = site_crystal_N[pair_i_E]
+        at_E = torch.where(real_E, pairs_E + (self._first_pair[at_C] - pair_ends_C + pairs_of_C)[crystal_E], 0)
         return Batch(
-            ids=tuple(self.ids[int(index)] for index in indices),
-            atomic_numbers=self._atomic_numbers[at_site].long(),
-            site_counts=_unpacked(self._site_counts[at_site]),
-            site_crystal=site_crystal,
-            row_starts=torch.cat([row_counts.new_zeros(1), row_counts.cumsum(0)]),
-            pair_i=torch.repeat_interleave(sites, row_counts, output_size=E),
-            pair_j=_unpacked(self._pair_sites[at_pair]) + first[pair_crystal],
-            pair_counts=_unpacked(self._pair_counts[at_pair]),
-            distances=self._distances[at_pair],
-            moments=self._moments[at_pair],
+            ids=ids,
+            atomic_numbers=torch.where(real_N, self._atomic_numbers[at_N].long(), 1),
+            site_counts=torch.where(real_N, _unpacked(self._site_counts[at_N]), 1),
+            site_crystal=site_crystal_N,
+            row_starts=torch.searchsorted(pair_i_E, torch.arange(n_sites + 1, device=self._device)),
+            pair_i=pair_i_E,
+            pair_j=torch.where(real_E, _unpacked(self._pair_sites[at_E]) + first_C[crystal_E], pair_i_E),
+            pair_counts=torch.where(real_E, _unpacked(self._pair_counts[at_E]), 1),
+            distances=torch.where(real_E, self._distances[at_E], 0),
+            moments=torch.where(real_E[:, None], self._moments[at_E], 0),
         )
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:

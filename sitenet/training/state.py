@@ -53,6 +53,7 @@ class TrainingState:
         skipped: Batches that were skipped because loss or gradient was not finite.
         seconds: Training time so far, including that of earlier processes.
         validation_seconds: Duration of the last validation.
+        setup_seconds: Part of `seconds` before the first steps of its processes: a GPU records them.
         restarts: Times the run was resumed.
         peak_memory_mb: Highest resident memory of its processes.
     """
@@ -63,6 +64,7 @@ class TrainingState:
     skipped: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
+    setup_seconds: float = 0.0
     restarts: int = 0
     peak_memory_mb: float = 0.0
 

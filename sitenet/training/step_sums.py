@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sitenet.models.base.batch import Batch
+from sitenet.training.gradients import Step
 
 MOST = 100  # steps on a GPU between two times that the host waits for it; a CPU has nothing to wait for
 
@@ -33,10 +33,10 @@ class StepSums:
         """Whether it is time to `take` them."""
         return len(self._ids) >= self._most
 
-    def add(self, batch: Batch, loss: Tensor, absolute_error: Tensor, finite: Tensor) -> None:
-        """Adds a step: its mean loss, the sum of its absolute errors, and whether loss and gradient were finite."""
-        self._ids.append(batch.ids)
-        self._steps.append(torch.stack([loss.double(), absolute_error, finite.double()]))
+    def add(self, step: Step) -> None:
+        """Adds a step."""
+        self._ids.append(step.ids)
+        self._steps.append(step.figures)
 
     def take(self) -> Sums:
         """The sums since the last time, in the order of the steps; waits for the device."""

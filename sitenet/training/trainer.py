@@ -1,7 +1,7 @@
 """The training loop."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sitenet.features.store import FeatureStore
 from sitenet.history import HistoryRow
-from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import Network
 from sitenet.settings.training import TrainingSettings
 from sitenet.training.batching import (
@@ -25,6 +24,8 @@ from sitenet.training.batching import (
     pair_batches,
     shuffled,
 )
+from sitenet.training.captured import CapturedGradients, Size
+from sitenet.training.gradients import Gradients, Step
 from sitenet.training.resident import ResidentPointSets
 from sitenet.training.schedule import learning_rate, momentum
 from sitenet.training.state import Best, Epoch, TrainingState
@@ -34,12 +35,6 @@ from sitenet.training.training_data import TrainingData
 logger = logging.getLogger("sitenet")
 
 SKIP_LIMIT = 10
-AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": nn.functional.l1_loss,
-    "huber": nn.functional.huber_loss,
-    "mse": nn.functional.mse_loss,
-}
 
 
 class Trainer:
@@ -84,6 +79,8 @@ class Trainer:
             fused=True,
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+        self._gradients = Gradients(self.model, settings, self._optimiser, self._scaler)
+        self._captured: CapturedGradients | None = None
         self._sums = StepSums(device)
         self._mark = monotonic()
 
@@ -120,18 +117,14 @@ class Trainer:
         epochs = (state.epochs + state.epoch.seen / len(self.data.train)) / settings.max_epochs
         if settings.max_minutes is None:
             return epochs
-        for_steps = max(60 * settings.max_minutes - state.validation_seconds, 1e-9)
-        return max(epochs, state.seconds / for_steps)
+        for_steps = max(60 * settings.max_minutes - state.validation_seconds - state.setup_seconds, 1e-9)
+        return max(epochs, (state.seconds - state.setup_seconds) / for_steps)
 
     @property
     def computed_by(self) -> str:
         """What computes the work on pairs in a training step; see `Network.computed_by`."""
-        with self._autocast():
+        with self._gradients.autocast():
             return self.model.computed_by()
-
-    def _autocast(self) -> torch.autocast:
-        precision = self.settings.precision
-        return torch.autocast(self.device.type, AUTOCAST[precision], enabled=precision != "float32")
 
     def tensors(self) -> dict[str, Any]:
         """All tensors that `restore` needs; brings `state` up to date."""
@@ -163,9 +156,8 @@ class Trainer:
         """Trains to the end of the current epoch, or until the time is up."""
         epoch, train = self.state.epoch, self.data.train
         batches = self._batches()[epoch.batches :]
-        loader = load_batches(self.store, [train.indices[rows] for rows in batches])
-        for rows, batch in zip(batches, loader, strict=True):
-            self._step(batch.to(self.device), torch.as_tensor(train.targets[rows], dtype=torch.float32))
+        for rows, step in zip(batches, self._steps(batches), strict=True):
+            self._update(step)
             epoch.batches += 1
             epoch.seen += len(rows)
             if self._sums.full:
@@ -183,28 +175,44 @@ class Trainer:
         n_pairs = self.store.n_pairs[self.data.train.indices[order]]
         return [order[batch] for batch in pair_batches(n_pairs, self.settings.batch_pairs)]
 
-    def _step(self, batch: Batch, targets: Tensor) -> None:
-        targets, scale = targets.to(self.device, non_blocking=True), self.model.scale.target_std
+    def _steps(self, batches: Sequence[Indices]) -> Iterator[Step]:
+        """Computes the gradients of one batch of training rows after the other."""
+        train = self.data.train
+        if self._captured is None and isinstance(self.store, ResidentPointSets) and not self._scaler.is_enabled():
+            self._captured = self._capture(self.store)
+            self.state.setup_seconds += self._lap()
+        in_store = [train.indices[rows] for rows in batches]
+        fast = [self._captured is not None and self._captured.fits(indices) for indices in in_store]
+        slow = load_batches(self.store, [indices for indices, fits in zip(in_store, fast, strict=True) if not fits])
+        for rows, indices, fits in zip(batches, in_store, fast, strict=True):
+            if fits:
+                assert self._captured is not None
+                yield self._captured(indices)
+                continue
+            batch, targets = next(slow), torch.as_tensor(train.targets[rows], dtype=torch.float32)
+            # A graph goes on writing into the gradients that it was recorded with.
+            self._optimiser.zero_grad(set_to_none=self._captured is None)
+            yield Step(batch.ids, self._gradients(batch.to(self.device), targets.to(self.device, non_blocking=True)))
+
+    def _capture(self, store: ResidentPointSets) -> CapturedGradients:
+        train = self.data.train
+        batches = [train.indices[rows] for rows in self._batches()]
+        size = Size.for_batches(batches, store)
+        places = np.full(len(train) + len(self.data.validation), np.nan)
+        places[store.places(train.indices)] = train.targets
+        return CapturedGradients(self._gradients, store, places, size)
+
+    def _update(self, step: Step) -> None:
+        """Changes the weights by their gradients."""
         self._set_rates()
-        self._optimiser.zero_grad()
-        with self._autocast():
-            predictions = self.model(batch)
-        loss = LOSSES[self.settings.loss](predictions / scale, targets / scale)
-        self._scaler.scale(loss).backward()
-        self._scaler.unscale_(self._optimiser)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
-        finite = loss.isfinite()
-        # Float16 gradients overflow now and then by design; the gradient scaler skips such a step by itself.
         if not self._scaler.is_enabled():
-            finite = finite & norm.isfinite()
             # The fused optimiser leaves the weights as they are where this is 1; asking would wait for the device.
-            self._optimiser.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            self._optimiser.found_inf = (1 - step.figures[2]).float()  # type: ignore[attr-defined]
         self._scaler.step(self._optimiser)
         self._scaler.update()
         if self._averaged:
             self._averaged.update_parameters(self.model)
-        error = (predictions.detach() - targets).abs().double().sum()
-        self._sums.add(batch, loss.detach(), error, finite)
+        self._sums.add(step)
 
     def _collect(self) -> None:
         """Adds up the steps since the last time.

@@ -28,7 +28,7 @@ def test_everything_is_pinned() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", pin) for pin in LOCK)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-nodeps.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-nodeps.lock", "requirements-triton.lock"])
 def test_every_pin_has_hashes(name: str) -> None:
     requirements = re.split(r"\n(?=\S)", (ROOT / "envs" / name).read_text(encoding="utf-8"))
     hashed = [r for r in requirements if re.fullmatch(r"\S+==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?", r)]
@@ -36,9 +36,9 @@ def test_every_pin_has_hashes(name: str) -> None:
 
 
 def test_hashes_are_asked_for_wherever_there_are_some() -> None:
-    for name in ("Makefile", "envs/Dockerfile"):
+    for name, locks in (("Makefile", 3), ("envs/Dockerfile", 2)):
         text = (ROOT / name).read_text(encoding="utf-8")
-        assert text.count("--require-hashes") == 2, name
+        assert text.count("--require-hashes") == locks, name
         assert "requirements-torch.lock" in text or "$(TORCH)" in text
 
 

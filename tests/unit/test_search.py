@@ -261,14 +261,14 @@ def test_a_record_that_was_lost_is_written_as_it_was(inputs: Inputs, tmp_path: P
 def test_a_diverging_training_is_a_result_in_a_search_alone(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    step = Trainer._step
+    train_epoch = Trainer._train_epoch
 
     def poisoned(trainer: Trainer, *arguments: Any) -> None:
         if trainer.state.epochs == 1:
             next(trainer.model.parameters()).data.fill_(torch.nan)
-        step(trainer, *arguments)
+        train_epoch(trainer, *arguments)
 
-    monkeypatch.setattr(Trainer, "_step", poisoned)
+    monkeypatch.setattr(Trainer, "_train_epoch", poisoned)
     job: TrainJob = inputs.job(tmp_path, max_epochs=3)
     with caplog.at_level("WARNING", "sitenet"):
         record = train(replace(job, epochs=3))

@@ -14,6 +14,7 @@ from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.training import TrainingSettings
 from sitenet.training import trainer as trainer_module
 from sitenet.training.batching import infer
+from sitenet.training.gradients import LOSSES
 from sitenet.training.run import progress_line
 from sitenet.training.state import TrainingState
 from sitenet.training.trainer import SKIP_LIMIT, Trainer
@@ -193,14 +194,14 @@ def batches_that_fail(monkeypatch: pytest.MonkeyPatch, numbers: Collection[int],
     """These batches from now on, counted from 0, have a loss or a gradient that is not finite."""
     calls = itertools.count()
 
-    def loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    def loss(predictions: Tensor, targets: Tensor, reduction: str) -> Tensor:
         fails = next(calls) in numbers
         if fails and where == "gradient":
             predictions.register_hook(lambda gradient: gradient * torch.nan)
         factor = torch.nan if fails and where == "loss" else 1.0
-        return factor * torch.nn.functional.l1_loss(predictions, targets)
+        return factor * torch.nn.functional.l1_loss(predictions, targets, reduction=reduction)
 
-    monkeypatch.setitem(trainer_module.LOSSES, "l1", loss)
+    monkeypatch.setitem(LOSSES, "l1", loss)
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])

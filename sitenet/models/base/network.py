@@ -1,5 +1,6 @@
 """What training and prediction need of a network: its base classes and its last layer."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -108,14 +109,21 @@ class AttentionNetwork(Network):
 
         The weights of one site class sum to 1; pairs beyond the cut-off have 0.
         """
-        seen_E = self.seen(batch)
-        _, weights = self.run_blocks(self.within_cutoff(batch))
+        seen_E, within = self.seen(batch), self.within_cutoff(batch)
+        _, weights = self.run_blocks(within)
+        if len(within.pair_i) == len(batch.pair_i):
+            return weights
         zeros_EH = weights[0].new_zeros(len(seen_E), weights[0].shape[1])
         return [zeros_EH.masked_scatter(seen_E[:, None], alpha_EH) for alpha_EH in weights]
 
     def within_cutoff(self, batch: Batch) -> Batch:
-        """The batch without the pairs beyond the cut-off."""
-        return batch if self.settings.cutoff is None else batch.select_pairs(self.seen(batch))
+        """The batch without the pairs beyond the cut-off; on a GPU they stay and stand for no sites."""
+        if self.settings.cutoff is None:
+            return batch
+        seen_E = self.seen(batch)
+        if batch.distances.is_cuda:  # to drop them would wait for their number
+            return replace(batch, pair_counts=batch.pair_counts * seen_E)
+        return batch.select_pairs(seen_E)
 
     def seen(self, batch: Batch) -> Tensor:
         """(E,) which pairs of a batch lie within the cut-off."""

@@ -43,7 +43,7 @@ def segment_softmax(logits: Tensor, counts: Tensor, index: Tensor, n: int) -> Te
     visible = logits.detach().masked_fill(counts == 0, -torch.inf)
     highest = segment_max(visible, index, n)
     raised = (logits - highest[index]).clamp(max=0).exp() * counts
-    return raised / segment_sum(raised, index, n)[index]
+    return raised / segment_sum(raised, index, n).index_select(0, index)
 
 
 def top_k_counts(logits: Tensor, counts: Tensor, starts: Tensor, index: Tensor, k: int) -> Tensor:

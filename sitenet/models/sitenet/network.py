@@ -45,7 +45,7 @@ def pair_features(batch: Batch) -> Tensor:
     with the distance d in bohr: the entries of a Coulomb matrix (Rupp et al., PRL 2012, 108, 058301).
     """
     z_N = batch.atomic_numbers.to(batch.distances.dtype)
-    z_i_E, z_j_E = z_N[batch.pair_i], z_N[batch.pair_j]
+    z_i_E, z_j_E = batch.near(z_N), batch.far(z_N)
     itself_E = batch.distances == 0
     distance_E = torch.where(itself_E, 1.0, batch.distances * BOHR_PER_ANGSTROM)
     coulomb_E = torch.where(itself_E, 0.5 * z_i_E**2.4, z_i_E * z_j_E / distance_E)
@@ -77,7 +77,7 @@ class PairDense(Dense):
         D, P = x_ND.shape[1], e_EP.shape[1]
         w_i, w_j, w_e = self.linear.weight.split([D, D, P], dim=1)
         near_NF, far_NF = F.linear(x_ND, w_i, self.linear.bias), F.linear(x_ND, w_j)
-        hidden_EF = near_NF[batch.pair_i] + far_NF[batch.pair_j] + F.linear(e_EP, w_e)
+        hidden_EF = batch.near(near_NF) + batch.far(far_NF) + F.linear(e_EP, w_e)
         return self.norm(self.activation(hidden_EF))
 
 
@@ -96,7 +96,7 @@ class Embedding(nn.Module):
         self.settings = settings
         learnt = settings.element_input == "learnt"
         width = settings.embedding_width if learnt else EMBEDDED_ELEMENTS
-        self.element = nn.Embedding(EMBEDDED_ELEMENTS, width, max_norm=1.0) if learnt else None
+        self.element = nn.Embedding(EMBEDDED_ELEMENTS, width) if learnt else None
         # Float64, so that a network converted to float64 does not use rounded properties.
         read = {"raw": elemental_properties, "standardised": standardised_properties}[settings.elemental_scaling]
         table = F.pad(torch.tensor(read(settings.elemental_properties)), (0, 1))
@@ -117,7 +117,16 @@ class Embedding(nn.Module):
     def _elements(self, batch: Batch) -> Tensor:
         if self.element is None:
             return F.one_hot(batch.atomic_numbers, EMBEDDED_ELEMENTS).to(batch.distances.dtype)
+        limit_norms(self.element.weight, batch.atomic_numbers)
         return self.element(batch.atomic_numbers)
+
+
+@torch.no_grad()
+def limit_norms(table: Tensor, used: Tensor) -> None:
+    """Shortens the rows that are used to norm 1, as `nn.Embedding` does with `max_norm`, but asks for no number."""
+    norms = table.norm(dim=1)
+    too_long = torch.zeros_like(norms, dtype=torch.bool).index_fill(0, used, True) & (norms > 1)
+    table.mul_(torch.where(too_long, 1 / (norms + 1e-7), 1)[:, None])
 
 
 class AttentionBlock(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.segments import segment_sum
-from sitenet.models.sitenet_radial import gate_kernels
+from sitenet.models.sitenet_radial import gate_kernels, gpu
 from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 
@@ -28,24 +28,26 @@ class Gate(nn.Module):
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
         """(N, D) of site features (N, D)."""
-        (near_NF, far_NF), radial_KF = self.project(x_ND).chunk(2, dim=1), self.radial()
-        supported = gate_kernels.supports(near_NF.shape[1] // 2, near_NF)
-        sums_NG = (gate_kernels.gated_sums if supported else plain_gated_sums)(
-            near_NF, far_NF, radial_KF, places, batch
-        )
+        sites_NF = self.project(x_ND)
+        near_NF, far_NF = sites_NF.chunk(2, dim=1)
+        if gpu.supports(sites_NF, sites_NF.shape[1] // 4):
+            sums_NG = gpu.gated_sums(sites_NF, self.radial.at(places), batch)
+        elif gate_kernels.supports(near_NF.shape[1] // 2, near_NF):
+            sums_NG = gate_kernels.gated_sums(near_NF, far_NF, self.radial(), places, batch)
+        else:
+            sums_NG = plain_gated_sums(near_NF, far_NF, self.radial.at(places), batch)
         return self.out(self.norm(sums_NG))
 
 
-def plain_gated_sums(near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch) -> Tensor:
+def plain_gated_sums(near_NF: Tensor, far_NF: Tensor, radial_EF: Tensor, batch: Batch) -> Tensor:
     """(N, G) sums of messages; `gate_kernels.gated_sums` is faster on CPUs.
 
     Args:
         near_NF: p_i and q_i, side by side.
         far_NF: p_j and q_j.
-        radial_KF: t and u at the knots.
-        places: Where the pairs lie between knots.
+        radial_EF: t and u.
         batch: The pairs.
     """
-    gate_EG, message_EG = (near_NF[batch.pair_i] + far_NF[batch.pair_j] + places.of(radial_KF)).chunk(2, dim=1)
+    gate_EG, message_EG = (batch.near(near_NF) + batch.far(far_NF) + radial_EF).chunk(2, dim=1)
     messages_EG = gate_EG.sigmoid() * nn.functional.silu(message_EG)
     return segment_sum(messages_EG * batch.pair_counts[:, None], batch.pair_i, batch.n_sites)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sitenet.features.harmonics import n_moments
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.segments import segment_sum
-from sitenet.models.sitenet_radial import moment_kernels
+from sitenet.models.sitenet_radial import gpu, moment_kernels
 from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 
@@ -38,14 +38,17 @@ class Moments(nn.Module):
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
         """(N, D) of site features (N, D)."""
-        v_NK, w_KF = self.value(x_ND), self.radial()
+        v_NK = self.value(x_ND)
         L = len(self.mix)
         if batch.moments.shape[1] < n_moments(L):
             there = math.isqrt(batch.moments.shape[1] + 1) - 1
             raise ValueError(f"the network needs moments of degree {L}, the features have {there or 'none'}")
         moments = batch.moments[:, : n_moments(L)]
-        supported = moment_kernels.supports(v_NK.shape[1], v_NK)
-        sums_NMK = (moment_kernels.moment_sums if supported else plain_moment_sums)(v_NK, w_KF, moments, places, batch)
+        if moment_kernels.supports(v_NK.shape[1], v_NK):
+            sums_NMK = moment_kernels.moment_sums(v_NK, self.radial(), moments, places, batch)
+        else:
+            sums = gpu.moment_sums if gpu.supports(v_NK, v_NK.shape[1]) else plain_moment_sums
+            sums_NMK = sums(v_NK, self.radial.at(places), moments, batch)
         return self.out(self.norm(self._invariants(sums_NMK)))
 
     def _invariants(self, sums_NMK: Tensor) -> Tensor:
@@ -59,20 +62,19 @@ class Moments(nn.Module):
             return torch.cat(found, dim=1)
 
 
-def plain_moment_sums(v_NK: Tensor, w_KF: Tensor, moments_EM: Tensor, places: Places, batch: Batch) -> Tensor:
+def plain_moment_sums(v_NK: Tensor, w_EF: Tensor, moments_EM: Tensor, batch: Batch) -> Tensor:
     """(N, M, K) sums A; `moment_kernels.moment_sums` is faster on CPUs.
 
     Args:
         v_NK: Values of the far sites.
-        w_KF: Radial functions at the knots, K for each degree.
+        w_EF: Radial functions of the pairs, K for each degree.
         moments_EM: Moments of the pairs.
-        places: Where the pairs lie between knots.
         batch: The pairs.
     """
-    w_ELK = places.of(w_KF).unflatten(1, (-1, v_NK.shape[1])) * batch.pair_counts[:, None, None]
+    w_ELK = w_EF.unflatten(1, (-1, v_NK.shape[1])) * batch.pair_counts[:, None, None]
     sums = []
     for l in range(1, w_ELK.shape[1] + 1):  # noqa: E741
-        terms_EK = w_ELK[:, l - 1] * v_NK[batch.pair_j]
+        terms_EK = w_ELK[:, l - 1] * batch.far(v_NK)
         terms_EmK = terms_EK[:, None, :] * moments_EM[:, n_moments(l - 1) : n_moments(l), None]
         sums.append(segment_sum(terms_EmK, batch.pair_i, batch.n_sites))
     return torch.cat(sums, dim=1)

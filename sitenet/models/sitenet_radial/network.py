@@ -27,7 +27,7 @@ from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
-from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
+from sitenet.models.sitenet_radial import gate_kernels, gpu, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.models.sitenet_radial.gate import Gate
 from sitenet.models.sitenet_radial.moments import Moments
@@ -56,31 +56,39 @@ class RadialAttention(nn.Module):
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
         """New features (N, D) and weights alpha (E, H)."""
-        q_ND, k_ND, v_ND = self.project(x_ND).chunk(3, dim=1)
+        qkv_NF = self.project(x_ND)
+        if gpu.supports(qkv_NF, x_ND.shape[1], self.heads):
+            functions_EF = self.radial.at(places)
+            mixed_ND, alpha_EH = gpu.radial_attention(qkv_NF, functions_EF, self.heads, self.functions[1] > 0, batch)
+            return self.out(mixed_ND), alpha_EH
+        q_ND, k_ND, v_ND = qkv_NF.chunk(3, dim=1)
         q_ND = q_ND / math.sqrt(q_ND.shape[1] / self.heads)
-        f_KD, g_KD, b_KH = self.radial().split(self.functions, dim=1)
-        if not self.functions[1]:
-            g_KD = torch.zeros_like(f_KD)
-        supported = radial_kernels.supports(self.heads, q_ND)
-        attend = radial_kernels.radial_attention if supported else plain_radial_attention
-        mixed_ND, alpha_EH = attend(q_ND, k_ND, v_ND, 1 + f_KD, 1 + g_KD, b_KH, places, batch)
+        if radial_kernels.supports(self.heads, q_ND):
+            f_KD, g_KD, b_KH = self._filters(self.radial())
+            mixed_ND, alpha_EH = radial_kernels.radial_attention(q_ND, k_ND, v_ND, f_KD, g_KD, b_KH, places, batch)
+        else:
+            filters = self._filters(self.radial.at(places))
+            mixed_ND, alpha_EH = plain_radial_attention(q_ND, k_ND, v_ND, *filters, batch)
         return self.out(mixed_ND), alpha_EH
+
+    def _filters(self, functions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Filters of values and of keys, and biases, of radial functions in rows."""
+        f, g, b = functions.split(self.functions, dim=1)
+        return 1 + f, 1 + g if self.functions[1] else torch.ones_like(f), b
 
 
 def plain_radial_attention(
-    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_KD: Tensor, g_KD: Tensor, b_KH: Tensor, places: Places, batch: Batch
+    q_ND: Tensor, k_ND: Tensor, v_ND: Tensor, f_ED: Tensor, g_ED: Tensor, b_EH: Tensor, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """Sums over each site's pairs (N, D) and weights (E, H); `radial_kernels.radial_attention` is faster on CPUs.
 
     f and g are whole filters, the 1 included. Heads vary fastest in D: channel c belongs to head c mod H.
     """
-    by_head = (-1, b_KH.shape[1])
-    f_KD, g_KD, b_KH = (table.to(q_ND.dtype) for table in (f_KD, g_KD, b_KH))
-    products_EWH = (q_ND[batch.pair_i] * k_ND[batch.pair_j] * places.of(g_KD)).unflatten(1, by_head)
-    alpha_EH = segment_softmax(
-        products_EWH.sum(1) + places.of(b_KH), batch.pair_counts[:, None], batch.pair_i, batch.n_sites
-    )
-    filtered_EWH = (v_ND[batch.pair_j] * places.of(f_KD)).unflatten(1, by_head)
+    by_head = (-1, b_EH.shape[1])
+    f_ED, g_ED, b_EH = (values.to(q_ND.dtype) for values in (f_ED, g_ED, b_EH))
+    products_EWH = (batch.near(q_ND) * batch.far(k_ND) * g_ED).unflatten(1, by_head)
+    alpha_EH = segment_softmax(products_EWH.sum(1) + b_EH, batch.pair_counts[:, None], batch.pair_i, batch.n_sites)
+    filtered_EWH = (batch.far(v_ND) * f_ED).unflatten(1, by_head)
     mixed_NWH = segment_sum(filtered_EWH * alpha_EH[:, None, :], batch.pair_i, batch.n_sites)
     return mixed_NWH.flatten(1), alpha_EH
 
@@ -175,12 +183,18 @@ class RadialSiteNet(AttentionNetwork):
     def computed_by(self) -> str:
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
         settings, like_sites, torch_alone = self.settings, self.norm.weight[None], super().computed_by()
-        by_kernels = {"sitenet_radial/kernels": radial_kernels.supports(settings.heads, like_sites)}
+
+        def by(kernels_in_c: str, on_cpu: bool, *widths: int) -> str:
+            if on_cpu:
+                return kernels.built_by(kernels_in_c)
+            return "triton" if gpu.supports(like_sites, *widths) else torch_alone
+
+        width, heads, channels, gate = settings.width, settings.heads, settings.moment_channels, settings.gate_channels
+        found = {by("sitenet_radial/kernels", radial_kernels.supports(heads, like_sites), width, heads)}
         if settings.moments:
-            by_kernels[moment_kernels.NAME] = moment_kernels.supports(settings.moment_channels, like_sites)
-        if settings.gate_channels:
-            by_kernels[gate_kernels.NAME] = gate_kernels.supports(settings.gate_channels, like_sites)
-        found = {kernels.built_by(name) if compiled else torch_alone for name, compiled in by_kernels.items()}
+            found.add(by(moment_kernels.NAME, moment_kernels.supports(channels, like_sites), channels))
+        if gate:
+            found.add(by(gate_kernels.NAME, gate_kernels.supports(gate, like_sites), gate))
         return " and ".join(sorted(found))
 
 

@@ -33,15 +33,17 @@ class Places:
 
     def of(self, table_KF: Tensor) -> Tensor:
         """(E, F) functions tabulated at the knots, linear in between."""
-        return torch.lerp(table_KF[self.knots], table_KF[self.knots + 1], self.fractions[:, None].to(table_KF.dtype))
+        # `index_select` for the same reason as in `Batch.near`.
+        below_EF, above_EF = table_KF.index_select(0, self.knots), table_KF.index_select(0, self.knots + 1)
+        return torch.lerp(below_EF, above_EF, self.fractions[:, None].to(table_KF.dtype))
 
 
 class RadialFunctions(nn.Module):
     r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
 
     u falls from 1 at d = 0 to 0 at infinity, so the resolution is highest at bond lengths. The functions are
-    tabulated at K equidistant knots in u and interpolated linearly. A pair therefore costs two rows of the table,
-    however many Gaussians there are.
+    tabulated at K equidistant knots in u and interpolated linearly. On a CPU a pair therefore costs two rows of the
+    table, however many Gaussians there are.
 
     Args:
         settings: Hyperparameters; the width of the `radial_functions` Gaussians is their spacing.
@@ -59,5 +61,16 @@ class RadialFunctions(nn.Module):
 
     def forward(self) -> Tensor:
         """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""
-        with torch.autocast(self.gaussians.device.type, enabled=False):
-            return self.mix(self.gaussians)
+        return self._mixed(self.gaussians)
+
+    def at(self, places: Places) -> Tensor:
+        """(E, n_functions) values of pairs: what `places.of` makes of the values at the knots.
+
+        Interpolated are the Gaussians. A GPU is faster with one larger product than with rows of a table, and far
+        faster backward, where many pairs would add to few rows.
+        """
+        return self._mixed(places.of(self.gaussians))
+
+    def _mixed(self, gaussians: Tensor) -> Tensor:
+        with torch.autocast(gaussians.device.type, enabled=False):
+            return self.mix(gaussians)
