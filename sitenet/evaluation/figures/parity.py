@@ -35,7 +35,7 @@ def parity_figure(results: Results) -> Figure:
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, row), frame in zip(panels, rows, points, strict=False):
             outside = _draw_parity(axes, frame, limits)
-            axes.set_title(f"{row.model}{outside}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
+            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}{outside}", loc="left")
         _add_colour_bar(figure, panels)
         name = results.manifest.target.replace("_", " ")
         figure.supxlabel(f"reference {name} ({unit})", fontsize="medium")
