@@ -65,15 +65,16 @@ def check_together(runs: Sequence[Path]) -> None:
 
 def _publish_run(run: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("result.json", "history.jsonl"):
-        write_bytes(folder / name, (run / name).read_bytes())
+    write_bytes(folder / "history.jsonl", (run / "history.jsonl").read_bytes())
     halved(run / "best.pt", folder / "best.pt")
+    record = RunResult.read(run / "result.json").model_copy(update={"files": {}})
+    record.write(folder / "result.json", files=["best.pt", "history.jsonl"])
     return folder / "best.pt"
 
 
 def halved(source: Path, target: Path) -> None:
     """Copies a network in half precision; of one that is so already the copy has the same bytes."""
-    content = torch.load(source, weights_only=True)
+    content = torch.load(source, map_location="cpu", weights_only=True)
     # All but the two numbers of the target's scale, which cost nothing.
     weights = {name: weight.half() if weight.ndim else weight for name, weight in content["weights"].items()}
     if all(weight.dtype == content["weights"][name].dtype for name, weight in weights.items()):

@@ -85,7 +85,8 @@ class RunDescription(Record):
 def save_best(path: Path, description: RunDescription, best: Best | None, weights: dict[str, torch.Tensor]) -> None:
     """Writes the weights of the best epoch; None is an epoch of which nothing is known."""
     metadata = {"description": description.model_dump(mode="json"), "best": vars(best) if best else None}
-    _save(path, metadata, {"weights": weights})
+    # On the CPU, so that whoever reads the file needs no GPU.
+    _save(path, metadata, {"weights": {name: weight.cpu() for name, weight in weights.items()}})
 
 
 def load_best(path: Path) -> tuple[RunDescription, Best | None, dict[str, torch.Tensor]]:

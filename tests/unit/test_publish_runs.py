@@ -8,6 +8,7 @@ import pytest
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.prediction.predictor import predict
+from sitenet.records import RunResult
 from sitenet.training.run import train
 from tests.training_case import RADIAL_NETWORK, write_inputs
 from tools.publish_runs import publish
@@ -32,6 +33,7 @@ def test_published_runs_are_complete_in_themselves(tmp_path: Path) -> None:
     seeds = [folder / f"seed{seed}" for seed in (0, 1)]
     for own, original in zip(seeds, runs, strict=True):
         assert {path.name for path in own.iterdir()} == {"result.json", "history.jsonl", "best.pt"}
+        RunResult.read(own / "result.json", check=["best.pt", "history.jsonl"])
         assert (own / "best.pt").stat().st_size < (original / "best.pt").stat().st_size
     table = pd.read_csv(folder / "test_predictions.csv.gz")
     assert table["id"].tolist() == sorted(inputs.ids)

@@ -28,6 +28,8 @@ def test_a_run_ends_on_a_gpu_and_its_network_predicts_alike_on_a_cpu(
     job = replace(inputs.job(tmp_path / "run", network, precision=precision), device="cuda")
     result = train(job)
     assert result.hardware["device"] == torch.cuda.get_device_name()
+    content = torch.load(job.folder / "best.pt", weights_only=True)
+    assert {weight.device.type for weight in content["weights"].values()} == {"cpu"}
     store = FeatureStore([inputs.shard])
     on_gpu, on_cpu = (predict(job.folder / "best.pt", store, inputs.ids, name) for name in ("cuda", "cpu"))
     np.testing.assert_allclose(on_gpu["prediction"], on_cpu["prediction"], rtol=1e-3, atol=1e-3)
