@@ -93,19 +93,18 @@ changes its PBE gap, so that the prediction need not be that of the table above.
 gaps are smaller than measured ones.
 
 """
-JUMPS = """
+STRAINED = """
 
 Lattice constants at room temperature: {sources}.
 
-## Jumps under strain
+## Under strain
 
-**These networks jump.** A site sees its neighbours within {radius:g} angstrom. When the lattice constant changes,
-shells of neighbours cross this edge, and the prediction then changes at once. It is a property of the networks, not
-of the crystals, and it can be larger than the errors above. [An envelope](models.md#a-smooth-edge) avoids it; these
-networks have none.
+A site sees its neighbours within {radius:g} angstrom. When the lattice constant changes, shells of neighbours cross
+this edge. [An envelope](models.md#a-smooth-edge) lets them fade out before, so that the curves below have no jumps.
+The networks learnt from relaxed crystals alone: that a curve is smooth does not make it right far from its circle.
 
 The table has the largest change of the prediction where a shell crosses the edge, within 10 % of the PBE lattice
-constant.
+constant, between 0.01 % below and above.
 
 """
 END = """
@@ -143,7 +142,7 @@ def page(model: Model, references: dict[str, dict[str, Any]]) -> str:
     test = set(official_folds(TASK)[card.data.fold][1])
     at_pbe = _gaps(model, [solid.atoms(references[solid.formula]["lattice_constant"]) for solid in SOLIDS])
     at_measured = _gaps(model, [solid.atoms(solid.measured) for solid in SOLIDS])
-    rows = {"pbe": "", "measured": "", "jumps": ""}
+    rows = {"pbe": "", "measured": "", "crossings": ""}
     for solid, pbe, seen in zip(SOLIDS, at_pbe, at_measured, strict=True):
         own = references[solid.formula]
         part = "test crystal" if own["id"] in test else "training or validation crystal"
@@ -152,7 +151,7 @@ def page(model: Model, references: dict[str, dict[str, Any]]) -> str:
             f"| {pbe[0] - own['gap']:+.2f} | `{own['id']}`, {part} |\n"
         )
         rows["measured"] += f"| {solid.formula} | {solid.measured:g} | {seen[0]:.2f} ± {seen[1]:.2f} |\n"
-        rows["jumps"] += f"| {solid.formula} | {_largest_jump(model, solid, own['lattice_constant'])} |\n"
+        rows["crossings"] += f"| {solid.formula} | {_largest_change(model, solid, own['lattice_constant'])} |\n"
     sources = "; ".join(f"{solid.formula}: {solid.source}" for solid in SOLIDS)
     return (
         INTRODUCTION.format(model=model.name, error=measured(card.test.mae, card.test.low, card.test.high))
@@ -161,9 +160,9 @@ def page(model: Model, references: dict[str, dict[str, Any]]) -> str:
         + MEASURED
         + "| solid | a, measured | predicted ± spread |\n|---|--:|--:|\n"
         + rows["measured"].rstrip("\n")
-        + JUMPS.format(sources=sources, radius=model.features.radius)
-        + "| solid | largest jump |\n|---|---|\n"
-        + rows["jumps"].rstrip("\n")
+        + STRAINED.format(sources=sources, radius=model.features.radius)
+        + "| solid | largest change |\n|---|---|\n"
+        + rows["crossings"].rstrip("\n")
         + END
     )
 
@@ -183,7 +182,7 @@ def crossings(solid: Solid, low: float, high: float, radius: float) -> list[floa
     return [float(a) for a in radius / shells[shells > 0] if low < a < high]
 
 
-def _largest_jump(model: Model, solid: Solid, a: float) -> str:
+def _largest_change(model: Model, solid: Solid, a: float) -> str:
     """The largest change of a prediction where a shell crosses the edge."""
     assert model.features.radius is not None, "the networks see spheres"
     edge = model.features.radius + SHELL_MARGIN
@@ -191,9 +190,9 @@ def _largest_jump(model: Model, solid: Solid, a: float) -> str:
     if not found:
         return "none: no shell crosses the edge"
     sides = _gaps(model, [solid.atoms(x * (1 + side)) for x in found for side in (-1e-4, 1e-4)])[:, 0].reshape(-1, 2)
-    jumps = sides[:, 1] - sides[:, 0]
-    largest = int(np.abs(jumps).argmax())
-    return f"{sides[largest, 0]:.2f} to {sides[largest, 1]:.2f} ({jumps[largest]:+.2f}) at a = {found[largest]:.3f}"
+    changes = sides[:, 1] - sides[:, 0]
+    largest = int(np.abs(changes).argmax())
+    return f"{sides[largest, 0]:.4f} to {sides[largest, 1]:.4f} ({changes[largest]:+.4f}) at a = {found[largest]:.3f}"
 
 
 def figure(model: Model, references: dict[str, dict[str, Any]]) -> Figure:

@@ -1,0 +1,132 @@
+"""Trains the networks of a configuration on one GPU, without Snakemake and without a network connection.
+
+    python perf/gpu_training.py configs/matbench_mp_gap_gpu.yaml FOLDER --output OUT
+
+FOLDER is the folder of the data set as the workflow leaves it (`results/data/<name>`). All cores compute the features,
+which are kept in `--scratch`; then all runs share the GPU, a process each. Every run leaves in OUT what the workflow
+leaves of it: `best.pt`, `history.jsonl`, `run.json` and `predictions.parquet` of the test crystals.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from sitenet.config.benchmark import Benchmark
+from sitenet.config.trial import Trial
+from sitenet.data.manifest import Manifest
+from sitenet.data.table import CrystalTable
+from sitenet.features.shard import featurize_shard
+from sitenet.features.store import FeatureStore
+from sitenet.logs import log_to
+from sitenet.prediction.predictor import predict
+from sitenet.records import Predictions, RunKey
+from sitenet.settings.features import FeatureSettings
+from sitenet.training.allotment import DeviceName
+from sitenet.training.run import TrainJob, train
+
+SHARDS = 64
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the data set is, and where features and results go."""
+
+    data: Path
+    scratch: Path
+    output: Path
+
+    def shards(self, feature_set: str) -> list[Path]:
+        """The shards of a feature set."""
+        return [self.scratch / feature_set / f"{shard:03}.arrow" for shard in range(SHARDS)]
+
+
+def featurize(place: Place, settings: FeatureSettings, shard: int, path: Path) -> None:
+    """Featurizes one shard, unless an earlier run did."""
+    if not path.exists():
+        table = CrystalTable.open(place.data / "structures.parquet")
+        featurize_shard(table, settings, shard, SHARDS, path.with_suffix(".part"))
+        path.with_suffix(".part").rename(path)
+
+
+def run(job: TrainJob) -> str:
+    """Trains a network and predicts the test crystals."""
+    log_to(job.folder / "log")
+    result = train(job)
+    ids = pd.read_parquet(job.fold_table.with_name("test_inputs.parquet"), columns=["id"])["id"].tolist()
+    predictions = predict(job.folder / "best.pt", FeatureStore(job.features), ids, job.device)
+    predictions.to_parquet(job.folder / "predictions.parquet", index=False)
+    Predictions(key=job.key).write(job.folder / "predictions.json", files=["predictions.parquet"])
+    rate = (result.epochs or 0) * (result.n_train or 0) / result.cost.seconds
+    return (
+        f"fold {job.key.fold} seed {job.key.seed}: validation MAE {result.validation_mae:.4f} {result.unit} after "
+        f"{result.epochs} epochs and {result.cost.seconds:.0f} s, {rate:.0f} crystals/s with validation"
+    )
+
+
+def job_of(place: Place, manifest: Manifest, key: RunKey, trial: Trial, device: DeviceName) -> TrainJob:
+    """The training of one network, as the workflow describes it."""
+    return TrainJob(
+        key=key,
+        trial=trial,
+        features=place.shards(trial.feature_id),
+        fold_table=place.data / f"folds/fold{key.fold}/train.parquet",
+        folder=place.output / f"{key.trial}/fold{key.fold}/seed{key.seed}",
+        target=manifest.target,
+        unit=manifest.unit,
+        non_negative=manifest.non_negative,
+        data_checksum=manifest.structures_sha256,
+        device=device,
+    )
+
+
+def featurize_all(place: Place, benchmark: Benchmark) -> None:
+    """Computes the features of all networks."""
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        for feature_set, settings in benchmark.feature_sets.items():
+            shards = list(enumerate(place.shards(feature_set)))
+            shards[0][1].parent.mkdir(parents=True, exist_ok=True)
+            list(pool.map(featurize, repeat(place), repeat(settings), *zip(*shards, strict=True)))
+
+
+def train_all(place: Place, benchmark: Benchmark, device: DeviceName) -> Iterator[str]:
+    """Trains all networks side by side and says of each how it went."""
+    manifest = Manifest.read(place.data / "manifest.json")
+    keys = [
+        (RunKey(benchmark=benchmark.name, trial=id_, fold=fold, seed=seed), trial)
+        for id_, trial in benchmark.networks.items()
+        for fold in benchmark.folds
+        for seed in benchmark.settings.seeds
+    ]
+    with ProcessPoolExecutor(len(keys), get_context("spawn")) as pool:
+        runs = [pool.submit(run, job_of(place, manifest, key, trial, device)) for key, trial in keys]
+        for done in as_completed(runs):
+            yield done.result()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for features")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    arguments = parser.parse_args()
+    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text()))
+    place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
+    featurize_all(place, benchmark)
+    print(f"features after {time.monotonic() - began:.0f} s", flush=True)
+    for line in train_all(place, benchmark, arguments.device):
+        print(f"{line}, {time.monotonic() - began:.0f} s after the start", flush=True)
+
+
+if __name__ == "__main__":
+    main()
