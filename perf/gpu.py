@@ -39,8 +39,8 @@ from sitenet.models.registry import model_kinds
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.training import TrainingSettings
 from sitenet.training.batching import pair_batches
-from sitenet.training.captured import CapturedGradients, Size
 from sitenet.training.device import choose_device, device_name
+from sitenet.training.recorded import RecordedGradients, Size
 from sitenet.training.resident import ResidentPointSets
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import Labelled, TrainingData
@@ -106,7 +106,7 @@ def trainer(case: str, loaded: Loaded, device: torch.device, precision: str) -> 
     return Trainer(known.build(known.settings(**model), True), settings, loaded.store, loaded.data, 0, device)
 
 
-class NeverFits(CapturedGradients):
+class NeverFits(RecordedGradients):
     """In place of recorded steps: every batch is computed operation by operation."""
 
     def __init__(self) -> None:
@@ -120,13 +120,13 @@ def prepare(case: str, loaded: Loaded, device: torch.device, engine: str, precis
     """A training whose steps are computed by an engine."""
     training, train = trainer(case, loaded, device, precision), loaded.data.train
     if engine == "host":
-        training.store, training._captured = loaded.store, NeverFits()
+        training.store, training._recorded = loaded.store, NeverFits()
         return training
     store = ResidentPointSets(loaded.store, train.indices, device)
-    training.store, training._captured = store, NeverFits()
+    training.store, training._recorded = store, NeverFits()
     if engine == "recorded":
         size = Size.for_batches(loaded.batches, store)
-        training._captured = CapturedGradients(training._gradients, store, train.targets, size)
+        training._recorded = RecordedGradients(training._gradients, store, train.targets, size)
     return training
 
 

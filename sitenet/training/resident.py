@@ -82,6 +82,7 @@ class ResidentPointSets:
             n_sites: Number of site classes. Those that the crystals leave over are the padding's, one each at least.
             n_pairs: Number of pairs. Those left over are pairs of these sites with themselves, one each at least.
         """
+        # Sizes must not be asked of the device. So every site looks up whose it is, and then every pair.
         real_C, at_C = places >= 0, places.clamp(min=0)
         sites_of_C, pairs_of_C = self._sites_of[at_C] * real_C, self._pairs_of[at_C] * real_C
         site_ends_C, pair_ends_C = sites_of_C.cumsum(0), pairs_of_C.cumsum(0)

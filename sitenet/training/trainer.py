@@ -24,8 +24,8 @@ from sitenet.training.batching import (
     pair_batches,
     shuffled,
 )
-from sitenet.training.captured import CapturedGradients, Size
 from sitenet.training.gradients import Gradients, Step
+from sitenet.training.recorded import RecordedGradients, Size
 from sitenet.training.resident import ResidentPointSets
 from sitenet.training.schedule import learning_rate, momentum
 from sitenet.training.state import Best, Epoch, TrainingState
@@ -80,7 +80,7 @@ class Trainer:
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
         self._gradients = Gradients(self.model, settings, self._optimiser, self._scaler)
-        self._captured: CapturedGradients | None = None
+        self._recorded: RecordedGradients | None = None
         self._sums = StepSums(device)
         self._mark = monotonic()
 
@@ -178,29 +178,29 @@ class Trainer:
     def _steps(self, batches: Sequence[Indices]) -> Iterator[Step]:
         """Computes the gradients of one batch of training rows after the other."""
         train = self.data.train
-        if self._captured is None and isinstance(self.store, ResidentPointSets) and not self._scaler.is_enabled():
-            self._captured = self._capture(self.store)
+        if self._recorded is None and isinstance(self.store, ResidentPointSets) and not self._scaler.is_enabled():
+            self._recorded = self._record(self.store)
             self.state.setup_seconds += self._lap()
         in_store = [train.indices[rows] for rows in batches]
-        fast = [self._captured is not None and self._captured.fits(indices) for indices in in_store]
+        fast = [self._recorded is not None and self._recorded.fits(indices) for indices in in_store]
         slow = load_batches(self.store, [indices for indices, fits in zip(in_store, fast, strict=True) if not fits])
         for rows, indices, fits in zip(batches, in_store, fast, strict=True):
             if fits:
-                assert self._captured is not None
-                yield self._captured(indices)
+                assert self._recorded is not None
+                yield self._recorded(indices)
                 continue
             batch, targets = next(slow), torch.as_tensor(train.targets[rows], dtype=torch.float32)
             # A graph goes on writing into the gradients that it was recorded with.
-            self._optimiser.zero_grad(set_to_none=self._captured is None)
+            self._optimiser.zero_grad(set_to_none=self._recorded is None)
             yield Step(batch.ids, self._gradients(batch.to(self.device), targets.to(self.device, non_blocking=True)))
 
-    def _capture(self, store: ResidentPointSets) -> CapturedGradients:
+    def _record(self, store: ResidentPointSets) -> RecordedGradients:
         train = self.data.train
         batches = [train.indices[rows] for rows in self._batches()]
         size = Size.for_batches(batches, store)
         places = np.full(len(train) + len(self.data.validation), np.nan)
         places[store.places(train.indices)] = train.targets
-        return CapturedGradients(self._gradients, store, places, size)
+        return RecordedGradients(self._gradients, store, places, size)
 
     def _update(self, step: Step) -> None:
         """Changes the weights by their gradients."""

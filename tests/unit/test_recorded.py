@@ -12,9 +12,9 @@ from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
-from sitenet.training import captured
+from sitenet.training import recorded
 from sitenet.training.batching import pair_batches
-from sitenet.training.captured import CapturedGradients, Size
+from sitenet.training.recorded import RecordedGradients, Size
 from sitenet.training.resident import ResidentPointSets
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import read_training_data
@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Section, FeatureSettings]] = {
 }
 
 
-def steps(folder: Path, network: Section, features: FeatureSettings) -> tuple[Trainer, CapturedGradients, list]:
+def steps(folder: Path, network: Section, features: FeatureSettings) -> tuple[Trainer, RecordedGradients, list]:
     """A training, its steps with padding, and its batches."""
     inputs = write_inputs(folder, features=features)
     store = FeatureStore([inputs.shard])
@@ -42,7 +42,7 @@ def steps(folder: Path, network: Section, features: FeatureSettings) -> tuple[Tr
     resident = ResidentPointSets(store, indices[::-1].copy(), CPU)
     batches = [indices[some] for some in pair_batches(store.n_pairs[indices], largest)]
     size = Size.for_batches(batches, resident)
-    return trainer, CapturedGradients(trainer._gradients, resident, data.train.targets[::-1], size), batches
+    return trainer, RecordedGradients(trainer._gradients, resident, data.train.targets[::-1], size), batches
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -79,7 +79,7 @@ def test_a_training_with_padded_batches_is_the_same_training(
     tmp_path: Path, pairs: int, room: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is less room than batches need, the larger ones are computed operation by operation."""
-    monkeypatch.setattr(captured, "ROOM", room)
+    monkeypatch.setattr(recorded, "ROOM", room)
     inputs = write_inputs(tmp_path)
     store = FeatureStore([inputs.shard])
     data = read_training_data(inputs.fold_table, store, None, 0)

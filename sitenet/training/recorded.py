@@ -48,7 +48,7 @@ class Size:
         return sites >= crystals >= 1 and self.pairs - other.pairs >= sites
 
 
-class CapturedGradients:
+class RecordedGradients:
     """Gradients of batches of crystals on a GPU; on a CPU, the same computation without a graph.
 
     Args:
@@ -73,7 +73,7 @@ class CapturedGradients:
         self._launch: Callable[[], object] = self._compute
         self._figures = torch.empty(0)
         if device.type == "cuda":
-            self._launch = self._recorded()
+            self._launch = self._record()
 
     def fits(self, indices: Indices) -> bool:
         """Whether a batch of these crystals of the store fits in the recorded size."""
@@ -93,7 +93,7 @@ class CapturedGradients:
         batch = self._store.gather(self._places, ("",) * size.crystals, size.sites, size.pairs)
         self._figures = self._gradients(batch, self._targets[self._places])
 
-    def _recorded(self) -> Callable[[], object]:
+    def _record(self) -> Callable[[], object]:
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
