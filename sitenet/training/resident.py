@@ -3,8 +3,6 @@
 On a GPU a step takes a few milliseconds. Collating its batch on the host and copying it would take longer.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,20 +35,26 @@ class ResidentPointSets:
         self._store, self._device = store, device
         self._place = np.full(len(store.ids), -1)
         self._place[indices] = np.arange(len(indices))
-        parts = [collate([store[int(i)] for i in some]) for some in _chunks(indices)]
         self.n_sites = np.zeros(len(store.ids), dtype=np.int64)
         self.n_sites[indices] = [len(store[int(i)].atomic_numbers) for i in indices]
         self._sites_of, self._pairs_of = (
             torch.from_numpy(numbers[indices]).to(device) for numbers in (self.n_sites, self.n_pairs)
         )
         self._first_site, self._first_pair = (n.cumsum(0) - n for n in (self._sites_of, self._pairs_of))
-        self._atomic_numbers = self._joined([part.atomic_numbers.to(torch.uint8) for part in parts])
-        self._site_counts = self._joined([_packed(part.site_counts) for part in parts])
-        self._row_counts = self._joined([_packed(part.row_starts.diff()) for part in parts])
-        self._pair_sites = self._joined([_packed(_within_crystals(part)) for part in parts])
-        self._pair_counts = self._joined([_packed(part.pair_counts) for part in parts])
-        self._distances = self._joined([part.distances for part in parts])
-        self._moments = self._joined([part.moments for part in parts])
+        # Each chunk goes to the device at once: all of them, not packed, would take several times the memory here.
+        chunks = [
+            [tensor.to(device) for tensor in _stored(collate([store[int(i)] for i in some]))]
+            for some in _chunks(indices)
+        ]
+        (
+            self._atomic_numbers,
+            self._site_counts,
+            self._row_counts,
+            self._pair_sites,
+            self._pair_counts,
+            self._distances,
+            self._moments,
+        ) = (torch.cat(column) for column in zip(*chunks, strict=True))
 
     def __getitem__(self, index: int) -> PointSet:
         """The point set at `index` of the store."""
@@ -113,12 +117,22 @@ class ResidentPointSets:
             moments=torch.where(real_E[:, None], self._moments[at_E], 0),
         )
 
-    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(parts)).to(self._device)
-
 
 def _chunks(indices: Indices) -> list[NDArray[np.int64]]:
     return np.array_split(indices, max(1, -(-len(indices) // _CHECKED)))
+
+
+def _stored(part: Batch) -> tuple[Tensor, ...]:
+    """What is kept of some crystals, packed."""
+    return (
+        part.atomic_numbers.to(torch.uint8),
+        _packed(part.site_counts),
+        _packed(part.row_starts.diff()),
+        _packed(_within_crystals(part)),
+        _packed(part.pair_counts),
+        part.distances,
+        part.moments,
+    )
 
 
 def _within_crystals(batch: Batch) -> Tensor:
