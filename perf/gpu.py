@@ -76,7 +76,7 @@ class Loaded:
     batches: list[np.ndarray]
 
     @classmethod
-    def open(cls, shard: Path) -> "Loaded":
+    def read(cls, shard: Path) -> "Loaded":
         """Reads features and plans an epoch."""
         store = FeatureStore([shard])
         part = Labelled(np.arange(len(store)), np.linspace(0, 5, len(store)))
@@ -217,7 +217,7 @@ def packed(case: str, device: str, seconds: float) -> dict[str, float]:
 
 def measure(case: str, shard: Path, device: torch.device, seconds: float, engines: list[str]) -> dict[str, Any]:
     """All figures of one case."""
-    loaded = Loaded.open(shard)
+    loaded = Loaded.read(shard)
     on_cpu, here = losses(case, loaded, torch.device("cpu"), "host"), losses(case, loaded, device, "recorded")
     rates = {}
     for name in engines:
@@ -253,7 +253,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     if arguments.worker:
         with TemporaryDirectory() as folder:
-            loaded = Loaded.open(featurized(arguments.worker, Path(folder), arguments.crystals))
+            loaded = Loaded.read(featurized(arguments.worker, Path(folder), arguments.crystals))
             found = rate(arguments.worker, loaded, device, "float32", "recorded", arguments.seconds)
             print(found["crystals_a_second"])
         return

@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for features")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
-    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text()))
+    benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
     place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
     featurize_all(place, benchmark)
     print(f"features after {time.monotonic() - began:.0f} s", flush=True)

@@ -14,7 +14,7 @@ from sitenet.training.trainer import Trainer
 from tests.training_case import Inputs
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "step": (Trainer, "_step"),
+    "step": (Trainer, "_update"),
     "validation": (Trainer, "_validate"),
     "checkpoint written, not yet renamed": (files, "_sync"),
     "checkpoint renamed, history old": (run, "write_history"),
