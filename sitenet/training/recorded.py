@@ -30,8 +30,9 @@ class Size:
 
     @classmethod
     def for_batches(cls, batches: Sequence[Indices], store: ResidentPointSets) -> "Size":
-        """A size that holds these batches and nearly all like them."""
-        sizes = [cls.of(batch, store) for batch in batches]
+        """A size that holds these batches and nearly all like them, single crystals apart: one may be huge."""
+        sizes = [cls.of(batch, store) for batch in batches if len(batch) > 1]
+        sizes = sizes or [cls.of(batch, store) for batch in batches]
         crystals = int(max(size.crystals for size in sizes) * ROOM) + 1
         sites = int(max(size.sites for size in sizes) * ROOM) + crystals
         pairs = int(max(size.pairs + sites - size.sites for size in sizes) * ROOM)

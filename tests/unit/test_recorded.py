@@ -69,6 +69,16 @@ def test_padding_changes_neither_loss_nor_gradient(tmp_path: Path, name: str) ->
             torch.testing.assert_close(gradient, expected_gradients[key], rtol=1e-3, atol=2e-5, msg=key)
 
 
+def test_a_huge_crystal_does_not_make_every_batch_as_large(tmp_path: Path) -> None:
+    trainer, _, _ = steps(tmp_path, *CASES["sitenet"])
+    resident = ResidentPointSets(trainer.store, trainer.data.train.indices, CPU)
+    huge = trainer.data.train.indices[np.argmax(trainer.store.n_pairs[trainer.data.train.indices])]
+    small = np.setdiff1d(trainer.data.train.indices, [huge])[:4]
+    with_huge = Size.for_batches([small, np.array([huge])], resident)
+    assert with_huge == Size.for_batches([small], resident)
+    assert Size.for_batches([np.array([huge])], resident).holds(Size.of(np.array([huge]), resident))
+
+
 def test_a_batch_too_large_for_the_recorded_size_is_seen(tmp_path: Path) -> None:
     _, padded_steps, batches = steps(tmp_path, *CASES["sitenet"])
     assert not padded_steps.fits(np.concatenate(batches))
