@@ -95,7 +95,7 @@ class FileRecord(Record):
         for name in names:
             file = Path(path).parent / name
             if not file.exists():
-                raise UserError(f"{file} is missing: run again, which repeats the job that writes it")
+                raise UserError(f"{file} is missing: {self.remedy.removeprefix('remove it and ')}")
             if name in self.files and sha256_of(file) != self.files[name]:
                 raise UserError(f"{file} is damaged or was changed since {Path(path).name} was written; {self.remedy}")
 

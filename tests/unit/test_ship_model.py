@@ -126,6 +126,10 @@ def test_damaged_models_are_refused(finished: Path, pretrained: Path) -> None:
     card.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"card\.json is damaged or was changed"):
         PretrainedModel(pretrained / "gap")
+    ship("gap", finished / "data", [finished / "seed0"], pretrained)
+    network.unlink()
+    with pytest.raises(UserError, match=r"seed0\.pt is missing: install sitenet again"):
+        PretrainedModel(pretrained / "gap")
 
 
 @pytest.mark.parametrize("name", pretrained_names())
