@@ -18,6 +18,7 @@ TABLES = {
     "ablation/regularisation.csv": 8,
     "long_range/long_range.csv": 17,
     "fine_tuning/fine_tuning.csv": 8,
+    "input_scaling/input_scaling.csv": 4,
 }
 
 
