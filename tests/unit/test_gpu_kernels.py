@@ -130,4 +130,5 @@ for name, constants in sizes.items():
 def test_the_kernels_compile_for_a_gpu() -> None:
     """In a process of its own, which does not interpret them; Triton brings its assembler."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    subprocess.run([sys.executable, "-c", COMPILE.format(sizes=SIZES)], check=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", COMPILE.format(sizes=SIZES)], check=False, env=environment)
+    assert done.returncode == 0

@@ -73,7 +73,14 @@ def attend(
         highest_1H = now_1H
     total_1H = tl.where(total_1H > 0, total_1H, 1.0)
     tl.store(mixed + i * D + c_1D, mixed_1D / _to_channels(total_1H, 1, D, H))
-    base_1H = tl.where(highest_1H > float("-inf"), highest_1H, 0.0)
+    _normalise(alpha, counts, first, last, highest_1H, total_1H, H, P)
+
+
+@triton.jit
+def _normalise(alpha, counts, first, last, highest_1H, total_1H, H: tl.constexpr, P: tl.constexpr):
+    """Makes weights of the logits of a row, in place."""
+    tl.debug_barrier()  # other threads may have written what a thread reads here
+    h_1H, base_1H = tl.arange(0, H)[None, :], tl.where(highest_1H > float("-inf"), highest_1H, 0.0)
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         alpha_PH, in_P1 = alpha + (e_P * H)[:, None] + h_1H, (e_P < last)[:, None]
