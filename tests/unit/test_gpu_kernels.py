@@ -1,4 +1,4 @@
-"""The Triton kernels of sitenet_radial: on a CPU by Triton's interpreter, on a GPU as they are."""
+"""The Triton kernels of the networks: on a CPU by Triton's interpreter, on a GPU as they are."""
 
 import os
 import subprocess
@@ -14,6 +14,8 @@ from torch import Tensor
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.models.base.batch import Batch, collate
+from sitenet.models.base.segments import segment_softmax, segment_sum
+from sitenet.models.sitenet import gpu as sitenet_gpu
 from sitenet.models.sitenet_radial import gpu
 from sitenet.models.sitenet_radial.gate import plain_gated_sums
 from sitenet.models.sitenet_radial.moments import plain_moment_sums
@@ -97,30 +99,67 @@ def test_gate(batch: Batch) -> None:
     )
 
 
+@pytest.mark.parametrize("width", [30, 225])
+def test_dense_layers_of_pairs(batch: Batch, width: int) -> None:
+    """As near sites, far sites and pairs grow, mish reaches all of its branches."""
+    E, N = len(batch.pair_i), batch.n_sites
+
+    def fast(near: Tensor, far: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
+        return sitenet_gpu.dense(3 * near, 3 * far, 9 * pairs, weights[0], weights[1], 1e-5, batch)
+
+    def plain(near: Tensor, far: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
+        sums = batch.near(3 * near) + batch.far(3 * far) + 9 * pairs
+        return torch.nn.functional.layer_norm(torch.nn.functional.mish(sums), (width,), weights[0], weights[1], 1e-5)
+
+    assert_same(fast, plain, [(N, width), (N, width), (E, width), (2, width)])
+
+
+def test_mixing(batch: Batch) -> None:
+    exact, N, E = replace(batch, pair_counts=batch.pair_counts.double()), batch.n_sites, len(batch.pair_i)
+
+    def plain(logits: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        alpha = segment_softmax(logits, exact.pair_counts[:, None], batch.pair_i, N)
+        return segment_sum(values[:, :, None] * alpha[:, None, :], batch.pair_i, N), alpha
+
+    shapes = [(E, 3), (E, 30)]
+    assert_same(lambda a, v: sitenet_gpu.mix(a, v, batch)[0], lambda a, v: plain(a, v)[0], shapes)
+    logits, values = (torch.randn(shape, device=DEVICE) for shape in shapes)
+    _, alpha = sitenet_gpu.mix(logits, values, batch)
+    torch.testing.assert_close(alpha.double(), plain(logits.double(), values.double())[1], rtol=1e-5, atol=1e-6)
+
+
 def test_widths_that_are_no_powers_of_two_and_cpus_take_the_plain_way() -> None:
     assert not gpu.supports(torch.zeros(1), 128, 8)
     assert not gpu.supports(torch.zeros(1, device=DEVICE), 96, 8)
     assert gpu.supports(torch.zeros(1, device=DEVICE), 128, 8) == (DEVICE.type == "cuda")
 
 
+DENSE = {"N_F": 225, "F": 256, "P": 4}
+MIX = {"N_H": 3, "H": 4, "N_V": 30, "V": 32, "P": 4}
 SIZES: dict[str, dict[str, Any]] = {
-    "attend": {"KEYS": True, "D": 128, "H": 8, "P": gpu.PAIRS},
-    "attend_backward": {"KEYS": False, "D": 128, "H": 8, "P": gpu.PAIRS},
-    "sum_moments": {"L": 3, "K": 32, "N_MOMENTS": 15, "M": 16, "P": gpu.FEWER_PAIRS},
-    "sum_moments_backward": {"L": 3, "K": 32, "N_MOMENTS": 15, "M": 16, "P": gpu.FEWER_PAIRS},
-    "sum_gated": {"G": 64, "P": gpu.PAIRS},
-    "sum_gated_backward": {"G": 64, "P": gpu.PAIRS},
+    "sitenet_radial.attend": {"KEYS": True, "D": 128, "H": 8, "P": 8},
+    "sitenet_radial.attend_backward": {"KEYS": False, "D": 128, "H": 8, "P": 8},
+    "sitenet_radial.sum_moments": {"L": 3, "K": 32, "N_MOMENTS": 15, "M": 16, "P": 2},
+    "sitenet_radial.sum_moments_backward": {"L": 3, "K": 32, "N_MOMENTS": 15, "M": 16, "P": 2},
+    "sitenet_radial.sum_gated": {"G": 64, "P": 16},
+    "sitenet_radial.sum_gated_backward": {"G": 64, "P": 16},
+    "sitenet.dense": DENSE,
+    "sitenet.dense_backward": DENSE,
+    "sitenet.mix": MIX,
+    "sitenet.mix_backward": MIX,
 }
 COMPILE = """
+from importlib import import_module
+
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from sitenet.models.sitenet_radial import gpu_kernels
 
 sizes = {sizes}
 for name, constants in sizes.items():
-    kernel = getattr(gpu_kernels, name)
-    types = {{"row_starts": "*i64", "far": "*i64", "scale": "fp32"}}
+    model, name = name.split(".")
+    kernel = getattr(import_module(f"sitenet.models.{{model}}.gpu_kernels"), name)
+    types = {{"row_starts": "*i64", "far_sites": "*i64", "scale": "fp32", "epsilon": "fp32"}}
     signature = {{a: "constexpr" if a in constants else types.get(a, "*fp32") for a in kernel.arg_names}}
     places = {{(kernel.arg_names.index(a),): value for a, value in constants.items()}}
     assert compile(ASTSource(kernel, signature, places), target=GPUTarget("cuda", 90, 32)).asm["cubin"]

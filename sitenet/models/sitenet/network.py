@@ -27,8 +27,10 @@ from torch import Tensor, nn
 from sitenet.features.elements import elemental_properties, standardised_properties
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.gpu import supports
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
+from sitenet.models.sitenet import gpu
 from sitenet.models.sitenet import kernels as fused
 from sitenet.models.sitenet.settings import SiteNetSettings
 
@@ -77,8 +79,11 @@ class PairDense(Dense):
         D, P = x_ND.shape[1], e_EP.shape[1]
         w_i, w_j, w_e = self.linear.weight.split([D, D, P], dim=1)
         near_NF, far_NF = F.linear(x_ND, w_i, self.linear.bias), F.linear(x_ND, w_j)
-        hidden_EF = batch.near(near_NF) + batch.far(far_NF) + F.linear(e_EP, w_e)
-        return self.norm(self.activation(hidden_EF))
+        pairs_EF = F.linear(e_EP, w_e)
+        norm = self.norm
+        if supports(x_ND) and self.activation is F.mish and isinstance(norm, nn.LayerNorm):
+            return gpu.dense(near_NF, far_NF, pairs_EF, norm.weight, norm.bias, norm.eps, batch)
+        return norm(self.activation(batch.near(near_NF) + batch.far(far_NF) + pairs_EF))
 
 
 class Embedding(nn.Module):
@@ -167,19 +172,20 @@ class AttentionBlock(nn.Module):
         self, x_ND: Tensor, e_EP: Tensor, batch: Batch, update_pairs: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mixed values (N, V, H), new pairs and weights; `fused.pair_layers` gives the same, faster on CPUs."""
-        alpha_EH = self._attention(x_ND, e_EP, batch)
+        logits_EH = self.logit_out(self.logit_hidden(self.logit_first(x_ND, e_EP, batch)))
         v_EV = self.value(x_ND, e_EP, batch)
-        mixed_NVH = segment_sum(v_EV[:, :, None] * alpha_EH[:, None, :], batch.pair_i, batch.n_sites)
+        mix = gpu.mix if supports(x_ND) and self.settings.top_k is None else self._mix
+        mixed_NVH, alpha_EH = mix(logits_EH, v_EV, batch)
         pairs_EP = self.pair_update(x_ND, e_EP, batch) if update_pairs else e_EP
         return mixed_NVH, pairs_EP, alpha_EH
 
-    def _attention(self, x_ND: Tensor, e_EP: Tensor, batch: Batch) -> Tensor:
-        logits_EH = self.logit_out(self.logit_hidden(self.logit_first(x_ND, e_EP, batch)))
+    def _mix(self, logits_EH: Tensor, v_EV: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         counts = batch.pair_counts[:, None]
         top_k = self.settings.top_k
         if top_k is not None:
             counts = top_k_counts(logits_EH, batch.pair_counts, batch.row_starts, batch.pair_i, top_k)
-        return segment_softmax(logits_EH, counts, batch.pair_i, batch.n_sites)
+        alpha_EH = segment_softmax(logits_EH, counts, batch.pair_i, batch.n_sites)
+        return segment_sum(v_EV[:, :, None] * alpha_EH[:, None, :], batch.pair_i, batch.n_sites), alpha_EH
 
 
 class SiteNet(AttentionNetwork):
@@ -234,4 +240,4 @@ class SiteNet(AttentionNetwork):
         """Compiler and instruction set of the kernels, or torch; see `Network.computed_by`."""
         if fused.supports(self.settings, self.output.weight):
             return kernels.built_by("sitenet/kernels")
-        return super().computed_by()
+        return "triton" if supports(self.output.weight) else super().computed_by()

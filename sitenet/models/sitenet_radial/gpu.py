@@ -4,7 +4,6 @@ Torch alone writes and reads every product of every pair; at 5 angstrom that is 
 functions are read once, and what a row adds up stays in registers. The kernels compute in float32, under autocast too.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -12,17 +11,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sitenet.features.harmonics import n_moments
+from sitenet.models.base import gpu
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.gpu import pairs, ready
 
-PAIRS = 16  # at a time
-FEWER_PAIRS = 4  # where each has a value for every harmonic and channel
-HAS_TRITON = find_spec("triton") is not None  # it comes with torch for CUDA
+# Pairs and threads (in warps) at a time, the fastest of those tried on an H200. Rows are short.
+ATTENTION = {"P": 8, "num_warps": 1}
+MOMENTS = {"P": 2, "num_warps": 1}  # a pair has a value for every harmonic and channel
+GATE = {"P": 16, "num_warps": 4}
 
 
 def supports(input_: Tensor, *widths: int) -> bool:
     """Whether the kernels compute these widths, on the device and in the precision of `input_`."""
     powers = all(width > 0 and width & (width - 1) == 0 for width in widths)
-    return powers and input_.is_cuda and input_.dtype.itemsize <= 4 and HAS_TRITON
+    return powers and gpu.supports(input_)
 
 
 def radial_attention(
@@ -37,25 +39,17 @@ def radial_attention(
         filter_keys: Whether the functions have filters of keys.
         batch: The pairs.
     """
-    return _RadialAttention.apply(_ready(qkv_NF), _ready(functions_EF), heads, filter_keys, batch)
+    return _RadialAttention.apply(ready(qkv_NF), ready(functions_EF), heads, filter_keys, batch)
 
 
 def moment_sums(v_NK: Tensor, w_EF: Tensor, moments_EM: Tensor, batch: Batch) -> Tensor:
     """See `moments.plain_moment_sums`."""
-    return _MomentSums.apply(_ready(v_NK), _ready(w_EF), _ready(moments_EM), batch)
+    return _MomentSums.apply(ready(v_NK), ready(w_EF), ready(moments_EM), batch)
 
 
 def gated_sums(sites_NF: Tensor, radial_EF: Tensor, batch: Batch) -> Tensor:
     """See `gate.plain_gated_sums`; a site has its parts as the near and as the far end side by side, (N, 4 G)."""
-    return _GatedSums.apply(_ready(sites_NF), _ready(radial_EF), batch)
-
-
-def _ready(tensor: Tensor) -> Tensor:
-    return tensor.float().contiguous()
-
-
-def _pairs(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    return batch.pair_counts.float(), batch.row_starts, batch.pair_j
+    return _GatedSums.apply(ready(sites_NF), ready(radial_EF), batch)
 
 
 class _RadialAttention(torch.autograd.Function):
@@ -66,11 +60,11 @@ class _RadialAttention(torch.autograd.Function):
         from sitenet.models.sitenet_radial import gpu_kernels
 
         N, D = len(qkv_NF), qkv_NF.shape[1] // 3
-        counts, *pairs = _pairs(batch)
+        counts, *topology = pairs(batch)
         mixed_ND, alpha_EH = qkv_NF.new_empty(N, D), qkv_NF.new_empty(len(functions_EF), heads)
-        ctx.sizes = {"scale": (heads / D) ** 0.5, "KEYS": filter_keys, "D": D, "H": heads, "P": PAIRS}
-        gpu_kernels.attend[(N,)](qkv_NF, functions_EF, counts, *pairs, mixed_ND, alpha_EH, **ctx.sizes)
-        ctx.save_for_backward(qkv_NF, functions_EF, *pairs, mixed_ND, alpha_EH)
+        ctx.sizes = {"scale": (heads / D) ** 0.5, "KEYS": filter_keys, "D": D, "H": heads, **ATTENTION}
+        gpu_kernels.attend[(N,)](qkv_NF, functions_EF, counts, *topology, mixed_ND, alpha_EH, **ctx.sizes)
+        ctx.save_for_backward(qkv_NF, functions_EF, *topology, mixed_ND, alpha_EH)
         ctx.mark_non_differentiable(alpha_EH)
         return mixed_ND, alpha_EH
 
@@ -95,8 +89,8 @@ class _MomentSums(torch.autograd.Function):
         K, M = v_NK.shape[1], moments_EM.shape[1]
         L = w_EF.shape[1] // K
         assert n_moments(L) == M
-        ctx.sizes = {"L": L, "K": K, "N_MOMENTS": M, "M": 1 << (M - 1).bit_length(), "P": FEWER_PAIRS}
-        inputs, sums_NMK = (v_NK, w_EF, moments_EM, *_pairs(batch)), v_NK.new_empty(len(v_NK), M, K)
+        ctx.sizes = {"L": L, "K": K, "N_MOMENTS": M, "M": 1 << (M - 1).bit_length(), **MOMENTS}
+        inputs, sums_NMK = (v_NK, w_EF, moments_EM, *pairs(batch)), v_NK.new_empty(len(v_NK), M, K)
         gpu_kernels.sum_moments[(len(v_NK),)](*inputs, sums_NMK, **ctx.sizes)
         ctx.save_for_backward(*inputs)
         return sums_NMK
@@ -120,8 +114,8 @@ class _GatedSums(torch.autograd.Function):
         from sitenet.models.sitenet_radial import gpu_kernels
 
         N, G = len(sites_NF), sites_NF.shape[1] // 4
-        ctx.sizes = {"G": G, "P": PAIRS}
-        inputs, sums_NG = (sites_NF, radial_EF, *_pairs(batch)), sites_NF.new_empty(N, G)
+        ctx.sizes = {"G": G, **GATE}
+        inputs, sums_NG = (sites_NF, radial_EF, *pairs(batch)), sites_NF.new_empty(N, G)
         gpu_kernels.sum_gated[(N,)](*inputs, sums_NG, **ctx.sizes)
         ctx.save_for_backward(*inputs)
         return sums_NG

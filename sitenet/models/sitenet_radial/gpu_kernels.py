@@ -31,7 +31,7 @@ def attend(
     functions,
     counts,
     row_starts,
-    far,
+    far_sites,
     mixed,
     alpha,
     scale,
@@ -54,7 +54,7 @@ def attend(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P1, functions_P1 = (e_P < last)[:, None], functions + (e_P * F)[:, None]
-        far_PD = qkv + (tl.load(far + e_P, e_P < last, 0) * 3 * D)[:, None] + c_1D
+        far_PD = qkv + (tl.load(far_sites + e_P, e_P < last, 0) * 3 * D)[:, None] + c_1D
         count_P1 = tl.load(counts + e_P, e_P < last, 0.0)[:, None]
         products_PD = q_1D * tl.load(far_PD + D, in_P1, 0.0)
         if KEYS:
@@ -93,7 +93,7 @@ def attend_backward(
     qkv,
     functions,
     row_starts,
-    far,
+    far_sites,
     mixed,
     alpha,
     d_mixed,
@@ -117,7 +117,7 @@ def attend_backward(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P1, at_P1 = (e_P < last)[:, None], (e_P * F)[:, None]
-        far_PD = (tl.load(far + e_P, e_P < last, 0) * 3 * D)[:, None] + c_1D
+        far_PD = (tl.load(far_sites + e_P, e_P < last, 0) * 3 * D)[:, None] + c_1D
         alpha_PH = tl.load(alpha + (e_P * H)[:, None] + h_1H, in_P1, 0.0)
 
         v_PD = tl.load(qkv + far_PD + 2 * D, in_P1, 0.0)
@@ -146,7 +146,7 @@ def sum_moments(
     moments,
     counts,
     row_starts,
-    far,
+    far_sites,
     sums,
     L: tl.constexpr,
     K: tl.constexpr,
@@ -163,7 +163,7 @@ def sum_moments(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P = e_P < last
-        v_PK = tl.load(v + tl.load(far + e_P, in_P, 0)[:, None] * K + k_K[None, :], in_P[:, None], 0.0)
+        v_PK = tl.load(v + tl.load(far_sites + e_P, in_P, 0)[:, None] * K + k_K[None, :], in_P[:, None], 0.0)
         v_PK *= tl.load(counts + e_P, in_P, 0.0)[:, None]
         in_PM = in_P[:, None] & in_M[None, :]
         y_PM = tl.load(moments + e_P[:, None] * N_MOMENTS + m_M[None, :], in_PM, 0.0)
@@ -187,7 +187,7 @@ def sum_moments_backward(
     moments,
     counts,
     row_starts,
-    far,
+    far_sites,
     d_sums,
     d_v,
     d_w,
@@ -206,7 +206,7 @@ def sum_moments_backward(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P = e_P < last
-        far_PK = tl.load(far + e_P, in_P, 0)[:, None] * K + k_K[None, :]
+        far_PK = tl.load(far_sites + e_P, in_P, 0)[:, None] * K + k_K[None, :]
         v_PK, count_P = tl.load(v + far_PK, in_P[:, None], 0.0), tl.load(counts + e_P, in_P, 0.0)
         in_PM = in_P[:, None] & in_M[None, :]
         y_PM = tl.load(moments + e_P[:, None] * N_MOMENTS + m_M[None, :], in_PM, 0.0) * count_P[:, None]
@@ -225,7 +225,7 @@ def sum_gated(
     radial,
     counts,
     row_starts,
-    far,
+    far_sites,
     sums,
     G: tl.constexpr,
     P: tl.constexpr,
@@ -242,7 +242,7 @@ def sum_gated(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P1 = (e_P < last)[:, None]
-        far_PG = (4 * tl.load(far + e_P, e_P < last, 0) + 2)[:, None] * G + c_G[None, :]
+        far_PG = (4 * tl.load(far_sites + e_P, e_P < last, 0) + 2)[:, None] * G + c_G[None, :]
         at_PG = (2 * e_P * G)[:, None] + c_G[None, :]
         gate_PG = gate_1G + tl.load(sites + far_PG, in_P1, 0.0) + tl.load(radial + at_PG, in_P1, 0.0)
         message_PG = message_1G + tl.load(sites + far_PG + G, in_P1, 0.0) + tl.load(radial + at_PG + G, in_P1, 0.0)
@@ -257,7 +257,7 @@ def sum_gated_backward(
     radial,
     counts,
     row_starts,
-    far,
+    far_sites,
     d_sums,
     d_sites,
     d_radial,
@@ -274,7 +274,7 @@ def sum_gated_backward(
     for start in range(first, last, P):
         e_P = start + tl.arange(0, P)
         in_P1 = (e_P < last)[:, None]
-        far_PG = (4 * tl.load(far + e_P, e_P < last, 0) + 2)[:, None] * G + c_G[None, :]
+        far_PG = (4 * tl.load(far_sites + e_P, e_P < last, 0) + 2)[:, None] * G + c_G[None, :]
         at_PG = (2 * e_P * G)[:, None] + c_G[None, :]
         gate_PG = gate_1G + tl.load(sites + far_PG, in_P1, 0.0) + tl.load(radial + at_PG, in_P1, 0.0)
         message_PG = message_1G + tl.load(sites + far_PG + G, in_P1, 0.0) + tl.load(radial + at_PG + G, in_P1, 0.0)

@@ -1,9 +1,10 @@
 """Learnt functions of the distance of a pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (torch's customary name)
 from torch import Tensor, nn
 
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
@@ -18,10 +19,12 @@ class Places:
     Attributes:
         knots: (E,) the knot below.
         fractions: (E,) distance to it in units of the spacing, 0 to 1.
+        bases: For numbers n of Gaussians, (E, n + 1) Gaussians of the pairs and a 1, padded with zeros.
     """
 
     knots: Tensor
     fractions: Tensor
+    bases: dict[int, Tensor] = field(default_factory=dict)
 
     @classmethod
     def between(cls, n_knots: int, u_E: Tensor) -> Self:
@@ -61,16 +64,20 @@ class RadialFunctions(nn.Module):
 
     def forward(self) -> Tensor:
         """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""
-        return self._mixed(self.gaussians)
+        with torch.autocast(self.gaussians.device.type, enabled=False):
+            return self.mix(self.gaussians)
 
     def at(self, places: Places) -> Tensor:
         """(E, n_functions) values of pairs: what `places.of` makes of the values at the knots.
 
-        Interpolated are the Gaussians. A GPU is faster with one larger product than with rows of a table, and far
-        faster backward, where many pairs would add to few rows.
+        Interpolated are the Gaussians, once for all layers. A GPU is faster with one larger product than with rows of
+        a table, and far faster backward, where many pairs would add to few rows. The bias takes part in the product:
+        its gradient, a sum over all pairs, would cost more than the rest.
         """
-        return self._mixed(places.of(self.gaussians))
-
-    def _mixed(self, gaussians: Tensor) -> Tensor:
-        with torch.autocast(gaussians.device.type, enabled=False):
-            return self.mix(gaussians)
+        n = self.mix.in_features
+        padding = (0, -(n + 1) % 4)  # products are slow where rows do not begin at multiples of 16 bytes
+        if n not in places.bases:
+            places.bases[n] = places.of(F.pad(F.pad(self.gaussians, (0, 1), value=1.0), padding))
+        with torch.autocast(self.gaussians.device.type, enabled=False):
+            weight = torch.cat([self.mix.weight, self.mix.bias[:, None]], dim=1)
+            return F.linear(places.bases[n], F.pad(weight, padding))
