@@ -1,5 +1,5 @@
 #!/bin/sh
 # Written by tools/write_environments.py from requirements-nodeps.lock; do not edit.
-# These pin packages of 2022 and run with today's, so they go in without their dependencies.
+# They ask for older packages than they need, or for more, so they go in without their dependencies.
 set -eu
-"$CONDA_PREFIX/bin/python" -m pip install --no-deps matbench==0.6
+"$CONDA_PREFIX/bin/python" -m pip install --no-deps chgnet==0.4.2 matbench==0.6 nvidia-ml-py3==7.352.0

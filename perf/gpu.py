@@ -20,8 +20,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,7 +47,6 @@ from sitenet.training.resident import ResidentPointSets
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import Labelled, TrainingData
 
-BATCH_PAIRS = 30_000
 REPEATS = 8  # of the crystals in an epoch
 LISTED = 12  # kernels
 COMPARED = 3  # steps whose losses are compared with a CPU's
@@ -76,21 +77,22 @@ class Loaded:
     batches: list[np.ndarray]
 
     @classmethod
-    def read(cls, shard: Path) -> "Loaded":
+    def read(cls, shard: Path, batch_pairs: int) -> "Loaded":
         """Reads features and plans an epoch."""
         store = FeatureStore([shard])
         part = Labelled(np.arange(len(store)), np.linspace(0, 5, len(store)))
         random = np.random.default_rng(0)
         order = np.concatenate([random.permutation(len(store)) for _ in range(REPEATS)])
-        batches = [order[batch] for batch in pair_batches(store.n_pairs[order], BATCH_PAIRS)]
+        batches = [order[batch] for batch in pair_batches(store.n_pairs[order], batch_pairs)]
         return cls(store, TrainingData(part, part, len(part), ""), batches)
 
 
-def featurized(case: str, folder: Path, crystals: int) -> Path:
-    """Featurizes the first bundled crystals for a case."""
+def featurized(case: str, folder: Path, structures: Path, crystals: int) -> Path:
+    """Featurizes crystals for a case, evenly spaced over the table."""
     settings, shard = FeatureSettings(**CASES[case][2]), folder / f"{list(CASES).index(case)}.arrow"
-    table = CrystalTable.open(bundled_path("mp_dielectric_gap"))
-    write_shard(shard, (featurize(c, settings) for c in table.crystals(0, crystals)), settings.moments > 0)
+    every = max(1, len(table := CrystalTable.open(structures)) // crystals)
+    chosen = (crystal for row, crystal in enumerate(table.crystals()) if row % every == 0)
+    write_shard(shard, (featurize(crystal, settings) for crystal in chosen), settings)
     return shard
 
 
@@ -198,9 +200,9 @@ def pair_bytes(training: Trainer, pairs: int) -> int:
     return 4 * pairs * width * 4 * settings.blocks
 
 
-def packed(case: str, device: str, seconds: float) -> dict[str, float]:
+def packed(case: str, given: Sequence[str]) -> dict[str, float]:
     """Seconds of four trainings of some epochs, one after the other and at once."""
-    command = [sys.executable, __file__, "--worker", case, "--device", device, "--seconds", str(seconds)]
+    command = [sys.executable, __file__, "--worker", case, *given]
     began = time.perf_counter()
     alone = [float(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout) for _ in range(4)]
     one_by_one = time.perf_counter() - began
@@ -215,9 +217,8 @@ def packed(case: str, device: str, seconds: float) -> dict[str, float]:
     }
 
 
-def measure(case: str, shard: Path, device: torch.device, seconds: float, engines: list[str]) -> dict[str, Any]:
+def measure(case: str, loaded: Loaded, device: torch.device, seconds: float, engines: list[str]) -> dict[str, Any]:
     """All figures of one case."""
-    loaded = Loaded.read(shard)
     on_cpu, here = losses(case, loaded, torch.device("cpu"), "host"), losses(case, loaded, device, "recorded")
     rates = {}
     for name in engines:
@@ -245,7 +246,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/costs/gpu.json"))
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each rate")
-    parser.add_argument("--crystals", type=int, default=1056)
+    parser.add_argument("--structures", type=Path, default=bundled_path("mp_dielectric_gap"), help="a crystal table")
+    parser.add_argument("--crystals", type=int, default=1056, help="of the table, evenly spaced")
+    parser.add_argument("--batch-pairs", type=int, default=30_000)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--engines", nargs="+", default=ENGINES)
     parser.add_argument("--worker", choices=CASES, help=argparse.SUPPRESS)
@@ -253,7 +256,8 @@ def main() -> None:
     device = choose_device(arguments.device)
     if arguments.worker:
         with TemporaryDirectory() as folder:
-            loaded = Loaded.read(featurized(arguments.worker, Path(folder), arguments.crystals))
+            shard = featurized(arguments.worker, Path(folder), arguments.structures, arguments.crystals)
+            loaded = Loaded.read(shard, arguments.batch_pairs)
             found = rate(arguments.worker, loaded, device, "float32", "recorded", arguments.seconds)
             print(found["crystals_a_second"])
         return
@@ -262,17 +266,19 @@ def main() -> None:
         "hardware": hardware(),
         "torch": torch.__version__,
         "bandwidth_gb_a_second": bandwidth(device) / 1e9,
+        "batch_pairs": arguments.batch_pairs,
         "cases": {},
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-            n = len(arguments.cases)
-            shards = list(pool.map(featurized, arguments.cases, [Path(folder)] * n, [arguments.crystals] * n))
+            given = map(repeat, (Path(folder), arguments.structures, arguments.crystals))
+            shards = list(pool.map(featurized, arguments.cases, *given))
         for case, shard in zip(arguments.cases, shards, strict=True):
-            report["cases"][case] = measure(case, shard, device, arguments.seconds, arguments.engines)
+            loaded = Loaded.read(shard, arguments.batch_pairs)
+            report["cases"][case] = measure(case, loaded, device, arguments.seconds, arguments.engines)
             arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")  # whatever ends the run
-    report["packed"] = packed("sitenet_radial, 4 angstrom", arguments.device, arguments.seconds)
+    report["packed"] = packed("sitenet_radial, 4 angstrom", sys.argv[1:])
     arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

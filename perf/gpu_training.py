@@ -4,10 +4,12 @@
 
 FOLDER is the folder of the data set as the workflow leaves it (`results/data/<name>`). All cores compute the features,
 which are kept in `--scratch`; then all runs share the GPU, a process each. Every run leaves in OUT what the workflow
-leaves of it: `best.pt`, `history.jsonl`, `run.json` and `predictions.parquet` of the test crystals.
+leaves of it: `best.pt`, `history.jsonl`, `run.json` and `predictions.parquet` of the test crystals. With `--until`,
+trainings get the minutes that are left, whatever `max_minutes` says.
 """
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -18,12 +20,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+import torch
 import yaml
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable
+from sitenet.features.descriptors.shard import describe_shard
 from sitenet.features.shard import featurize_shard
 from sitenet.features.store import FeatureStore
 from sitenet.logs import log_to
@@ -34,6 +38,7 @@ from sitenet.training.allotment import DeviceName
 from sitenet.training.run import TrainJob, train
 
 SHARDS = 64
+LOADING = 45  # seconds before and after a training: starting processes, loading features, predicting
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,22 @@ class Place:
         """The shards of a feature set."""
         return [self.scratch / feature_set / f"{shard:03}.arrow" for shard in range(SHARDS)]
 
+    def described(self, settings: FeatureSettings, shard: int) -> Path | None:
+        """The descriptors of a shard, if the features have any."""
+        name = settings.descriptor_set
+        return self.scratch / name / f"{shard:03}.parquet" if name else None
 
-def featurize(place: Place, settings: FeatureSettings, shard: int, path: Path) -> None:
+
+def featurize(place: Place, settings: FeatureSettings, device: DeviceName, shard: int, path: Path) -> None:
     """Featurizes one shard, unless an earlier run did."""
-    if not path.exists():
-        table = CrystalTable.open(place.data / "structures.parquet")
-        featurize_shard(table, settings, shard, SHARDS, path.with_suffix(".part"))
-        path.with_suffix(".part").rename(path)
+    if path.exists():
+        return
+    table, described = CrystalTable.open(place.data / "structures.parquet"), place.described(settings, shard)
+    if described is not None and not described.exists():
+        torch.set_num_threads(1)
+        describe_shard(table, settings, shard, SHARDS, described, device)
+    featurize_shard(table, settings, shard, SHARDS, path.with_suffix(".part"), described)
+    path.with_suffix(".part").rename(path)
 
 
 def run(job: TrainJob) -> str:
@@ -88,21 +102,30 @@ def job_of(place: Place, manifest: Manifest, key: RunKey, trial: Trial, device: 
     )
 
 
-def featurize_all(place: Place, benchmark: Benchmark) -> None:
+def featurize_all(place: Place, benchmark: Benchmark, device: DeviceName) -> None:
     """Computes the features of all networks."""
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         for feature_set, settings in benchmark.feature_sets.items():
             shards = list(enumerate(place.shards(feature_set)))
-            shards[0][1].parent.mkdir(parents=True, exist_ok=True)
-            list(pool.map(featurize, repeat(place), repeat(settings), *zip(*shards, strict=True)))
+            for file in (shards[0][1], place.described(settings, 0)):
+                if file is not None:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+            list(pool.map(featurize, repeat(place), repeat(settings), repeat(device), *zip(*shards, strict=True)))
 
 
-def train_all(place: Place, benchmark: Benchmark, device: DeviceName) -> Iterator[str]:
+def with_minutes(trial: Trial, minutes: float | None) -> Trial:
+    """The trial with another limit of time, if one is given."""
+    if minutes is None:
+        return trial
+    return Trial.from_settings(trial.settings | {"training": trial.settings["training"] | {"max_minutes": minutes}})
+
+
+def train_all(place: Place, benchmark: Benchmark, device: DeviceName, minutes: float | None) -> Iterator[str]:
     """Trains all networks side by side and says of each how it went."""
     manifest = Manifest.read(place.data / "manifest.json")
     keys = [
-        (RunKey(benchmark=benchmark.name, trial=id_, fold=fold, seed=seed), trial)
-        for id_, trial in benchmark.networks.items()
+        (RunKey(benchmark=benchmark.name, trial=trial.id, fold=fold, seed=seed), trial)
+        for trial in (with_minutes(trial, minutes) for trial in benchmark.networks.values())
         for fold in benchmark.folds
         for seed in benchmark.settings.seeds
     ]
@@ -118,13 +141,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True, help="folder for features")
+    parser.add_argument("--until", type=float, help="seconds since the epoch at which everything shall be done")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
     benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
     place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
-    featurize_all(place, benchmark)
-    print(f"features after {time.monotonic() - began:.0f} s", flush=True)
-    for line in train_all(place, benchmark, arguments.device):
+    featurize_all(place, benchmark, arguments.device)
+    minutes = arguments.until and math.floor((arguments.until - time.time() - LOADING) / 6) / 10
+    print(f"features after {time.monotonic() - began:.0f} s, trainings of {minutes} minutes", flush=True)
+    for line in train_all(place, benchmark, arguments.device, minutes):
         print(f"{line}, {time.monotonic() - began:.0f} s after the start", flush=True)
 
 

@@ -17,8 +17,11 @@ from sitenet.errors import UserError
 from sitenet.evaluation import former
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
+from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
+from sitenet.settings.descriptors import DESCRIPTORS
+from sitenet.settings.features import pooled_features
 from sitenet.terminal import ending
 
 
@@ -53,6 +56,7 @@ DATA = f"results/data/{benchmark.name}"
 FOLD = f"{DATA}/folds/fold{{fold}}"
 EXPORT = f"{DATA}/export"
 FEATURES = f"results/features/{benchmark.name}/{{features}}"
+DESCRIBED = f"results/descriptors/{benchmark.name}/{{described}}"
 RUN = f"results/runs/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
 ATTENTION = f"results/attention/{benchmark.name}/{{trial}}/fold{{fold}}/seed{{seed}}"
 STAGE = f"results/search/{benchmark.name}/{{search}}/fold{{fold}}/stage{{stage}}.json"
@@ -88,6 +92,8 @@ wildcard_constraints:
     search="[0-9a-f]{8}",
     stage=r"\d+",
     epochs=r"\d+",
+    descriptor="|".join(DESCRIPTORS),
+    described="({})-[0-9.]+".format("|".join(DESCRIPTORS)),
     features="(sites[0-9]+|sphere[0-9.]+|primitive)-[0-9a-f]{8}",
 
 
@@ -96,6 +102,26 @@ def shards(features):
     """The shards of one feature set."""
     pattern = f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow"
     return expand(pattern, features=features, shard=range(benchmark.settings.shards))
+
+
+def described_of(wildcards):
+    """The descriptors that a shard of features takes in, if it does."""
+    described = benchmark.feature_sets[wildcards.features].descriptor_set
+    pattern = f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet"
+    return (
+        [pattern.format(described=described, shard=wildcards.shard)]
+        if described
+        else []
+    )
+
+
+def pooled_from(wildcards):
+    """All shards of a descriptor that regressors read."""
+    return expand(
+        f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet",
+        described=pooled_features(wildcards.descriptor).descriptor_set,
+        shard=range(benchmark.settings.shards),
+    )
 
 
 @cache
@@ -187,7 +213,7 @@ def baseline_features(wildcards, ending):
         .settings["model"]
         .get("features", "composition")
     )
-    names = ["composition", "structure"] if chosen == "both" else [chosen]
+    names = FEATURE_TABLES[chosen]
     return [f"results/features/{benchmark.name}/{name}.{ending}" for name in names]
 
 

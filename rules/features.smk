@@ -1,10 +1,60 @@
 # Computes the features: point sets in parallel shards, and features of composition and structure for baselines.
 
 
+rule describe_sites:
+    input:
+        data=rules.load_data.output.manifest,
+        structures=rules.load_data.output.structures,
+    output:
+        shard=f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet",
+    log:
+        f"{LOGS}/describe_sites/{{described}}/shard{{shard}}.log",
+    benchmark:
+        f"{COSTS}/describe_sites/{{described}}/shard{{shard}}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(600),
+    params:
+        features=lambda wildcards: benchmark.descriptor_sets[
+            wildcards.described
+        ].model_dump(mode="json"),
+        shards=benchmark.settings.shards,
+        rerun_if=versions.FEATURES,
+    script:
+        "../workflow_scripts/describe_sites.py"
+
+
+rule pooled_descriptors:
+    input:
+        data=rules.load_data.output.manifest,
+        shards=pooled_from,
+    output:
+        table=f"results/features/{benchmark.name}/{{descriptor}}.parquet",
+        record=f"results/features/{benchmark.name}/{{descriptor}}.json",
+    log:
+        f"{LOGS}/{{descriptor}}_features.log",
+    benchmark:
+        f"{COSTS}/{{descriptor}}_features.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        rerun_if=versions.FEATURES,
+    script:
+        "../workflow_scripts/pooled_descriptors.py"
+
+
 rule featurize:
     input:
         data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
+        described=described_of,
     output:
         shard=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow",
         manifest=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.json",

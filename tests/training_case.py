@@ -68,7 +68,7 @@ def write_inputs(folder: Path, count: int = 40, features: FeatureSettings = FEAT
     table = bundled_path("mp_dielectric_gap")
     crystals = list(CrystalTable.open(table).crystals(0, count))
     shard, fold_table = folder / "features.arrow", folder / "train.parquet"
-    write_shard(shard, [featurize(crystal, features) for crystal in crystals], moments=features.moments > 0)
+    write_shard(shard, [featurize(crystal, features) for crystal in crystals], features)
     frame = pd.read_parquet(table, columns=["id", "band_gap"]).head(count)
     frame = frame.rename(columns={"band_gap": "target"})
     frame["part"] = ["validation" if i % 5 == 0 else "train" for i in range(count)]

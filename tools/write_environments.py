@@ -25,7 +25,7 @@ dependencies:
 POST_DEPLOY = """\
 #!/bin/sh
 # Written by tools/write_environments.py from requirements-nodeps.lock; do not edit.
-# These pin packages of 2022 and run with today's, so they go in without their dependencies.
+# They ask for older packages than they need, or for more, so they go in without their dependencies.
 set -eu
 "$CONDA_PREFIX/bin/python" -m pip install --no-deps {pins}
 """

@@ -18,6 +18,7 @@ def main(snakemake: Any) -> None:
         int(snakemake.wildcards.shard),
         snakemake.params.shards,
         Path(snakemake.output.shard),
+        Path(snakemake.input.described[0]) if snakemake.input.described else None,
     )
 
 

@@ -16,8 +16,10 @@ from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.predictions.settings import MATBENCH
 from sitenet.models.registry import kinds_of_role
+from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.settings.analysis import AnalysisSettings
-from sitenet.settings.features import FeatureSettings
+from sitenet.settings.descriptors import DESCRIPTORS
+from sitenet.settings.features import FeatureSettings, pooled_features
 from sitenet.settings.problems import unknown, validate
 from sitenet.settings.search import SearchSettings
 from sitenet.settings.section import Section
@@ -193,6 +195,15 @@ class Benchmark:
         """The feature settings that the grid needs and that its searches may choose, by folder name."""
         searched = [features for search in self.searches.values() for features in search.space.feature_sets]
         return {feature_id(f): f for f in [*(trial.features for trial in self.networks.values()), *searched]}
+
+    @cached_property
+    def descriptor_sets(self) -> dict[str, FeatureSettings]:
+        """Feature settings with each descriptor and primitive cell that is needed, by folder name."""
+        chosen = {trial.settings["model"].get("features", "composition") for trial in self.baselines.values()}
+        tables = {table for features in chosen for table in FEATURE_TABLES[features]}
+        pooled = [pooled_features(name) for name in DESCRIPTORS if name in tables]
+        described = [f for f in [*self.feature_sets.values(), *pooled] if f.descriptor_set]
+        return {str(features.descriptor_set): features for features in described}
 
     @property
     def compares_trials(self) -> bool:

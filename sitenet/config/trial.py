@@ -109,9 +109,15 @@ def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def family(settings: Settings) -> str:
-    """What a trial is chosen among: its kind, or for a command its folder and what is typed there."""
+    """What a trial is chosen among: its kind, or for a command its folder and what is typed there.
+
+    Networks that read a pretrained descriptor are not chosen among those from scratch.
+    """
     model = settings["model"]
-    return f"external {model['folder']}: {model['command']}" if model["kind"] == "external" else model["kind"]
+    if model["kind"] == "external":
+        return f"external {model['folder']}: {model['command']}"
+    descriptor = model.get("descriptor")
+    return f"{model['kind']} with {descriptor}" if descriptor else model["kind"]
 
 
 def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
@@ -125,7 +131,8 @@ def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
             called = values.get(NAME)
             varying = varying_settings({k: other for k, other in settings.items() if other.get(NAME) == called})
             own = [f"{name.rpartition('.')[2]}={_brief(name, values[name])}" for name in varying if name in values]
-            names[id_] = " ".join([kind, *([called] if called else []), *own])
+            # Model and features may need the same setting with the same value.
+            names[id_] = " ".join([kind, *([called] if called else []), *dict.fromkeys(own)])
     return names
 
 

@@ -14,7 +14,9 @@ from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
 from sitenet.history import FILE as HISTORY
 from sitenet.history import read_history
 from sitenet.models.registry import is_selected, model_kinds
+from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.records import Metrics, RunResult
+from sitenet.settings.descriptors import DESCRIPTORS, DescriptorName
 
 PREDICTIONS = "test_predictions.parquet"
 
@@ -178,6 +180,14 @@ class LeaderboardRow:
         return model_kinds()[self.kind].role != "predictions"
 
     @property
+    def descriptors(self) -> list[DescriptorName]:
+        """The pretrained networks whose features it reads; none of a model from scratch."""
+        read: set[str | None] = set()
+        for model in (run.result.settings["model"] for run in self.all_runs):
+            read |= {model.get("descriptor"), *FEATURE_TABLES.get(model.get("features", ""), ())}
+        return [name for name in DESCRIPTORS if name in read]
+
+    @property
     def all_runs(self) -> list[Run]:
         """The scored runs of all folds."""
         return [run for runs in self.runs.values() for run in runs]
@@ -207,7 +217,7 @@ def leaderboard_rows(
         families: dict[str, list[str]] = {}
         for trial in trials:
             families.setdefault(family(planned.trials[trial]), []).append(trial)
-        names = {key: kind if key == kind else _command_name(trials[own[0]]) for key, own in families.items()}
+        names = {key: _command_name(trials[own[0]]) if kind == "external" else key for key, own in families.items()}
         for key, own in families.items():
             chosen = {k: s.trials[key].trial for k, s in selections.items() if k in planned.folds and key in s.trials}
             name = key if list(names.values()).count(names[key]) > 1 else names[key]

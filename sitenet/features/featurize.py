@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
+from sitenet.features.descriptors.site_descriptors import SiteDescriptors, describe
 from sitenet.features.harmonics import spherical_harmonics
 from sitenet.features.moments import Directions
 from sitenet.features.pairs import PADDING, pair_distances, relevant_vectors, sphere_distances, sphere_vectors
@@ -20,13 +21,18 @@ MIN_DISTANCE = 0.5
 SHELL_MARGIN = 1e-6
 
 
-def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
+def featurize(crystal: Crystal, settings: FeatureSettings, described: SiteDescriptors | None = None) -> PointSet:
     """Featurizes one crystal; distances are float64.
 
     Without reduction (`distance_tolerance` 0) every primitive site is its own class. The pairs of row i are then all
     S supercell sites in pymatgen's order, or all sites within the radius; copies of a primitive site are adjacent.
 
     A `Crystal` has no partial occupancies: data sources list disordered structures as failures.
+
+    Args:
+        crystal: The crystal.
+        settings: Feature settings.
+        described: Descriptors of its primitive cell; None computes them where the settings ask for them.
 
     Raises:
         BadCrystal: The crystal is empty, not finite, without volume or too large, or has an unknown element or
@@ -35,9 +41,11 @@ def featurize(crystal: Crystal, settings: FeatureSettings) -> PointSet:
     cell, distances = neighbour_distances(crystal, settings)
     merged = distortion(crystal, cell)
     directions = _directions(cell, distances, settings)
+    if described is None:
+        described = _describe(cell, settings)
     if settings.distance_tolerance == 0:
-        return _all_pairs(cell, distances, directions, _limit(settings), merged)
-    return _reduced_pairs(cell, distances, directions, settings, merged)
+        return _all_pairs(cell, distances, directions, described, _limit(settings), merged)
+    return _reduced_pairs(cell, distances, directions, described, settings, merged)
 
 
 def expand_attention(
@@ -61,7 +69,8 @@ def expand_attention(
         weights[distances.ravel() <= limit] = attention
         return weights.reshape(shape)
     directions = _directions(cell, distances, settings)
-    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance, directions)
+    labels = _labels(cell, _describe(cell, settings))
+    reduction = reduce_pairs(labels, distances, settings.distance_tolerance, directions)
     weights = np.zeros((len(reduction.pair_counts), attention.shape[1]))
     weights[reduction.pair_distances <= limit] = attention
     return (weights / reduction.pair_counts[:, None])[reduction.pair_index].reshape(shape)
@@ -83,6 +92,18 @@ def _directions(cell: Crystal, distances: NDArray[np.float64], settings: Feature
         return None
     vectors = sphere_vectors(cell.lattice, cell.frac_coords, _reach(settings))
     return Directions(distances < PADDING, spherical_harmonics(vectors, settings.moments))
+
+
+def _describe(cell: Crystal, settings: FeatureSettings) -> SiteDescriptors:
+    """Descriptors of the cell, of no features where the settings ask for none."""
+    if settings.descriptor is None:
+        return SiteDescriptors(np.zeros((1, 0), np.float32), np.zeros(len(cell.atomic_numbers), np.int64))
+    return describe(cell, settings.descriptor)
+
+
+def _labels(cell: Crystal, described: SiteDescriptors) -> NDArray[np.int64]:
+    """(P,) numbers by which sites of other elements or descriptors differ."""
+    return cell.atomic_numbers.astype(np.int64) + 256 * described.of_site.astype(np.int64)
 
 
 def neighbour_distances(crystal: Crystal, settings: FeatureSettings) -> tuple[Crystal, NDArray[np.float64]]:
@@ -129,7 +150,12 @@ def _check_overlap(cell: Crystal, distances: NDArray[np.float64]) -> None:
 
 
 def _all_pairs(
-    cell: Crystal, distances: NDArray[np.float64], directions: Directions | None, limit: float, merged: float
+    cell: Crystal,
+    distances: NDArray[np.float64],
+    directions: Directions | None,
+    described: SiteDescriptors,
+    limit: float,
+    merged: float,
 ) -> PointSet:
     n_sites, _, n_images = distances.shape
     seen = distances <= limit
@@ -145,6 +171,7 @@ def _all_pairs(
         pair_counts=np.ones(len(rows), dtype=np.int64),
         distances=distances[seen],
         moments=np.zeros((len(rows), 0)) if directions is None else directions.harmonics[seen[directions.seen]],
+        descriptors=described.values[described.of_site],
         distortion=merged,
     )
 
@@ -153,10 +180,11 @@ def _reduced_pairs(
     cell: Crystal,
     distances: NDArray[np.float64],
     directions: Directions | None,
+    described: SiteDescriptors,
     settings: FeatureSettings,
     merged: float,
 ) -> PointSet:
-    reduction = reduce_pairs(cell.atomic_numbers, distances, settings.distance_tolerance, directions)
+    reduction = reduce_pairs(_labels(cell, described), distances, settings.distance_tolerance, directions)
     seen = reduction.pair_distances <= _limit(settings)
     rows, pair_sites, _ = reduction.pair_ends
     return PointSet(
@@ -170,5 +198,6 @@ def _reduced_pairs(
         pair_counts=reduction.pair_counts[seen],
         distances=reduction.pair_distances[seen],
         moments=reduction.moments[seen],
+        descriptors=described.values[described.of_site[reduction.first_sites]],
         distortion=merged,
     )

@@ -30,6 +30,7 @@ class PointSet:
         distances: (E,) minimum-image distance in angstrom, or that within the radius; 0 only from a site to itself.
         moments: (E, M) means over the sites of a pair of the real spherical harmonics of its direction, of degree 1 to
             `features.moments`; 0 for a site and itself. M is 0 where the features have none.
+        descriptors: (R, F) features of each class by a pretrained network; F is 0 where `features.descriptor` is null.
         distortion: Largest distance between sites that the primitive cell averages to one, in angstrom; 0 where it has
             as many sites as were given.
     """
@@ -44,4 +45,5 @@ class PointSet:
     pair_counts: NDArray[np.integer]
     distances: NDArray[np.floating]
     moments: NDArray[np.floating]
+    descriptors: NDArray[np.floating]
     distortion: float

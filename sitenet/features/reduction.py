@@ -52,7 +52,7 @@ class Reduction:
 
 
 def reduce_pairs(
-    atomic_numbers: NDArray[np.integer],
+    labels: NDArray[np.integer],
     distances: NDArray[np.float64],
     tolerance: float,
     directions: Directions | None = None,
@@ -60,13 +60,13 @@ def reduce_pairs(
     """Merges all sites and pairs that the network cannot tell apart.
 
     Args:
-        atomic_numbers: (P,) atomic numbers.
+        labels: (P,) atomic numbers, or other numbers by which the network tells sites apart.
         distances: (P, P, n_images) distances in angstrom.
         tolerance: Largest spread of distances that count as equal, in angstrom.
         directions: Directions that the network sees, too; without them, it sees distances alone.
     """
     clusters, means = cluster_distances(distances, tolerance)
-    site_class, first = equitable_partition(atomic_numbers, clusters)
+    site_class, first = equitable_partition(labels, clusters)
     while directions is not None:
         finer = directions.split(site_class, clusters)
         if len(np.unique(finer)) == len(first):
@@ -126,21 +126,21 @@ def _cluster_starts(values: NDArray[np.float64], gaps: NDArray[np.int64], tolera
 
 
 def equitable_partition(
-    atomic_numbers: NDArray[np.integer], clusters: NDArray[np.int64]
+    labels: NDArray[np.integer], clusters: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Coarsest partition by element in which all sites of a class have equal surroundings.
+    """Coarsest partition by label in which all sites of a class have equal surroundings.
 
     Classes are split by the multiset of (class, distance cluster) over all supercell sites until none
     splits any more: colour refinement, one-dimensional Weisfeiler-Leman.
 
     Args:
-        atomic_numbers: (P,) atomic numbers.
+        labels: (P,) label of each site.
         clusters: (P, P, n_images) distance cluster of each pair.
 
     Returns:
         The (P,) class of each site, numbered by first occurrence, and the (R,) first site of each class.
     """
-    classes, first = _number_by_first_occurrence(atomic_numbers.astype(np.uint64))
+    classes, first = _number_by_first_occurrence(labels.astype(np.uint64))
     while True:
         refined, refined_first = _number_by_first_occurrence(_signatures(classes, clusters))
         if len(refined_first) == len(first):

@@ -9,6 +9,8 @@ from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError, plain
 from sitenet.failures import Failure, read_failures, write_failures
+from sitenet.features.descriptors.shard import read_descriptors
+from sitenet.features.descriptors.site_descriptors import SiteDescriptors
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.features.progress import with_progress
@@ -23,6 +25,7 @@ from sitenet.features.store import (
 )
 from sitenet.files import sha256_of
 from sitenet.records import FileRecord
+from sitenet.settings.descriptors import DESCRIPTORS
 from sitenet.settings.features import FeatureSettings
 
 logger = logging.getLogger("sitenet")
@@ -49,7 +52,12 @@ class FeatureManifest(FileRecord):
 
 
 def featurize_shard(
-    table: CrystalTable, settings: FeatureSettings, shard: int, n_shards: int, out: Path
+    table: CrystalTable,
+    settings: FeatureSettings,
+    shard: int,
+    n_shards: int,
+    out: Path,
+    described: Path | None = None,
 ) -> ShardManifest:
     """Featurizes one of `n_shards` contiguous ranges of a crystal table.
 
@@ -62,6 +70,7 @@ def featurize_shard(
         shard: Number of the shard, from 0.
         n_shards: Number of shards.
         out: Shard file to write.
+        described: Descriptors of the same range (`describe_shard`); None computes them where the settings ask for them.
 
     Raises:
         UserError: A file cannot be written.
@@ -69,7 +78,8 @@ def featurize_shard(
     start = len(table) * shard // n_shards
     stop = len(table) * (shard + 1) // n_shards
     rows = with_progress(table.crystals(start, stop), stop - start, f"shard {shard} of {n_shards}")
-    manifest = write_shard(out, _featurized(rows, settings), moments=settings.moments > 0)
+    results = _featurized(rows, settings) if described is None else _with_descriptors(rows, settings, described)
+    manifest = write_shard(out, results, settings)
     if manifest.failures:
         logger.warning("%d crystals cannot be used; the reasons are in %s", manifest.failures, failures_path(out))
     return manifest
@@ -77,13 +87,31 @@ def featurize_shard(
 
 def _featurized(crystals: Iterable[Crystal], settings: FeatureSettings) -> Iterator[PointSet | Failure]:
     for crystal in crystals:
-        try:
-            yield featurize(crystal, settings)
-        except BadCrystal as reason:
-            yield Failure(crystal.id, "features", str(reason))
-        except Exception as error:  # an unexpected error in one crystal must not stop the others
-            logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
-            yield Failure(crystal.id, "features", plain(f"unexpected error: {type(error).__name__}: {error}"))
+        yield _featurize(crystal, settings, None)
+
+
+def _with_descriptors(
+    crystals: Iterable[Crystal], settings: FeatureSettings, described: Path
+) -> Iterator[PointSet | Failure]:
+    assert settings.descriptor is not None
+    found = read_descriptors(described, DESCRIPTORS[settings.descriptor].width)
+    for crystal, (id_, descriptors) in zip(crystals, found, strict=True):
+        if crystal.id != id_:
+            raise UserError(f"descriptors {described} are of other crystals; delete the file and run again")
+        if isinstance(descriptors, str):
+            yield Failure(crystal.id, "features", descriptors)
+        else:
+            yield _featurize(crystal, settings, descriptors)
+
+
+def _featurize(crystal: Crystal, settings: FeatureSettings, described: SiteDescriptors | None) -> PointSet | Failure:
+    try:
+        return featurize(crystal, settings, described)
+    except BadCrystal as reason:
+        return Failure(crystal.id, "features", str(reason))
+    except Exception as error:  # an unexpected error in one crystal must not stop the others
+        logger.warning("crystal %s could not be featurized", crystal.id, exc_info=True)
+        return Failure(crystal.id, "features", plain(f"unexpected error: {type(error).__name__}: {error}"))
 
 
 def collect(shards: Sequence[Path], n_crystals: int, max_failed_share: float, failures_out: Path) -> FeatureManifest:

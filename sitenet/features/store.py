@@ -12,6 +12,7 @@ from sitenet.failures import Failure, write_failures
 from sitenet.features.point_set import PointSet
 from sitenet.files import replacing, sha256_of
 from sitenet.records import FileRecord
+from sitenet.settings.features import FeatureSettings
 
 LISTS = {
     "site_class": pa.uint16(),
@@ -22,13 +23,14 @@ LISTS = {
     "pair_counts": pa.uint16(),
     "distances": pa.float32(),
 }
-# Only in shards of features with moments, row after row. In half precision, predictions would depend on how a crystal
+# Only in shards of features that have them, row after row. In half precision, predictions would depend on how a crystal
 # is turned.
-MOMENTS = {"moments": pa.float32()}
+OPTIONAL = {"moments": pa.float32(), "descriptors": pa.float32()}
 # Angstrom: crystals in which the primitive cell averages away larger distortions are counted.
 CHANGED = 0.02
 # Limits the writer's memory; readers do not depend on where record batches end.
 PAIRS_PER_BATCH = 1_000_000
+_PLAIN = FeatureSettings()
 REMEDY = "delete the folder {} and run again"
 
 
@@ -68,13 +70,15 @@ def schema(lists: Mapping[str, pa.DataType]) -> pa.Schema:
     return pa.schema(plain + [(name, pa.list_(kind)) for name, kind in lists.items()])
 
 
-def write_shard(path: Path | str, results: Iterable[PointSet | Failure], moments: bool = False) -> ShardManifest:
+def write_shard(
+    path: Path | str, results: Iterable[PointSet | Failure], settings: FeatureSettings = _PLAIN
+) -> ShardManifest:
     """Writes a shard, its failures table and, last, its manifest; each replaces an old file in one step.
 
     Args:
         path: The shard file.
         results: Featurized and failed crystals in table order.
-        moments: Whether the features have moments.
+        settings: Settings of the features.
 
     Raises:
         UserError: A file cannot be written.
@@ -84,7 +88,8 @@ def write_shard(path: Path | str, results: Iterable[PointSet | Failure], moments
     manifest_path(path).unlink(missing_ok=True)
     failures: list[Failure] = []
     crystals = changed = pairs = 0
-    lists = LISTS | MOMENTS if moments else LISTS
+    has = {"moments": settings.moments > 0, "descriptors": settings.descriptor is not None}
+    lists = LISTS | {name: kind for name, kind in OPTIONAL.items() if has[name]}
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), schema(lists)) as writer:
         group: list[PointSet] = []
         group_pairs = 0
@@ -181,7 +186,7 @@ class FeatureStore:
         self._paths = [Path(path) for path in paths]
         batches = [batch for path in self._paths for batch in _map_batches(path)]
         self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
-        lists = [[name for name in LISTS | MOMENTS if name in batch.schema.names] for batch in batches]
+        lists = [[name for name in LISTS | OPTIONAL if name in batch.schema.names] for batch in batches]
         self._lists = [
             {name: _list_views(batch, name) for name in names} for batch, names in zip(batches, lists, strict=True)
         ]
@@ -223,8 +228,8 @@ class FeatureStore:
         arrays = {
             name: values[offsets[row] : offsets[row + 1]] for name, (offsets, values) in self._lists[batch].items()
         }
-        moments = arrays.pop("moments", np.empty(0, np.float32))
-        arrays["moments"] = moments.reshape(len(arrays["distances"]), -1)
+        for name, of in (("moments", "distances"), ("descriptors", "atomic_numbers")):
+            arrays[name] = arrays.get(name, np.empty(0, np.float32)).reshape(len(arrays[of]), -1)
         n_images, distortion = int(self._n_images[index]), self._distortions[index]
         return PointSet(id=self.ids[index], n_images=n_images, distortion=distortion, **arrays)
 

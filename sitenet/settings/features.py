@@ -1,9 +1,11 @@
 """Settings of the features: how a crystal becomes a point set."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from sitenet.settings.descriptors import DescriptorName, check_installed
 from sitenet.settings.section import Section
 
 
@@ -21,6 +23,8 @@ class FeatureSettings(Section):
         distance_tolerance: Distances that differ by at most this (angstrom) count as equal; 0 merges no pairs.
         moments: Also keep directions: of every pair the mean spherical harmonics of degree 1 to this one. Needs a
             `radius`. 0 keeps distances alone.
+        descriptor: Also keep what a pretrained network knows of each site: `chgnet` takes 64 features of CHGNet, which
+            saw energies and forces of crystals of the Materials Project. Needs its package.
     """
 
     max_sites: Annotated[int, Field(ge=1, le=2000)] = 100
@@ -29,6 +33,7 @@ class FeatureSettings(Section):
     primitive_tolerance: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     distance_tolerance: Annotated[float, Field(ge=0, le=0.01)] = 1e-4
     moments: Annotated[int, Field(ge=0, le=6)] = 0
+    descriptor: DescriptorName | None = None
 
     @model_validator(mode="after")
     def _a_radius_replaces_the_supercell(self) -> Self:
@@ -45,6 +50,12 @@ class FeatureSettings(Section):
             raise ValueError(f"moments {self.moments} need a radius")
         return self
 
+    @model_validator(mode="after")
+    def _the_descriptor_is_installed(self) -> Self:
+        if self.descriptor is not None:
+            check_installed(self.descriptor)
+        return self
+
     @property
     def cell_tolerance(self) -> float:
         """The `primitive_tolerance` that holds, in angstrom."""
@@ -53,8 +64,26 @@ class FeatureSettings(Section):
         return 0.5 if self.radius is None else 0.01
 
     @property
+    def descriptor_set(self) -> str | None:
+        """Descriptor and primitive cell that it describes, as a folder name."""
+        return None if self.descriptor is None else f"{self.descriptor}-{self.cell_tolerance:g}"
+
+    @property
     def size(self) -> str:
         """Size of the supercell or sphere, as part of a folder name."""
         if self.radius is not None:
             return f"sphere{self.radius:g}"
         return f"sites{self.max_sites}" if self.supercell else "primitive"
+
+
+def pooled_features(descriptor: DescriptorName) -> FeatureSettings:
+    """The features whose primitive cells are described for regressors: those of a sphere, which change no crystal."""
+    return FeatureSettings(radius=4.0, descriptor=descriptor)
+
+
+def check_descriptor(name: DescriptorName | None, sections: Mapping[str, Section]) -> None:
+    """Raises ValueError where a network needs a descriptor that its features lack."""
+    features = sections["features"]
+    assert isinstance(features, FeatureSettings)
+    if name is not None and features.descriptor != name:
+        raise ValueError(f"descriptor {name} needs the same of the features: features.descriptor: {name}")

@@ -18,7 +18,7 @@ _CHECKED = 256  # crystals that are collated at a time, which checks them
 class ResidentPointSets:
     """Point sets of some crystals of a store, on a device.
 
-    A pair takes 10 bytes, and 4 more for each of its moments.
+    A pair takes 10 bytes, and 4 more for each of its moments; a site 4 for each of its descriptors.
 
     Attributes:
         ids: Identifiers of all crystals of the store.
@@ -54,6 +54,7 @@ class ResidentPointSets:
             self._pair_counts,
             self._distances,
             self._moments,
+            self._descriptors,
         ) = (torch.cat(column) for column in zip(*chunks, strict=True))
 
     def __getitem__(self, index: int) -> PointSet:
@@ -115,6 +116,7 @@ class ResidentPointSets:
             pair_counts=torch.where(real_E, _unpacked(self._pair_counts[at_E]), 1),
             distances=torch.where(real_E, self._distances[at_E], 0),
             moments=torch.where(real_E[:, None], self._moments[at_E], 0),
+            descriptors=torch.where(real_N[:, None], self._descriptors[at_N], 0),
         )
 
 
@@ -132,6 +134,7 @@ def _stored(part: Batch) -> tuple[Tensor, ...]:
         _packed(part.pair_counts),
         part.distances,
         part.moments,
+        part.descriptors,
     )
 
 

@@ -110,9 +110,7 @@ def test_the_model_that_comes_with_the_package_needs_no_argument(folder: Path) -
     ids, names = [crystal.id for crystal in REAL], [*NAMES]
     networks = pretrained_model("band-gap").networks
     settings = Predictor.load(networks[0], "cpu").trial.features
-    write_shard(
-        shard := folder / "shard.arrow", [featurize(crystal, settings) for crystal in REAL], settings.moments > 0
-    )
+    write_shard(shard := folder / "shard.arrow", [featurize(crystal, settings) for crystal in REAL], settings)
     members = np.array([predict(network, FeatureStore([shard]), ids)["prediction"] for network in networks])
     ours = frame.set_index("id").loc[names]
     np.testing.assert_allclose(ours["prediction"], members.mean(axis=0), atol=1e-4)

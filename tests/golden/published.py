@@ -52,7 +52,7 @@ def predictions(folder: Path) -> dict[str, dict[str, float]]:
         trial = load_best(checkpoint)[0].trial
         shard = folder / f"{trial.feature_id}.arrow"
         if not shard.exists():
-            write_shard(shard, [featurize(crystals()[id_], trial.features) for id_ in FIVE], trial.features.moments > 0)
+            write_shard(shard, [featurize(crystals()[id_], trial.features) for id_ in FIVE], trial.features)
         frame = predict(checkpoint, FeatureStore([shard]), FIVE, device="cpu")
         name = checkpoint.parent.relative_to(RESULTS).as_posix()
         numbers[name] = dict(zip(frame["id"], frame["prediction"], strict=True))

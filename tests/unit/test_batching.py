@@ -75,7 +75,7 @@ def test_a_shard_cut_short_is_refused_by_name(tmp_path: Path) -> None:
 def test_batches_gathered_on_the_device_are_those_that_are_collated(radius: float | None, tmp_path: Path) -> None:
     settings = FeatureSettings(radius=radius, moments=2) if radius else FeatureSettings(max_sites=50)
     point_sets = [featurize(crystal, settings) for crystal in list(crystals().values())[:300]]
-    write_shard(tmp_path / "shard.arrow", point_sets, moments=settings.moments > 0)
+    write_shard(tmp_path / "shard.arrow", point_sets, settings)
     store = FeatureStore([tmp_path / "shard.arrow"])
     resident = ResidentPointSets(store, np.arange(299, 0, -1), torch.device("cpu"))
     for indices in (np.array([7]), np.array([298, 3, 3, 250, 12]), np.arange(1, 300)):

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "elemental_properties": ("MendeleevNumber", "NpUnfilled"),
         "elemental_scaling": "standardised",
         "embedding_width": 20,
+        "descriptor": "chgnet",
     },
     "read-out": {"pooling": "max", "pooled_width": 20, "head_hidden": (30,)},
 }
@@ -59,9 +61,10 @@ def run(model: SiteNet, batch: Batch) -> tuple[Tensor, list[Tensor], dict[str, T
 
 
 def batch_of_many() -> Batch:
-    """More pairs than one chunk, crystals of 1 to 500 sites."""
+    """More pairs than one chunk, crystals of 1 to 500 sites, any descriptors."""
     many = [point_set(crystal_id, 60) for crystal_id in sorted(crystals())[::50]]
-    return collate([point_set("mp-252", 1), *many, point_set("mp-19308", 500), *some_point_sets(100)])
+    batch = collate([point_set("mp-252", 1), *many, point_set("mp-19308", 500), *some_point_sets(100)])
+    return replace(batch, descriptors=torch.randn(batch.n_sites, 64, generator=torch.Generator().manual_seed(0)))
 
 
 def test_every_setting_is_known_and_compared_with_the_formula() -> None:
@@ -106,8 +109,8 @@ def assert_kernels_agree(options: dict[str, object], kernel_calls: list[str]) ->
 
 
 def collate_like(batch: Batch) -> Batch:
-    """The same batch with its float32 distances in float64."""
-    return Batch(**{**batch.__dict__, "distances": batch.distances.double()})
+    """The same batch with its float32 numbers in float64."""
+    return replace(batch, distances=batch.distances.double(), descriptors=batch.descriptors.double())
 
 
 @needs_kernels

@@ -129,7 +129,7 @@ def test_moments_do_not_depend_on_how_the_crystal_is_described() -> None:
 
 def test_a_store_gives_back_the_moments(tmp_path: Path) -> None:
     point_sets = [featurize(crystal, REDUCED) for crystal in EVERY_40TH]
-    write_shard(tmp_path / "shard.arrow", point_sets, moments=True)
+    write_shard(tmp_path / "shard.arrow", point_sets, FeatureSettings(radius=4.1, moments=3))
     store = FeatureStore([tmp_path / "shard.arrow"])
     for index, point_set in enumerate(point_sets):
         assert store[index].moments.dtype == np.float32

@@ -21,8 +21,8 @@ from sitenet.training.training_data import read_training_data
 from tests.training_case import FEATURES, NETWORK, RADIAL_NETWORK, RECIPE, write_inputs
 
 CPU = torch.device("cpu")
-SPHERES = FeatureSettings(radius=4.0, moments=2)
-ALL = {"cutoff": 4.0, "envelope": True, "moments": 2, "gate_channels": 16}
+SPHERES = FeatureSettings(radius=4.0, moments=2, descriptor="chgnet")
+ALL = {"cutoff": 4.0, "envelope": True, "moments": 2, "gate_channels": 16, "descriptor": "chgnet"}
 CASES: dict[str, tuple[Section, FeatureSettings]] = {
     "sitenet": (NETWORK, FEATURES),
     "sitenet with a cut-off": (NETWORK.model_copy(update={"cutoff": 4.0}), FEATURES),

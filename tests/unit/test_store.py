@@ -194,10 +194,10 @@ def test_progress_tells_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capl
 def test_whatever_one_crystal_brings_about_costs_no_other(
     table: CrystalTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fragile(crystal: Crystal, settings: FeatureSettings) -> PointSet:
+    def fragile(crystal: Crystal, settings: FeatureSettings, described: None) -> PointSet:
         if crystal.id == CRYSTALS[3].id:
             raise np.linalg.LinAlgError("singular matrix")
-        return featurize(crystal, settings)
+        return featurize(crystal, settings, described)
 
     monkeypatch.setattr(shard, "featurize", fragile)
     (path,) = write_shards(table, tmp_path, 1)

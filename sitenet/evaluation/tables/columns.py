@@ -26,6 +26,7 @@ from sitenet.evaluation.tables.formats import (
     text,
     training_crystals,
 )
+from sitenet.settings.descriptors import DESCRIPTORS
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def _row(results: Results, i: int) -> LeaderboardRow:
 
 def _rank(results: Results, i: int) -> tuple[Any, ...]:
     return (i + 1 if i < results.standings.n_ranked else pd.NA,)
+
+
+def _rank_alike(results: Results, i: int) -> tuple[Any, ...]:
+    rows = results.standings.rows
+    alike = [k for k in range(results.standings.n_ranked) if bool(rows[k].descriptors) == bool(rows[i].descriptors)]
+    return (alike.index(i) + 1 if i in alike else pd.NA,)
 
 
 def _spread(results: Results, i: int) -> tuple[Any, ...]:
@@ -130,6 +137,16 @@ LEADERBOARD = (
         {"trained_here": "whether the benchmark trained the model; if not, its predictions were read from a file"},
         lambda r, i: (_row(r, i).is_trained_here,),
         kind=bool,
+    ),
+    Column(
+        {"pretrained": "pretrained network whose features the model reads; empty from scratch"},
+        lambda r, i: (", ".join(DESCRIPTORS[name].title for name in _row(r, i).descriptors),),
+        kind=str,
+    ),
+    Column(
+        {"rank_alike": "rank among the models from scratch, or among those that read a pretrained network"},
+        _rank_alike,
+        kind=int,
     ),
     Column(
         {"trial": "id of the trial, or the selected trials with their numbers of folds"},

@@ -9,6 +9,7 @@ from sitenet.evaluation.runs import Run
 from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS
 from sitenet.failures import Failure
+from sitenet.settings.descriptors import DESCRIPTORS
 
 
 def footer(results: Results) -> str:
@@ -24,7 +25,7 @@ def footer(results: Results) -> str:
     if manifest.filters:
         limits = ", ".join(f"{name} = {value:,}" for name, value in manifest.filters.items())
         lines.append(f"Subset: {manifest.counts.kept:,} of {manifest.counts.rows:,} crystals are used ({limits}).")
-    lines += _trained_elsewhere(standings)
+    lines += [*_trained_elsewhere(standings), *_pretrained(standings)]
     lines += [
         *_unlabelled(standings),
         *_statistics(standings),
@@ -81,6 +82,20 @@ def _trained_elsewhere(standings: Standings) -> list[str]:
         f"Not trained here: {'; '.join(models)}. Their predictions were read from files. What they were trained on, "
         "and how they were chosen, is not known."
     ]
+
+
+def _pretrained(standings: Standings) -> list[str]:
+    lines = []
+    for name, kind in DESCRIPTORS.items():
+        models = [row.model for row in standings.rows if name in row.descriptors]
+        if models:
+            who = f"{'; '.join(models)} read features of sites by {kind.title}"
+            lines.append(f"Pretrained: {who}, which saw {kind.pretrained_on}.")
+    scratch = [row.model for row in standings.rows[: standings.n_ranked] if not row.descriptors]
+    if lines and scratch:
+        ranks = "; ".join(f"{n} {model}" for n, model in enumerate(scratch, start=1))
+        lines.append(f"Ranks without pretrained models: {ranks}.")
+    return lines
 
 
 def _unlabelled(standings: Standings) -> list[str]:

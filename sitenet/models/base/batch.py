@@ -27,6 +27,7 @@ class Batch:
         pair_counts: (E,) supercell sites that share the pair; fractions of them where an envelope fades it.
         distances: (E,) in angstrom, 0 only where a site meets itself; their dtype is the batch's.
         moments: (E, M) mean spherical harmonics of each pair; M is 0 where the features have none.
+        descriptors: (N, F) features of each class by a pretrained network; F is 0 where the features have none.
     """
 
     ids: tuple[str, ...]
@@ -39,6 +40,7 @@ class Batch:
     pair_counts: Tensor
     distances: Tensor
     moments: Tensor
+    descriptors: Tensor
 
     @property
     def n_crystals(self) -> int:
@@ -104,6 +106,7 @@ def collate(point_sets: Sequence[PointSet], dtype: torch.dtype = torch.float32) 
         pair_counts=torch.from_numpy(_joined(point_sets, "pair_counts")),
         distances=torch.from_numpy(np.concatenate([p.distances for p in point_sets])).to(dtype),
         moments=torch.from_numpy(np.concatenate([p.moments for p in point_sets])).to(dtype),
+        descriptors=torch.from_numpy(np.concatenate([p.descriptors for p in point_sets])).to(dtype),
     )
 
 

@@ -43,6 +43,7 @@ KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
         "element_input": None,
         "elemental_properties": None,
         "elemental_scaling": None,
+        "descriptor": None,
         "pooling": None,
         "cutoff": None,
     }

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from sitenet.features.elements import elemental_properties, standardised_properties
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.descriptors import DescriptorInput
 from sitenet.models.base.gpu import supports
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum, top_k_counts
@@ -106,6 +107,10 @@ class Embedding(nn.Module):
         read = {"raw": elemental_properties, "standardised": standardised_properties}[settings.elemental_scaling]
         table = F.pad(torch.tensor(read(settings.elemental_properties)), (0, 1))
         self.register_buffer("properties", table, persistent=False)
+        self.descriptor = None
+        if settings.descriptor:
+            self.descriptor = DescriptorInput(settings.descriptor, settings.embedding_width)
+            width += settings.embedding_width
         self.site = Dense(width + table.shape[1], settings.heads * settings.site_width_per_head, settings)
         self.pair = Dense(2, settings.heads * settings.pair_width_per_head, settings)
 
@@ -113,7 +118,8 @@ class Embedding(nn.Module):
         """Sites x_ND and pairs e_EP."""
         with torch.autocast(batch.distances.device.type, enabled=False):
             properties = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
-            x_ND = self.site(torch.cat([self._elements(batch), properties], dim=1))
+            described = [] if self.descriptor is None else [self.descriptor(batch)]
+            x_ND = self.site(torch.cat([self._elements(batch), *described, properties], dim=1))
             features = pair_features(batch)
             if fused.supports(self.settings, features):
                 return x_ND, fused.embed_pairs(self.pair, features, batch)

@@ -1,10 +1,13 @@
 """Hyperparameters of Site-Net."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sitenet.settings.descriptors import DescriptorName
 from sitenet.settings.elements import PAPER_PROPERTIES, ElementalProperty
+from sitenet.settings.features import check_descriptor
 from sitenet.settings.section import Section, Width
 
 
@@ -27,6 +30,8 @@ class SiteNetSettings(Section):
         elemental_properties: Magpie elemental properties that are concatenated to this representation.
         elemental_scaling: Use the properties as tabulated, like the paper, or standardised to mean 0 and standard
             deviation 1 over the elements. Raw densities, of thousands, drown the embedding and slow training down.
+        descriptor: Also read the features of each site that a pretrained network has learnt; needs the same
+            `features.descriptor`.
         pooling: How the site features of a crystal are pooled.
         cutoff: Attention cut-off: pairs farther apart (angstrom) are ignored. Null attends to all pairs.
         top_k: Attend only to this many sites with the largest logits, for each site and head. Null attends to all.
@@ -47,6 +52,11 @@ class SiteNetSettings(Section):
     element_input: Literal["learnt", "one_hot"] = "learnt"
     elemental_properties: tuple[ElementalProperty, ...] = PAPER_PROPERTIES
     elemental_scaling: Literal["raw", "standardised"] = "raw"
+    descriptor: DescriptorName | None = None
     pooling: Literal["mean", "max"] = "mean"
     cutoff: Annotated[float, Field(gt=0)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
+
+    def check_with(self, sections: Mapping[str, Section]) -> None:
+        """Raises ValueError where the features lack what the network reads; see `Section.check_with`."""
+        check_descriptor(self.descriptor, sections)

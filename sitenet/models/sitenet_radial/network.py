@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from sitenet.features.elements import N_ELEMENTS, standardised_properties
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.descriptors import DescriptorInput
 from sitenet.models.base.network import AttentionNetwork, TargetScale
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
 from sitenet.models.sitenet_radial import gate_kernels, gpu, moment_kernels
@@ -137,6 +138,7 @@ class RadialSiteNet(AttentionNetwork):
         self.register_buffer("properties", properties, persistent=False)
         self.element = nn.Embedding(N_ELEMENTS + 1, D)
         self.describe = nn.Linear(self.properties.shape[1], D)
+        self.descriptor = DescriptorInput(settings.descriptor, D) if settings.descriptor else None
         self.blocks = nn.ModuleList(RadialBlock(settings) for _ in range(settings.blocks))
         self.norm = nn.LayerNorm(D)
         self.read_out = nn.Sequential(nn.Linear(3 * D, D), nn.SiLU(), nn.Linear(D, 1))
@@ -169,6 +171,8 @@ class RadialSiteNet(AttentionNetwork):
         """Sites (N, D) after the last block, and the attention (E, H) of each."""
         properties_NF = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
         x_ND = self.element(batch.atomic_numbers) + self.describe(properties_NF)
+        if self.descriptor is not None:
+            x_ND = x_ND + self.descriptor(batch)
         places = Places.between(KNOTS, torch.exp(-batch.distances / self.settings.radial_length))
         weights = []
         for block in self.blocks:

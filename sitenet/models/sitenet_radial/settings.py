@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sitenet.settings.descriptors import DescriptorName
 from sitenet.settings.elements import PAPER_PROPERTIES, ElementalProperty
-from sitenet.settings.features import FeatureSettings
+from sitenet.settings.features import FeatureSettings, check_descriptor
 from sitenet.settings.section import Section, Width
 
 
@@ -30,6 +31,8 @@ class RadialSiteNetSettings(Section):
         moment_channels: Channels in which harmonics are summed over a site's pairs.
         moment_invariants: Products of such sums, for each degree.
         gate_channels: Channels of gated messages, which depend on both sites and their distance together; 0 for none.
+        descriptor: Also read the features of each site that a pretrained network has learnt; needs the same
+            `features.descriptor`.
         dropout: Dropout probability, applied to the output of the attention and of the feed-forward layer.
     """
 
@@ -48,6 +51,7 @@ class RadialSiteNetSettings(Section):
     moment_channels: Width = 32
     moment_invariants: Width = 32
     gate_channels: Annotated[int, Field(ge=0, le=4096)] = 0
+    descriptor: DescriptorName | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
@@ -64,6 +68,7 @@ class RadialSiteNetSettings(Section):
 
     def check_with(self, sections: Mapping[str, Section]) -> None:
         """Raises ValueError where the features lack what the network reads; see `Section.check_with`."""
+        check_descriptor(self.descriptor, sections)
         features = sections["features"]
         assert isinstance(features, FeatureSettings)
         if self.envelope and self.cutoff is not None and (features.radius is None or features.radius < self.cutoff):

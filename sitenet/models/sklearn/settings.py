@@ -8,10 +8,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from sitenet.settings.descriptors import DESCRIPTORS, check_installed
 from sitenet.settings.problems import unknown
 from sitenet.settings.section import RowName, Section
 
 PACKAGES = ("sklearn", "xgboost", "lightgbm")
+# The tables of features that a regressor reads, by what is chosen.
+FEATURE_TABLES: dict[str, tuple[str, ...]] = {
+    "composition": ("composition",),
+    "structure": ("structure",),
+    "both": ("composition", "structure"),
+    "chgnet": ("chgnet",),
+    "all": ("composition", "structure", "chgnet"),
+}
 TAKEN = {"random_state": "the key 'seeds'", "n_jobs": "the threads of the job"}
 
 
@@ -22,7 +31,8 @@ class SklearnSettings(Section):
         estimator: Import path of the regressor: of scikit-learn, or of XGBoost or LightGBM where they are installed.
         parameters: Its parameters by name. A list is a scan over its values, here as everywhere in the grid.
         features: What it sees of a crystal: Magpie statistics of its composition, a few numbers of its structure, or
-            both.
+            both; `chgnet`, mean, maximum, minimum and deviation over its sites of what the pretrained network CHGNet
+            knows of them; or all three.
         standardise: Shift and scale every feature to mean 0 and variance 1 of the crystals that it is fitted to.
         name: What the row of the leaderboard is called; the regressor and the features when left out.
     """
@@ -32,7 +42,7 @@ class SklearnSettings(Section):
         "sklearn.ensemble.HistGradientBoostingRegressor"
     )
     parameters: dict[str, Any] = Field(default={})
-    features: Literal["composition", "structure", "both"] = "composition"
+    features: Literal["composition", "structure", "both", "chgnet", "all"] = "composition"
     standardise: bool = False
     name: RowName | None = None
 
@@ -41,6 +51,14 @@ class SklearnSettings(Section):
     def _exists(cls, estimator: str) -> str:
         check_estimator(estimator)
         return estimator
+
+    @field_validator("features")
+    @classmethod
+    def _is_installed(cls, features: str) -> str:
+        for name in DESCRIPTORS:
+            if name in FEATURE_TABLES[features]:
+                check_installed(name)
+        return features
 
     @field_validator("parameters")
     @classmethod

@@ -1,0 +1,1 @@
+"""Features of sites that a pretrained network has learnt elsewhere."""
