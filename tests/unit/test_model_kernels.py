@@ -14,10 +14,10 @@ from shutil import which
 import pytest
 import torch
 
-from sitenet.models.base import kernels
+from sitenet.models.base import gate_kernels, kernels
 from sitenet.models.sitenet import kernels as fused
-from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
+from sitenet.models.sitenet_radial import moment_kernels
 
 needs_compiler = pytest.mark.skipif(
     kernels.library("sitenet_radial/kernels") is None, reason="no C compiler that builds the kernels"
