@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from sitenet.features.point_set import PointSet
+from sitenet.models.base.radial_functions import KNOTS, Places
 from sitenet.models.base.segments import segment_mean
 from sitenet.models.sitenet.network import BOHR_PER_ANGSTROM, AttentionBlock, Dense, SiteNet
 from sitenet.models.sitenet_radial.network import RadialBlock, RadialSiteNet, pool
-from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from sitenet.environment import hardware
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.models.base.batch import Batch, collate
-from sitenet.models.sitenet_radial.network import RadialSiteNet
-from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
+from sitenet.models.base.network import Network
+from sitenet.models.registry import model_kinds
 from sitenet.settings.features import FeatureSettings
 
 RADIUS, PAIRS = 4.0, 8_000
@@ -42,9 +42,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 class Step:
     """A network with its optimiser."""
 
-    def __init__(self, options: dict[str, Any]):
+    def __init__(self, options: dict[str, Any], kind: str = "sitenet_radial"):
         torch.manual_seed(0)
-        self.model = RadialSiteNet(RadialSiteNetSettings.model_validate(options))
+        found = model_kinds()[kind]
+        self.model: Network = found.build(found.settings.model_validate(options), False)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=0.02, fused=True)
 
     def seconds(self, batch: Batch, targets: Tensor) -> float:

@@ -13,6 +13,8 @@ from sitenet.data.table import CrystalTable, bundled_path, copy_rows
 from sitenet.features.featurize import featurize
 from sitenet.features.store import write_shard
 from sitenet.files import sha256_of
+from sitenet.models.cgcnn.settings import CGCNNSettings
+from sitenet.models.schnet.settings import SchNetSettings
 from sitenet.models.sitenet.settings import SiteNetSettings
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.records import RunKey
@@ -33,6 +35,8 @@ NETWORK = SiteNetSettings(
     head_hidden=(6,),
 )
 RADIAL_NETWORK = RadialSiteNetSettings(blocks=2, heads=2, width=16, hidden_width=8, radial_functions=4)
+CGCNN_NETWORK = CGCNNSettings(blocks=2, width=16, hidden_width=8, radial_functions=4)
+SCHNET_NETWORK = SchNetSettings(blocks=2, width=16, hidden_width=8, radial_functions=4)
 RECIPE: dict[str, Any] = {"max_epochs": 3, "batch_pairs": 80, "learning_rate": 1e-2, "ema_decay": 0.9}
 
 

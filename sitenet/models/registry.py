@@ -13,7 +13,16 @@ from typing import Any, Literal
 from sitenet.errors import UserError
 from sitenet.settings.section import Section
 
-TRAINED = ("sitenet", "sitenet_radial", "dummy", "random_forest", "sklearn", "external")
+TRAINED = (
+    "sitenet",
+    "sitenet_radial",
+    "cgcnn",
+    "schnet",
+    "dummy",
+    "random_forest",
+    "sklearn",
+    "external",
+)
 BUILT_IN = (*TRAINED, "published", "predictions")
 GROUP = "sitenet.models"
 

@@ -220,7 +220,7 @@ def test_published_models_need_official_folds(tmp_path: Path) -> None:
 def test_published_models_are_planned_beside_the_others(tmp_path: Path, name: str, seeds: int) -> None:
     config = ROOT / "configs" / f"{name}.yaml"
     counts = job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))
-    assert (counts["fetch_submission"], counts["predictions"], counts["train"]) == (4, 4 * 2 * seeds, 2 * seeds)
+    assert (counts["fetch_submission"], counts["predictions"], counts["train"]) == (5, 5 * 2 * seeds, 2 * seeds)
     assert "baseline" not in counts
 
 

@@ -20,7 +20,7 @@ from sitenet.settings.section import Section
 from sitenet.training import run
 from sitenet.training.checkpoint import load_best
 from sitenet.training.run import TrainJob, train
-from tests.training_case import NETWORK, RADIAL_NETWORK, Inputs, write_inputs
+from tests.training_case import CGCNN_NETWORK, NETWORK, RADIAL_NETWORK, SCHNET_NETWORK, Inputs, write_inputs
 from tests.unit.test_files import full_disk
 
 
@@ -71,8 +71,8 @@ def tensors(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "network",
-    [NETWORK, RADIAL_NETWORK, RADIAL_NETWORK.model_copy(update={"dropout": 0.2})],
-    ids=["sitenet", "sitenet_radial", "dropout"],
+    [NETWORK, RADIAL_NETWORK, RADIAL_NETWORK.model_copy(update={"dropout": 0.2}), CGCNN_NETWORK, SCHNET_NETWORK],
+    ids=["sitenet", "sitenet_radial", "dropout", "cgcnn", "schnet"],
 )
 @pytest.mark.parametrize(("checkpoints", "restarts"), [(1, 14), (3, 4), (4, 3)])
 def test_a_run_in_pieces_ends_with_the_same_bits(

@@ -23,7 +23,7 @@ from sitenet.features.store import FeatureStore, failures_path
 from sitenet.models.base.batch import collate
 from sitenet.models.base.network import Network
 from sitenet.models.registry import model_kinds
-from sitenet.models.sitenet_radial.network import RadialSiteNet
+from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals
 
@@ -31,6 +31,8 @@ SETTINGS = FeatureSettings(radius=4.0, moments=2, descriptor="chgnet")
 KINDS: dict[str, dict[str, Any]] = {
     "sitenet": {},
     "sitenet_radial": {"cutoff": 4.0, "envelope": True, "moments": 2},
+    "cgcnn": {"cutoff": 4.0, "envelope": True},
+    "schnet": {},
 }
 SOME = [crystals()[id_] for id_ in sorted(crystals())[::90]]
 
@@ -44,7 +46,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 
 def features_of(network: Network) -> FeatureSettings:
-    return SETTINGS if isinstance(network, RadialSiteNet) else FeatureSettings(max_sites=50, descriptor="chgnet")
+    return FeatureSettings(max_sites=50, descriptor="chgnet") if isinstance(network, SiteNet) else SETTINGS
 
 
 @torch.inference_mode()

@@ -14,10 +14,10 @@ from torch import Tensor
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.models.base.batch import Batch, collate
+from sitenet.models.base.gate import plain_gated_sums
 from sitenet.models.base.segments import segment_softmax, segment_sum
 from sitenet.models.sitenet import gpu as sitenet_gpu
 from sitenet.models.sitenet_radial import gpu
-from sitenet.models.sitenet_radial.gate import plain_gated_sums
 from sitenet.models.sitenet_radial.moments import plain_moment_sums
 from sitenet.models.sitenet_radial.network import plain_radial_attention
 from sitenet.settings.features import FeatureSettings

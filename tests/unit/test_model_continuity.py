@@ -12,8 +12,9 @@ from sitenet.config.grid import expand_grid
 from sitenet.errors import UserError
 from sitenet.features.featurize import featurize
 from sitenet.models.base.batch import collate
+from sitenet.models.base.radial_network import envelope
 from sitenet.models.sitenet_radial import kernels as radial_kernels
-from sitenet.models.sitenet_radial.network import RadialSiteNet, envelope
+from sitenet.models.sitenet_radial.network import RadialSiteNet
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, crystals

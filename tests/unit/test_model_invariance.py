@@ -22,7 +22,7 @@ crystal_ids = st.sampled_from(IDS)
 sizes = st.sampled_from([1, 50, 100])
 
 
-@pytest.fixture(scope="module", params=["sitenet", "sitenet_radial"])
+@pytest.fixture(scope="module", params=["sitenet", "sitenet_radial", "cgcnn", "schnet"])
 def model(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(1)
     network = default_model(request.param, False)

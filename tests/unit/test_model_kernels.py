@@ -14,10 +14,10 @@ from shutil import which
 import pytest
 import torch
 
-from sitenet.models.base import kernels
+from sitenet.models.base import gate_kernels, kernels
 from sitenet.models.sitenet import kernels as fused
-from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
+from sitenet.models.sitenet_radial import moment_kernels
 
 needs_compiler = pytest.mark.skipif(
     kernels.library("sitenet_radial/kernels") is None, reason="no C compiler that builds the kernels"
@@ -107,6 +107,7 @@ torch.set_num_threads(2)
 options = {
     "sitenet": [{}, {"blocks": 1, "heads": 1, "value_width": 17, "attention_hidden": (70,)}],
     "sitenet_radial": [{}, {"heads": 2, "width": 48, "hidden_width": 20}],
+    "cgcnn": [{}, {"width": 48}],
 }
 batches = [collate([point_set("mp-252", 1)]), collate([*some_point_sets(100), point_set("mp-19308", 200)])]
 for kind, variants in options.items():
@@ -129,7 +130,7 @@ print("all steps done")
 @pytest.mark.slow
 @needs_compiler
 def test_address_and_undefined_behaviour_sanitizers_find_nothing(tmp_path: Path) -> None:
-    """A training step of both networks, so that every kernel runs, also on sizes that are not the usual ones."""
+    """A training step of each network that has kernels, so that every one runs, also on sizes that are not usual."""
     flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
     if not which("gcc"):
         pytest.skip("no gcc")

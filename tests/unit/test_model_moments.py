@@ -17,11 +17,11 @@ from sitenet.config.grid import expand_grid
 from sitenet.data.crystal import Crystal
 from sitenet.errors import UserError
 from sitenet.features.featurize import featurize
-from sitenet.models.base import kernels
+from sitenet.models.base import gate_kernels, kernels
 from sitenet.models.base.batch import Batch, collate
-from sitenet.models.sitenet_radial import gate_kernels, moment_kernels
+from sitenet.models.base.radial_functions import KNOTS, Places
+from sitenet.models.sitenet_radial import moment_kernels
 from sitenet.models.sitenet_radial.network import RadialSiteNet
-from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, crystals

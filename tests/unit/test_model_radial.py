@@ -15,10 +15,10 @@ from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch, collate
+from sitenet.models.base.radial_functions import KNOTS, Places
 from sitenet.models.registry import default_model
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.models.sitenet_radial.network import RadialAttention, RadialSiteNet
-from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import SOME_IDS, batch_of_many_chunks, crystals, point_set, some_point_sets
@@ -41,6 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "longer radial functions": {**SMALL, "radial_length": 10.0},
     "more on sites": {**SMALL, "hidden_width": 40, "radial_functions": 9, "dropout": 0.5},
     "other elemental properties": {**SMALL, "elemental_properties": ("MendeleevNumber", "NpUnfilled")},
+    "descriptor": {**SMALL, "descriptor": "chgnet"},
 }
 
 
@@ -168,7 +169,7 @@ def test_every_block_goes_through_the_kernels(kernel_calls: list[str]) -> None:
 def test_results_do_not_depend_on_the_number_of_threads(set_threads: Callable[[int], None]) -> None:
     """Of the kernels alone: matrix products of torch may differ in the last bits."""
     batch = batch_of_many_chunks()
-    assert len(kernels.chunk_rows(batch, radial_kernels.CHUNK_PAIRS, radial_kernels.MAX_CHUNKS)) > 10
+    assert len(kernels.chunk_rows(batch, kernels.CHUNK_PAIRS, kernels.MAX_CHUNKS)) > 10
     generator = torch.Generator().manual_seed(0)
     shapes = [(batch.n_sites, 128)] * 3 + [(KNOTS, 128), (KNOTS, 128), (KNOTS, 8)]
     inputs = [torch.randn(shape, generator=generator) for shape in shapes]

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from sitenet.features.store import FeatureStore
+from sitenet.models.cgcnn.settings import CGCNNSettings
 from sitenet.models.registry import model_kinds
+from sitenet.models.schnet.settings import SchNetSettings
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
@@ -27,6 +29,8 @@ CASES: dict[str, tuple[Section, FeatureSettings]] = {
     "sitenet": (NETWORK, FEATURES),
     "sitenet with a cut-off": (NETWORK.model_copy(update={"cutoff": 4.0}), FEATURES),
     "sitenet_radial": (RadialSiteNetSettings(**RADIAL_NETWORK.model_dump() | ALL), SPHERES),
+    "cgcnn": (CGCNNSettings(width=16, cutoff=4.0, envelope=True), SPHERES),
+    "schnet": (SchNetSettings(width=16), FEATURES),
 }
 
 

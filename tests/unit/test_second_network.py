@@ -1,22 +1,27 @@
-"""The three steps of docs/models.md, taken for a toy network."""
+"""Networks beside Site-Net: the steps of docs/models.md, taken for a toy network, and the convolutional ones."""
 
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 import pytest
+from pymatgen.core import Structure
 from torch import Tensor, nn
 
+from sitenet import load_model
+from sitenet.cli import main
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import Network, TargetScale
 from sitenet.models.base.segments import segment_mean
 from sitenet.models.registry import ModelKind, model_kinds
+from sitenet.prediction.explain.explanation import explain
 from sitenet.prediction.predictor import Predictor, predict
 from sitenet.settings.section import Section, Width
 from sitenet.training.run import TrainJob, train
 from tests.real_crystals import crystals, point_set
-from tests.training_case import FEATURES, Inputs, write_inputs
+from tests.training_case import CGCNN_NETWORK, FEATURES, SCHNET_NETWORK, Inputs, write_inputs
 
 
 class ToySettings(Section):
@@ -72,6 +77,22 @@ def test_it_goes_on_after_its_end(trained: TrainJob) -> None:
 def test_it_has_no_attention(trained: TrainJob) -> None:
     predictor = Predictor.load(trained.folder / "best.pt")
     assert predictor.attention(crystals()["mp-252"], point_set("mp-252", FEATURES.max_sites)) == []
+
+
+@pytest.mark.parametrize("network", [CGCNN_NETWORK, SCHNET_NETWORK], ids=lambda network: network.kind)
+def test_a_convolutional_network_is_predicted_with(network: Section, inputs: Inputs, tmp_path: Path) -> None:
+    """By `sitenet predict` and in Python as on the crystals of the training; it has no attention to explain."""
+    train(inputs.job(tmp_path / "run", network))
+    best = tmp_path / "run" / "best.pt"
+    expected = predict(best, FeatureStore([inputs.shard]), inputs.ids[:3])["prediction"]
+    crystal = [crystals()[id_] for id_ in inputs.ids[:3]]
+    structures = [Structure(c.lattice, c.atomic_numbers.tolist(), c.frac_coords) for c in crystal]
+    assert load_model(best, "cpu").predict(structures)["prediction"].tolist() == pytest.approx(expected, abs=1e-4)
+    structures[0].to(str(tmp_path / "one.cif"))
+    main(["predict", "--model", str(best), "--out", str(tmp_path / "out.csv"), str(tmp_path / "one.cif")])
+    assert pd.read_csv(tmp_path / "out.csv")["prediction"].tolist() == pytest.approx(expected[:1], abs=1e-3)
+    with pytest.raises(UserError, match=f"a network of kind '{network.model_dump()['kind']}' has no attention"):
+        explain(str(tmp_path / "one.cif"), best)
 
 
 def test_a_kind_that_this_version_lacks_is_told(trained: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sitenet.features.store import FeatureStore
 from sitenet.prediction.predictor import predict
 from sitenet.settings.section import Section
 from sitenet.training.run import train
-from tests.training_case import NETWORK, RADIAL_NETWORK, write_inputs
+from tests.training_case import CGCNN_NETWORK, NETWORK, RADIAL_NETWORK, SCHNET_NETWORK, write_inputs
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,7 +19,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("network", [NETWORK, RADIAL_NETWORK], ids=["sitenet", "sitenet_radial"])
+@pytest.mark.parametrize(
+    "network", [NETWORK, RADIAL_NETWORK, CGCNN_NETWORK, SCHNET_NETWORK], ids=lambda network: network.kind
+)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_run_ends_on_a_gpu_and_its_network_predicts_alike_on_a_cpu(
     tmp_path: Path, network: Section, precision: str

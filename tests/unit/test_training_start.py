@@ -17,10 +17,10 @@ from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 from sitenet.training.checkpoint import load_best
 from sitenet.training.run import train
-from tests.training_case import NETWORK, RADIAL_NETWORK, Inputs, write_inputs
+from tests.training_case import CGCNN_NETWORK, NETWORK, RADIAL_NETWORK, SCHNET_NETWORK, Inputs, write_inputs
 
 STILL = 1e-30  # a learning rate that changes no weight
-READOUT = {"sitenet": ("post_pool.", "output."), "sitenet_radial": ("read_out.",)}
+READOUT = {"sitenet": ("post_pool.", "output.")} | dict.fromkeys(("sitenet_radial", "cgcnn", "schnet"), ("read_out.",))
 SCALE = "scale."
 
 
@@ -29,7 +29,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(scope="module", params=[NETWORK, RADIAL_NETWORK], ids=lambda network: network.kind)
+@pytest.fixture(
+    scope="module", params=[NETWORK, RADIAL_NETWORK, CGCNN_NETWORK, SCHNET_NETWORK], ids=lambda network: network.kind
+)
 def source(request: pytest.FixtureRequest, inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a finished run of each network."""
     folder = tmp_path_factory.mktemp("source")
@@ -129,7 +131,7 @@ def test_other_features_and_kinds_are_refused(inputs: Inputs, source: Path, tmp_
         tuned(other, source, tmp_path)
     kind = network_of(source).model_dump()["kind"]
     with pytest.raises(UserError, match=rf"model\.kind = {kind}, and this trial has"):
-        tuned(inputs, source, tmp_path, NETWORK if kind == "sitenet_radial" else RADIAL_NETWORK)
+        tuned(inputs, source, tmp_path, RADIAL_NETWORK if kind == "sitenet" else NETWORK)
 
 
 def test_a_damaged_checkpoint_is_refused(inputs: Inputs, tmp_path: Path) -> None:

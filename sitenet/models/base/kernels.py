@@ -19,6 +19,9 @@ from sitenet.models.base.batch import Batch
 
 WIDTH_MULTIPLE = 16  # widths are padded to its multiples, enough for every vector size in vectors.h
 HEADER = Path(__file__).with_name("vectors.h")
+# Of kernels with a table: few chunks, as each clears and adds up a gradient of the whole table; enough to keep some
+# threads evenly busy.
+CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
 FLAGS = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
 
 log = logging.getLogger(__name__)

@@ -70,8 +70,8 @@ class Network(nn.Module):
         return "torch"
 
 
-class AttentionNetwork(Network):
-    """Base of networks that attend to all sites, or to those within a cut-off.
+class PairNetwork(Network):
+    """Base of networks in which a site sees all sites, or those within a cut-off.
 
     Attributes:
         settings: Hyperparameters, `cutoff` (angstrom or None) among them.
@@ -99,6 +99,29 @@ class AttentionNetwork(Network):
         """
         raise NotImplementedError
 
+    def pair_weights(self, distances: Tensor) -> Tensor | None:
+        """(E,) how much each pair counts at its distance; a pair with 0 is not seen. None: all count as they are."""
+        return None if self.settings.cutoff is None else distances <= self.settings.cutoff
+
+    def seen(self, batch: Batch) -> Tensor:
+        """(E,) which pairs of a batch the network sees."""
+        weights_E = self.pair_weights(batch.distances)
+        return torch.ones_like(batch.distances, dtype=torch.bool) if weights_E is None else weights_E > 0
+
+    def within_cutoff(self, batch: Batch) -> Batch:
+        """The batch with the pairs that are seen, as often as they count; on a GPU the others stay and count 0."""
+        weights_E = self.pair_weights(batch.distances)
+        if weights_E is None:
+            return batch
+        weighted = replace(batch, pair_counts=batch.pair_counts * weights_E)
+        if batch.distances.is_cuda:  # to drop pairs would wait for their number
+            return weighted
+        return weighted.select_pairs(weights_E > 0)
+
+
+class AttentionNetwork(PairNetwork):
+    """Base of networks that attend to the sites that they see."""
+
     def run_blocks(self, batch: Batch) -> tuple[Any, list[Tensor]]:
         """What the blocks make of the sites, and the attention of each, (E, H), over the pairs of `batch`."""
         raise NotImplementedError
@@ -115,17 +138,3 @@ class AttentionNetwork(Network):
             return weights
         zeros_EH = weights[0].new_zeros(len(seen_E), weights[0].shape[1])
         return [zeros_EH.masked_scatter(seen_E[:, None], alpha_EH) for alpha_EH in weights]
-
-    def within_cutoff(self, batch: Batch) -> Batch:
-        """The batch without the pairs beyond the cut-off; on a GPU they stay and stand for no sites."""
-        if self.settings.cutoff is None:
-            return batch
-        seen_E = self.seen(batch)
-        if batch.distances.is_cuda:  # to drop them would wait for their number
-            return replace(batch, pair_counts=batch.pair_counts * seen_E)
-        return batch.select_pairs(seen_E)
-
-    def seen(self, batch: Batch) -> Tensor:
-        """(E,) which pairs of a batch lie within the cut-off."""
-        cutoff = torch.inf if self.settings.cutoff is None else self.settings.cutoff
-        return batch.distances <= cutoff

@@ -58,3 +58,11 @@ static inline vec exponential(vec x) {
     p = ((p * r + 1.6666665459e-1f) * r + 5.0000001201e-1f) * r * r + r + 1.0f;
     return (vec)((ivec)p + (((ivec)shifted - (ivec)magic) << 23));
 }
+
+/* log(1 + x) for 0 <= x <= 1, relative error 1e-7: the series of 2 artanh(x / (2 + x)). */
+static inline vec log1p_(vec x) {
+    const vec s = x / (2.0f + x), t = s * s;
+    vec p = ((1.0f / 13 * t + 1.0f / 11) * t + 1.0f / 9) * t + 1.0f / 7;
+    p = ((p * t + 1.0f / 5) * t + 1.0f / 3) * t + 1.0f;
+    return 2.0f * s * p;
+}

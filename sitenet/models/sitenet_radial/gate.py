@@ -1,29 +1,26 @@
-r"""Messages that depend on both sites of a pair and their distance together.
+"""Messages that depend on both sites of a pair and their distance together.
 
-$$ x'_i = \sum_j m_{ij} \, \sigma(p_i + p_j + t(d_{ij})) \odot \mathrm{SiLU}(q_i + q_j + u(d_{ij})) $$
-
-This is the convolution of CGCNN (Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)), with SiLU in place of
-softplus. Its linear map of the two sites and the distance is split: p and q are linear in the features of a site, t and
-u are radial functions. A pair costs no matrix product.
+These are the sums of `sitenet.models.base.gate` with SiLU.
 """
 
 from torch import Tensor, nn
 
+from sitenet.models.base import gate_kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.segments import segment_sum
-from sitenet.models.sitenet_radial import gate_kernels, gpu
-from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
+from sitenet.models.base.gate import plain_gated_sums
+from sitenet.models.base.radial_functions import Places, RadialFunctions
+from sitenet.models.sitenet_radial import gpu
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 
 
 class Gate(nn.Module):
-    """What gated messages add to a site; see the equation above."""
+    """What gated messages add to a site; normalised and mapped to its width."""
 
     def __init__(self, settings: RadialSiteNetSettings):
         super().__init__()
         D, G = settings.width, settings.gate_channels
         self.project = nn.Linear(D, 4 * G, bias=False)  # the radial functions have a bias
-        self.radial = RadialFunctions(settings, 2 * G)
+        self.radial = RadialFunctions(settings.radial_functions, 2 * G)
         self.norm, self.out = nn.LayerNorm(G), nn.Linear(G, D)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> Tensor:
@@ -37,17 +34,3 @@ class Gate(nn.Module):
         else:
             sums_NG = plain_gated_sums(near_NF, far_NF, self.radial.at(places), batch)
         return self.out(self.norm(sums_NG))
-
-
-def plain_gated_sums(near_NF: Tensor, far_NF: Tensor, radial_EF: Tensor, batch: Batch) -> Tensor:
-    """(N, G) sums of messages; `gate_kernels.gated_sums` is faster on CPUs.
-
-    Args:
-        near_NF: p_i and q_i, side by side.
-        far_NF: p_j and q_j.
-        radial_EF: t and u.
-        batch: The pairs.
-    """
-    gate_EG, message_EG = (batch.near(near_NF) + batch.far(far_NF) + radial_EF).chunk(2, dim=1)
-    messages_EG = gate_EG.sigmoid() * nn.functional.silu(message_EG)
-    return segment_sum(messages_EG * batch.pair_counts[:, None], batch.pair_i, batch.n_sites)

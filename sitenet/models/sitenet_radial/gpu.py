@@ -48,7 +48,7 @@ def moment_sums(v_NK: Tensor, w_EF: Tensor, moments_EM: Tensor, batch: Batch) ->
 
 
 def gated_sums(sites_NF: Tensor, radial_EF: Tensor, batch: Batch) -> Tensor:
-    """See `gate.plain_gated_sums`; a site has its parts as the near and as the far end side by side, (N, 4 G)."""
+    """See `plain_gated_sums`, with SiLU; a site has its parts as the near and as the far end side by side, (N, 4 G)."""
     return _GatedSums.apply(ready(sites_NF), ready(radial_EF), batch)
 
 

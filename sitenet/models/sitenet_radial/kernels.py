@@ -15,14 +15,12 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import WIDTH_MULTIPLE
-from sitenet.models.sitenet_radial.radial_functions import Places
+from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.radial_functions import Places
 
-# Few chunks, as each clears and adds up a gradient of the whole table; enough to keep some threads evenly busy.
-CHUNK_PAIRS, MAX_CHUNKS = 1024, 16
 MOST_HEADS = 8  # the lanes of the shortest vectors
 ALPHA_WIDTH = 16  # floats of a pair's weights, the heads' repeated, as in kernels.c
-# Every setting and the values that the kernels compute, None for any; see `KNOWN` in fused.py.
+# Every setting and the values that the kernels compute, None for any; see `KNOWN` of `sitenet`.
 KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
     {
         "heads": None,  # `supports` limits it
@@ -42,6 +40,7 @@ KNOWN: Mapping[str, frozenset[object] | None] = MappingProxyType(
         "elemental_properties": None,
         "cutoff": None,
         "envelope": None,  # it changes the counts of pairs
+        "descriptor": None,
         "dropout": None,
     }
 )

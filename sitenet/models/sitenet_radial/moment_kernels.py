@@ -10,9 +10,8 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import WIDTH_MULTIPLE
-from sitenet.models.sitenet_radial.kernels import CHUNK_PAIRS, MAX_CHUNKS
-from sitenet.models.sitenet_radial.radial_functions import Places
+from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.radial_functions import Places
 
 NAME = "sitenet_radial/moments"
 SIZES = ("threads", "chunks", "channels", "degree", "knots")

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from sitenet.features.harmonics import n_moments
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.radial_functions import Places, RadialFunctions
 from sitenet.models.base.segments import segment_sum
 from sitenet.models.sitenet_radial import gpu, moment_kernels
-from sitenet.models.sitenet_radial.radial_functions import Places, RadialFunctions
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 
 
@@ -32,7 +32,7 @@ class Moments(nn.Module):
         super().__init__()
         L, K, n = settings.moments, settings.moment_channels, settings.moment_invariants
         self.value = nn.Linear(settings.width, K)
-        self.radial = RadialFunctions(settings, L * K)
+        self.radial = RadialFunctions(settings.radial_functions, L * K)
         self.mix = nn.Parameter(torch.randn(L, K, 2 * n) / K**0.5)  # W and V of each degree, side by side
         self.norm, self.out = nn.LayerNorm(L * n), nn.Linear(L * n, settings.width)
 

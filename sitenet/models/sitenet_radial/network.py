@@ -17,22 +17,20 @@ Shape suffixes, one letter per axis:
 """
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from sitenet.features.elements import N_ELEMENTS, standardised_properties
-from sitenet.models.base import kernels
+from sitenet.models.base import gate_kernels, kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.descriptors import DescriptorInput
-from sitenet.models.base.network import AttentionNetwork, TargetScale
+from sitenet.models.base.network import AttentionNetwork
+from sitenet.models.base.radial_functions import Places, RadialFunctions
+from sitenet.models.base.radial_network import RadialNetwork
 from sitenet.models.base.segments import segment_max, segment_mean, segment_softmax, segment_sum
-from sitenet.models.sitenet_radial import gate_kernels, gpu, moment_kernels
+from sitenet.models.sitenet_radial import gpu, moment_kernels
 from sitenet.models.sitenet_radial import kernels as radial_kernels
 from sitenet.models.sitenet_radial.gate import Gate
 from sitenet.models.sitenet_radial.moments import Moments
-from sitenet.models.sitenet_radial.radial_functions import KNOTS, Places, RadialFunctions
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 
 
@@ -52,7 +50,7 @@ class RadialAttention(nn.Module):
         self.project = nn.Linear(D, 3 * D)
         # Numbers of radial functions: filters of values and of keys, one per channel, and biases, one per head.
         self.functions = [D, D if settings.filter_keys else 0, self.heads]
-        self.radial = RadialFunctions(settings, sum(self.functions))
+        self.radial = RadialFunctions(settings.radial_functions, sum(self.functions))
         self.out = nn.Linear(D, D)
 
     def forward(self, x_ND: Tensor, places: Places, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -120,7 +118,7 @@ class RadialBlock(nn.Module):
         return x_ND + self.dropout(self.feed_forward(x_ND)), alpha_EH
 
 
-class RadialSiteNet(AttentionNetwork):
+class RadialSiteNet(RadialNetwork, AttentionNetwork):
     """The whole network.
 
     Args:
@@ -128,21 +126,12 @@ class RadialSiteNet(AttentionNetwork):
         non_negative: The target cannot be negative, so predictions are clamped at 0.
     """
 
-    properties: Tensor
-
     def __init__(self, settings: RadialSiteNetSettings, non_negative: bool = False):
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, non_negative)
         D = settings.width
-        properties = torch.tensor(standardised_properties(settings.elemental_properties))
-        self.register_buffer("properties", properties, persistent=False)
-        self.element = nn.Embedding(N_ELEMENTS + 1, D)
-        self.describe = nn.Linear(self.properties.shape[1], D)
-        self.descriptor = DescriptorInput(settings.descriptor, D) if settings.descriptor else None
         self.blocks = nn.ModuleList(RadialBlock(settings) for _ in range(settings.blocks))
         self.norm = nn.LayerNorm(D)
         self.read_out = nn.Sequential(nn.Linear(3 * D, D), nn.SiLU(), nn.Linear(D, 1))
-        self.scale = TargetScale(non_negative)
 
     def site_states(self, batch: Batch) -> Tensor:
         """(N, D) states that are pooled; see `AttentionNetwork.site_states`."""
@@ -154,26 +143,9 @@ class RadialSiteNet(AttentionNetwork):
         pooled_CF = pool(sites_NF, site_counts, site_crystal, n_crystals)
         return self.scale(self.read_out(pooled_CF).squeeze(1))
 
-    def within_cutoff(self, batch: Batch) -> Batch:
-        """The batch without the pairs beyond the cut-off; an envelope lets a pair stand for fewer sites."""
-        seen = super().within_cutoff(batch)
-        if not self.settings.envelope:
-            return seen
-        return replace(seen, pair_counts=seen.pair_counts * envelope(seen.distances, self.settings.cutoff))
-
-    def seen(self, batch: Batch) -> Tensor:
-        """(E,) which pairs of a batch lie within the cut-off, or have a weight under the envelope."""
-        if self.settings.envelope:  # a pair exactly at the cut-off has no weight
-            return envelope(batch.distances, self.settings.cutoff) > 0
-        return super().seen(batch)
-
     def run_blocks(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Sites (N, D) after the last block, and the attention (E, H) of each."""
-        properties_NF = self.properties[batch.atomic_numbers].to(batch.distances.dtype)
-        x_ND = self.element(batch.atomic_numbers) + self.describe(properties_NF)
-        if self.descriptor is not None:
-            x_ND = x_ND + self.descriptor(batch)
-        places = Places.between(KNOTS, torch.exp(-batch.distances / self.settings.radial_length))
+        x_ND, places = self.site_inputs(batch), self.places(batch)
         weights = []
         for block in self.blocks:
             x_ND, alpha_EH = block(x_ND, places, batch)
@@ -200,11 +172,6 @@ class RadialSiteNet(AttentionNetwork):
         if gate:
             found.add(by(gate_kernels.NAME, gate_kernels.supports(gate, like_sites), gate))
         return " and ".join(sorted(found))
-
-
-def envelope(distances: Tensor, cutoff: float) -> Tensor:
-    r"""(E,) weights $(1 - (d / r)^2)^2$: from 1 at d = 0 to 0 at the cut-off r, where the derivative is 0, too."""
-    return (1 - (distances / cutoff).clamp(max=1) ** 2) ** 2
 
 
 def pool(x_ND: Tensor, site_counts: Tensor, site_crystal: Tensor, n_crystals: int) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sitenet.models.base.settings import check_envelope, check_envelope_with
 from sitenet.settings.descriptors import DescriptorName
 from sitenet.settings.elements import PAPER_PROPERTIES, ElementalProperty
 from sitenet.settings.features import FeatureSettings, check_descriptor
@@ -62,16 +63,14 @@ class RadialSiteNetSettings(Section):
 
     @model_validator(mode="after")
     def _an_envelope_ends_at_the_cutoff(self) -> Self:
-        if self.envelope and self.cutoff is None:
-            raise ValueError("envelope needs a cutoff, the distance at which it is zero")
+        check_envelope(self.envelope, self.cutoff)
         return self
 
     def check_with(self, sections: Mapping[str, Section]) -> None:
         """Raises ValueError where the features lack what the network reads; see `Section.check_with`."""
         check_descriptor(self.descriptor, sections)
         features = sections["features"]
+        check_envelope_with(features, self.envelope, self.cutoff)
         assert isinstance(features, FeatureSettings)
-        if self.envelope and self.cutoff is not None and (features.radius is None or features.radius < self.cutoff):
-            raise ValueError(f"envelope needs all pairs up to its cutoff: features.radius of at least {self.cutoff:g}")
         if self.moments > features.moments:
             raise ValueError(f"moments {self.moments} need as many in the features: features.moments: {self.moments}")

@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's customary name)
 from torch import Tensor, nn
 
-from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
-
 KNOTS = 257
 
 
@@ -41,6 +39,12 @@ class Places:
         return torch.lerp(below_EF, above_EF, self.fractions[:, None].to(table_KF.dtype))
 
 
+def gaussians_at_knots(n: int) -> Tensor:
+    """(K, n) Gaussians with equidistant centres from 0 to 1, as wide as their spacing, at the knots."""
+    knots_K1, centres = torch.linspace(0, 1, KNOTS)[:, None], torch.linspace(0, 1, n)
+    return torch.exp(-(((knots_K1 - centres) * (n - 1)) ** 2) / 2)
+
+
 class RadialFunctions(nn.Module):
     r"""Functions of distance, linear combinations of Gaussians in u = exp(-d / length).
 
@@ -49,18 +53,16 @@ class RadialFunctions(nn.Module):
     table, however many Gaussians there are.
 
     Args:
-        settings: Hyperparameters; the width of the `radial_functions` Gaussians is their spacing.
+        n_gaussians: Number of Gaussians; their width is their spacing.
         n_functions: Number of functions.
     """
 
     gaussians: Tensor
 
-    def __init__(self, settings: RadialSiteNetSettings, n_functions: int):
+    def __init__(self, n_gaussians: int, n_functions: int):
         super().__init__()
-        n = settings.radial_functions
-        knots_K1, centres = torch.linspace(0, 1, KNOTS)[:, None], torch.linspace(0, 1, n)
-        self.register_buffer("gaussians", torch.exp(-(((knots_K1 - centres) * (n - 1)) ** 2) / 2), persistent=False)
-        self.mix = nn.Linear(n, n_functions)
+        self.register_buffer("gaussians", gaussians_at_knots(n_gaussians), persistent=False)
+        self.mix = nn.Linear(n_gaussians, n_functions)
 
     def forward(self) -> Tensor:
         """(K, n_functions) values at the knots, in full precision even under autocast: one small product per block."""

@@ -9,12 +9,11 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import WIDTH_MULTIPLE
-from sitenet.models.sitenet_radial.kernels import CHUNK_PAIRS, MAX_CHUNKS
-from sitenet.models.sitenet_radial.radial_functions import Places
+from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.radial_functions import Places
 
-NAME = "sitenet_radial/gate"
-SIZES = ("threads", "chunks", "channels", "knots")
+NAME = "base/gate"
+SIZES = ("threads", "chunks", "channels", "knots", "soft")
 INPUTS = ("chunk_rows", "row_starts", "far_sites", "knot", "fraction", "weights", "near", "far", "table")
 GRADIENTS = ("d_sums", "d_near", "d_far", "d_table", "scratch")
 
@@ -33,14 +32,18 @@ def supports(channels: int, sites: Tensor) -> bool:
     return channels % WIDTH_MULTIPLE == 0 and kernels.supports(NAME, sites)
 
 
-def gated_sums(near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch) -> Tensor:
+def gated_sums(
+    near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch, soft: bool = False
+) -> Tensor:
     """What `plain_gated_sums` returns, (N, G), in float32."""
-    return _GatedSums.apply(near_NF.float(), far_NF.float(), radial_KF.float(), places, batch)
+    return _GatedSums.apply(near_NF.float(), far_NF.float(), radial_KF.float(), places, batch, soft)
 
 
 class _GatedSums(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch) -> Tensor:
+    def forward(
+        ctx: Any, near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch, soft: bool
+    ) -> Tensor:
         """(N, G) sums."""
         rows = kernels.chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS)
         inputs = {
@@ -55,7 +58,7 @@ class _GatedSums(torch.autograd.Function):
             "table": radial_KF.contiguous(),
         }
         sums_NG = near_NF.new_empty(len(near_NF), near_NF.shape[1] // 2)
-        ctx.sizes = (torch.get_num_threads(), len(rows) - 1, sums_NG.shape[1], len(radial_KF))
+        ctx.sizes = (torch.get_num_threads(), len(rows) - 1, sums_NG.shape[1], len(radial_KF), soft)
         kernels.call(NAME, "gate_forward", KernelArguments(*ctx.sizes), inputs | {"sums": sums_NG})
         ctx.save_for_backward(*inputs.values())
         return sums_NG
@@ -72,4 +75,4 @@ class _GatedSums(torch.autograd.Function):
         }
         other = {"d_sums": d_sums.contiguous(), "scratch": d_sums.new_empty(ctx.sizes[0], *saved["table"].shape)}
         kernels.call(NAME, "gate_backward", KernelArguments(*ctx.sizes), saved | other | found)
-        return (*found.values(), None, None)
+        return (*found.values(), None, None, None)
