@@ -123,7 +123,7 @@ class Model:
         """MAE on test crystals, else of the best network on validation crystals; None where neither is known."""
         if self.pretrained:
             return self.pretrained.card.test.mae
-        known = [predictor.best.validation_mae for predictor in self.predictors if predictor.best]
+        known = [predictor.best.validation_error for predictor in self.predictors if predictor.best]
         return min(known, default=None)
 
     @property
