@@ -59,7 +59,7 @@ def write_run(root: Path, trial: str, fold: int, seed: int) -> Run:
     frame.to_parquet(folder / "test_predictions.parquet", index=False)
     test = compute_metrics(target, prediction, "classification")
     before = run_result(trial, fold, seed, validation_error=1 - skill)
-    result = before.model_copy(update={"test": test, "task": "classification", "target": "is_metal", "unit": ""})
+    result = before.model_copy(update={"test": test, "task": "classification", "target": "no gap", "unit": ""})
     write_history(folder, [HistoryRow(i, 2.0 * i, 1e-3, 0.7, 0.7 / i, 0.8 / i, None, 9.0, "log_loss") for i in (1, 2)])
     result.write(folder / "result.json")
     return Run.read(folder / "result.json")
@@ -71,7 +71,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     runs = [write_run(root, trial, fold, seed) for trial in SKILL for fold in (0, 1) for seed in SEEDS]
     plan = planned(seeds=SEEDS)
     standings = compute_standings(runs, select(runs), plan, {}, 500, task=CLASSIFICATION)
-    about = {"target": "is_metal", "unit": "", "task": "classification", "positives": 9, "non_negative": False}
+    about = {"target": "no gap", "unit": "", "task": "classification", "positives": 9, "non_negative": False}
     return Results("metals", standings, runs, MANIFEST.model_copy(update=about), SPLITS, [], {}, {})
 
 
@@ -115,7 +115,7 @@ def test_no_table_speaks_of_errors_in_a_unit(folder: Path) -> None:
     assert {"leaderboard.md", "comparisons.md", "trials.md", "ablation.md"} <= set(texts)
     for name, text in texts.items():
         assert not re.search(r"\bMAE\b|_mae|\(eV\)|\(\)", text), name
-    assert texts["leaderboard.md"].startswith("# Benchmark metals: is_metal of gaps\n")
+    assert texts["leaderboard.md"].startswith("# Benchmark metals: no gap of gaps\n")
     assert "| ROC-AUC, 95 % interval " in texts["leaderboard.md"]
     assert "- Classes: 9 of class 1, 15 of class 0." in texts["leaderboard.md"]
     assert "lowest validation log loss" in texts["leaderboard.md"]
@@ -176,8 +176,8 @@ def test_the_page_has_the_charts_of_classes(results: Results, tmp_path: Path) ->
     write_page(results, crystals, config, tmp_path / "index.html")
     text = (tmp_path / "index.html").read_text("utf-8").partition('<script type="text/plain"')[0]
     keys = set(re.findall(r'data-key="([^"]+)"', text))
-    assert {"roc/0", "reliability/0", "cost/training", "curves", "cumulative", "elements/0", "group-target/0"} <= keys
-    assert not {"parity/0", "signed/0"} & keys
+    assert {"roc/0", "reliability/0", "cost/training", "curves", "elements/0", "group-target/0"} <= keys
+    assert not {"parity/0", "signed/0", "cumulative", "group-metals/0"} & keys
     assert not re.search(r"\bMAE\b|\(eV\)|\( ?\)|absolute error", text)
     assert "class 1" in text
 

@@ -60,8 +60,8 @@ def _has_zeros(target: "pd.Series[float]", manifest: Manifest) -> bool:
 
 def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     """Metals have a band gap of 0; other targets have no metals."""
-    metal = errors["target"] == 0
-    if "gap" not in manifest.target or metal.all() or not metal.any():
+    metal, is_class = errors["target"] == 0, manifest.task == "classification"
+    if is_class or "gap" not in manifest.target or metal.all() or not metal.any():
         return None
     return _ordered(metal.map({True: "metals", False: "insulators"}), ["metals", "insulators"])
 

@@ -138,7 +138,7 @@ def _line_at(x: float) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": TEXT, "dash": "dot"}}
 
 
-def cumulative_chart(errors: Mapping[str, pd.Series], label: str) -> Chart:
+def cumulative_chart(errors: Mapping[str, pd.Series], unit: str) -> Chart:
     """Share of the test crystals with an error below x, a curve for each of the first `MAX_CURVES` models."""
     shares = np.concatenate([np.linspace(0, 0.98, 99), [0.99, 0.995, 0.999, 1]])
     data, smallest, largest = [], [], []
@@ -160,7 +160,7 @@ def cumulative_chart(errors: Mapping[str, pd.Series], label: str) -> Chart:
     positive = [value for value in smallest if value > 0]
     low = min(positive, default=max([*largest, 1.0]) / 1000)
     layout = {
-        "xaxis": log_axis(label, low, max([*largest, low * 10])),
+        "xaxis": log_axis(f"absolute error ({unit})", low, max([*largest, low * 10])),
         "yaxis": axis("crystals with a smaller error (%)", range=[0, 100]),
         "height": 420,
         "legend": {"orientation": "h", "y": -0.25, "yanchor": "top"},

@@ -31,14 +31,13 @@ from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.formats import error_digits, fixed
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.files import write_text
-from sitenet.tasks import CLASSIFICATION
+from sitenet.tasks import REGRESSION
 
 MAX_MODELS = 30  # with charts of their own; the table has all of them
 N_WORST = 20
 MAX_FAILURES = 200
 MAX_TRIALS = 1000
-# What the error of one crystal is called; the charts of predictions.
-ERROR_LABELS = {"regression": "absolute error ({unit})", "classification": "squared error of the probability"}
+# The charts of the predictions of one model.
 PREDICTION_CHARTS = {"regression": ("parity", "signed"), "classification": ("roc", "reliability")}
 
 
@@ -131,15 +130,15 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
                 "digits": digits,
             }
         )
-    label = ERROR_LABELS[results.task.name].format(unit=unit)
-    return models, charts | {"cumulative": cumulative_chart(absolute, label)}
+    together = {"cumulative": cumulative_chart(absolute, unit)} if results.task is REGRESSION else {}
+    return models, charts | together
 
 
 def _predictions(
     results: Results, row: LeaderboardRow, errors: pd.DataFrame, limits: tuple[float, float]
 ) -> dict[str, Chart]:
     """The charts of one model's predictions, by the names of `PREDICTION_CHARTS`."""
-    if results.task is CLASSIFICATION:
+    if results.task is not REGRESSION:
         return {"roc": roc_chart(row), "reliability": reliability_chart(row)}
     target, unit = results.manifest.target.replace("_", " "), results.unit
     return {"parity": parity_chart(errors, target, unit, limits), "signed": signed_chart(errors, unit)}

@@ -13,7 +13,7 @@ from sitenet.errors import UserError
 from sitenet.evaluation.statistics.bootstrap import Bootstrap, Floats, group_generator
 from sitenet.evaluation.statistics.classification import roc_auc, weighted_roc_auc
 
-_CHUNK_WEIGHTS = 4_000_000  # weights of crystals in memory at once, 32 MB
+_CHUNK_WEIGHTS = 10_000_000  # weights in memory at once, 80 MB
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,14 @@ def weighted_roc_auc(target: Floats, prediction: Floats, weights: Floats) -> Flo
         return np.full(weights.shape[1], np.nan)
     order = np.argsort(prediction, kind="stable")
     positives, negatives = order[target[order] == 1], order[target[order] == 0]
-    of_positives, of_negatives = weights[positives], weights[negatives]
-    below = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(of_negatives, axis=0)])
-    total = of_positives.sum(axis=0) * below[-1]
-    ends = [np.searchsorted(prediction[negatives], prediction[positives], side) for side in ("left", "right")]
-    areas = sum(np.einsum("pb,pb->b", of_positives, below[end]) for end in ends) / (2 * total)
+    of_positives = weights[positives]
+    below = np.zeros((len(negatives) + 1, weights.shape[1]))  # weight of class 0 before each crystal of it
+    np.cumsum(weights[negatives], axis=0, out=below[1:])
+    first, last = (np.searchsorted(prediction[negatives], prediction[positives], side) for side in ("left", "right"))
+    areas = np.einsum("pb,pb->b", of_positives, below[first])
+    if (first != last).any():  # equal probabilities in both classes
+        areas = (areas + np.einsum("pb,pb->b", of_positives, below[last])) / 2
+    areas /= of_positives.sum(axis=0) * below[-1]
     return areas.round(DIGITS)  # so that sums which were rounded otherwise give equal areas
 
 
