@@ -56,17 +56,16 @@ def fit_baseline(
         non_negative: The target cannot be negative, so predictions are clamped at 0.
         seed: Random seed of the regressor.
         threads: Number of threads; the predictions do not depend on it.
-        task: What is predicted, a number or a class.
+        task: What is predicted.
     """
     features = features.set_index("id")
     labelled = training[training["target"].notna()]
-    fitting = labelled[labelled["part"] == "train"]
-    validation = labelled[labelled["part"] == "validation"]
+    fitting, validation = (labelled[labelled["part"] == part] for part in ("train", "validation"))
     first, second = (trial.build_baseline(task, seed, threads) for _ in range(2))
     validated = _fit_predict(first, fitting, validation["id"], features, non_negative)
     error = error_of(task, validation["target"].to_numpy(dtype=float), validated)
-    text = "%s: validation %s %.3f; fits again to %d crystals"
-    logger.info(text, trial.kind, task.error.label, error, len(labelled))
+    found = f"{task.error.label} {error:.3f}"
+    logger.info("%s: validation %s; fits again to %d crystals", trial.kind, found, len(labelled))
     predicted = _fit_predict(second, labelled, test_ids, features, non_negative)
     return BaselineRun(
         predictions=pd.DataFrame({"id": test_ids, "prediction": predicted}),

@@ -69,9 +69,8 @@ def cutoff_chart(analysis: AttentionAnalysis) -> Chart:
             "hovertemplate": "%{x} angstrom<br>%{y:.3g}<extra>%{fullData.name}</extra>",
         }
         if scored:
-            ends = {"array": cut["difference_high"] - cut["difference"]}
-            ends["arrayminus"] = cut["difference"] - cut["difference_low"]
-            error = {end: numbers(values) for end, values in ends.items()}
+            below, above = cut["difference"] - cut["difference_low"], cut["difference_high"] - cut["difference"]
+            error = {"array": numbers(above), "arrayminus": numbers(below)}
             line["error_y"] = {"type": "data", "thickness": 1} | error
             whole = own[score.key].iloc[-1]
             level: dict[str, Any] = {
@@ -83,8 +82,8 @@ def cutoff_chart(analysis: AttentionAnalysis) -> Chart:
             data.append({"type": "scatter", "showlegend": False} | level)
         data.append(line)
         words.append(f"{analysis.names[trial]}: {_listed(cut['cutoff'], value)}")
-    named = replace(score, label=f"test {score.label}" if scored else "mean change of the predictions")
-    label = named.header(analysis.results.unit)
+    label = f"test {score.label}" if scored else "mean change of the predictions"
+    label = replace(score, label=label).header(analysis.results.unit)
     layout = {
         "xaxis": axis("cut-off (angstrom)"),
         "yaxis": axis(label),

@@ -26,7 +26,7 @@ from sitenet.evaluation.tables.formats import (
     text,
     training_crystals,
 )
-from sitenet.tasks import TASKS, Task, TaskName
+from sitenet.tasks import TASKS, Score, Task, TaskName
 
 
 @dataclass(frozen=True)
@@ -244,6 +244,14 @@ def _of_scores(task: Task) -> tuple[Column, ...]:
             "95 % interval",
             interval,
         ),
+        *_compared(score),
+        *map(_metric, metrics[1:]),
+    )
+
+
+def _compared(score: Score) -> tuple[Column, ...]:
+    """The columns that compare a model with the best one."""
+    return (
         Column(
             {
                 "difference": f"{score.label} minus that of the best model, on the folds that both have",
@@ -267,7 +275,6 @@ def _of_scores(task: Task) -> tuple[Column, ...]:
             },
             lambda r, i: _verdict(r, i)[1:],
         ),
-        *map(_metric, metrics[1:]),
     )
 
 
