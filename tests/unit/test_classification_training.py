@@ -143,6 +143,23 @@ def test_a_prediction_of_anybodys_crystals_is_a_probability(inputs: Inputs, tmp_
     np.testing.assert_allclose(found["prediction"], expected["prediction"], rtol=1e-5)
 
 
+def test_the_terminal_shows_a_probability_and_the_log_loss(
+    inputs: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pymatgen.core import Structure
+
+    from sitenet.cli import main
+
+    result = train(job(inputs, tmp_path))
+    crystal = crystals()[inputs.ids[0]]
+    Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).to(str(tmp_path / "a.cif"))
+    main(["predict", str(tmp_path / "a.cif"), "--model", str(tmp_path / "best.pt"), "--format", "table"])
+    shown = capsys.readouterr()
+    assert "probability of wide gap" in shown.out
+    assert f"log loss {result.validation_error:#.3g} on validation crystals" in shown.out + shown.err
+    assert "()" not in shown.out + shown.err
+
+
 def test_padding_changes_neither_loss_nor_gradient(inputs: Inputs) -> None:
     store = FeatureStore([inputs.shard])
     data = read_training_data(inputs.fold_table, store, None, 0)
