@@ -22,7 +22,7 @@ from sitenet.history import HistoryRow, read_history
 from sitenet.models.base.network import ClassScale, TargetScale, for_task
 from sitenet.models.dummy.settings import DummySettings
 from sitenet.models.random_forest.settings import RandomForestSettings
-from sitenet.models.registry import kinds_of_role, model_kinds
+from sitenet.models.registry import default_model, kinds_of_role, model_kinds
 from sitenet.models.sklearn.settings import SklearnSettings
 from sitenet.prediction.model import load_model
 from sitenet.prediction.predictor import Predictor, predict
@@ -78,11 +78,10 @@ def test_the_last_layer_learns_logits_and_predicts_probabilities() -> None:
 
 @pytest.mark.parametrize("kind", sorted(kinds_of_role("network")))
 def test_every_network_can_classify(kind: str) -> None:
-    network = model_kinds()[kind].build(NETWORKS[kind], False)
+    network, plain = (default_model(kind, False) for _ in range(2))
     assert for_task(network, REGRESSION) is network
     assert type(network.scale) is TargetScale
     assert isinstance(for_task(network, CLASSIFICATION).scale, ClassScale)
-    plain = model_kinds()[kind].build(NETWORKS[kind], False)
     assert list(plain.state_dict()) == list(network.state_dict())
 
 
