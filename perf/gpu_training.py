@@ -81,7 +81,7 @@ def run(job: TrainJob) -> str:
     Predictions(key=job.key).write(job.folder / "predictions.json", files=["predictions.parquet"])
     rate = (result.epochs or 0) * (result.n_train or 0) / result.cost.seconds
     return (
-        f"fold {job.key.fold} seed {job.key.seed}: validation MAE {result.validation_mae:.4f} {result.unit} after "
+        f"fold {job.key.fold} seed {job.key.seed}: validation MAE {result.validation_error:.4f} {result.unit} after "
         f"{result.epochs} epochs and {result.cost.seconds:.0f} s, {rate:.0f} crystals/s with validation"
     )
 

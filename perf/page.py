@@ -173,7 +173,7 @@ def write_run(folder: Path, id_: str, fold: int, settings: dict[str, Any], predi
         n_train=84_890,
         n_train_available=84_890,
         n_validation=0,
-        validation_mae=compute_metrics(*values).mae,
+        validation_error=compute_metrics(*values).mae,
         n_parameters=None,
         epochs=N_EPOCHS,
         cost=Cost(seconds=3600.0, peak_memory_mb=1000.0),
@@ -193,9 +193,9 @@ def epoch(number: int) -> HistoryRow:
         seconds=float(number),
         learning_rate=1e-3,
         train_loss=1.0 / number,
-        train_mae=1.0 / number,
-        validation_mae=1.5 / number,
-        validation_mae_ema=None,
+        train_error=1.0 / number,
+        validation_error=1.5 / number,
+        validation_error_ema=None,
         crystals_per_second=100.0,
     )
 

@@ -97,7 +97,7 @@ rule figures:
         **RESULTS,
         histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
     output:
-        **{kind.name: figure(kind) for kind in FIGURES if kind.belongs(benchmark)},
+        **{kind.name: figure(kind) for kind in FIGURES if kind.is_of(benchmark)},
     log:
         f"{LOGS}/figures.log",
     benchmark:

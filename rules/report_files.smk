@@ -40,23 +40,25 @@ def labels(name, caption):
 
 def figure(kind):
     """Paths of a figure: SVG, for the report, and PNG; also writes its caption for the report."""
+    caption = benchmark.task.words(kind.caption)
     vector = report(
         f"{FIGURES_FOLDER}/{kind.name}.svg",
-        caption=generated_caption(kind.name, inspect.cleandoc(kind.caption) + "\n"),
+        caption=generated_caption(kind.name, inspect.cleandoc(caption) + "\n"),
         category="Figures",
-        labels=labels(kind.name, kind.caption),
+        labels=labels(kind.name, caption),
     )
     return [vector, f"{FIGURES_FOLDER}/{kind.name}.png"]
 
 
 def reported(name):
     """Path of a CSV table for the report, with its caption."""
-    caption = Path(workflow.basedir, f"captions/{name}.rst")
+    text = Path(workflow.basedir, f"captions/{name}.rst").read_text("utf-8")
+    caption = benchmark.task.words(text)
     return report(
         f"{TABLES}/{name}.csv",
-        caption=str(caption),
+        caption=generated_caption(f"table_{name}", caption),
         category="Tables",
-        labels=labels(name, caption.read_text("utf-8")),
+        labels=labels(name, caption),
     )
 
 

@@ -11,10 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from sitenet.errors import UserError
 from sitenet.files import sha256_of, write_text
+from sitenet.tasks import TASKS, TaskName
 
 CHECKSUM = "checksum"
 REMEDY = "remove it and run again, which repeats the job that writes it"
@@ -218,7 +227,8 @@ class RunResult(FileRecord):
     test targets, fills it in. Numbers of training crystals are None for published predictions, which do not state
     them. `computed_by` says what computed a network's work on pairs in training: "torch", or compiler and instruction
     set of the kernels; several where the run went on elsewhere, none where that was not recorded. `origin` says which
-    network a fine-tuned one started from, and is empty otherwise.
+    network a fine-tuned one started from, and is empty otherwise. `validation_error` chooses epochs and trials; in the
+    file it has the name of its score, such as validation_mae.
     `test_predictions.parquet` in the same folder has the prediction of every test crystal (id, target, prediction).
     """
 
@@ -229,10 +239,11 @@ class RunResult(FileRecord):
     settings: dict[str, dict[str, Any]]
     target: str
     unit: str
+    task: TaskName = "regression"
     n_train: int | None
     n_train_available: int | None
     n_validation: int
-    validation_mae: float
+    validation_error: float
     n_parameters: int | None
     epochs: int | None
     cost: Cost
@@ -245,5 +256,13 @@ class RunResult(FileRecord):
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Nests the flat settings of format 1."""
-        return values | {"settings": nested_settings(values.get("settings", {}))}
+        """Nests the flat settings of format 1, and gives the validation error its name."""
+        names = {f"validation_{task.error.key}" for task in TASKS.values()}
+        own = {"validation_error" if key in names else key: value for key, value in values.items()}
+        return own | {"settings": nested_settings(values.get("settings", {}))}
+
+    @model_serializer(mode="wrap")
+    def _named(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The values, with the validation error under the name of its score."""
+        name = f"validation_{TASKS[self.task].error.key}"
+        return {name if key == "validation_error" else key: value for key, value in serialise(self).items()}

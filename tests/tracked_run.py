@@ -94,7 +94,7 @@ class Replay:
         assert run.config | {n.replace(".", "_"): v for n, v in flatten(result.settings).items()} == run.config
         for name in ("versions", "hardware", "n_train", "n_validation", "unit"):
             assert run.config[name] == result.model_dump(mode="json")[name]
-        assert run.summary["validation_mae"] == result.validation_mae
+        assert run.summary["validation_mae"] == result.validation_error
         assert run.summary["training_seconds"] == result.cost.seconds
         identity = run_identity(result.key, result.kind, "mp_dielectric_gap")
         assert run.id == identity.id

@@ -193,7 +193,7 @@ def _facts(file: Path, result: RunResult) -> NetworkFacts:
         epochs=result.epochs,
         seconds=result.cost.seconds,
         peak_memory_mb=result.cost.peak_memory_mb,
-        validation_mae=result.validation_mae,
+        validation_mae=result.validation_error,
     )
 
 

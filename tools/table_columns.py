@@ -6,8 +6,9 @@ from sitenet.evaluation.figures import ATTENTION_FIGURES, FIGURES, maps_of_trial
 from sitenet.evaluation.page.groups import ENOUGH, FEW, GROUPINGS
 from sitenet.evaluation.page.parity import MANY, MAX_POINTS, N_WORST
 from sitenet.evaluation.page.write import MAX_MODELS
-from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.columns import LEADERBOARD_OF
 from sitenet.evaluation.tables.record import schema
+from sitenet.tasks import REGRESSION, TaskName
 
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 SCHEMA = PAGE.with_name("leaderboard.schema.json")
@@ -91,9 +92,18 @@ crystal that could not be used, with stage and reason.
 there are several. The interval of `difference` is over seeds and over the formulas of the test crystals. """
 
 
+CLASSES = """
+
+Where the target is a class, the ROC-AUC takes the place of the MAE. These columns are other ones:
+
+| column | heading | meaning |
+|---|---|---|
+"""
+
+
 def _introduction() -> str:
     """The introduction with the numbers and names that the page is made with."""
-    titles = [grouping.title.replace("{target} ({unit})", "value") for grouping in GROUPINGS]
+    titles = [grouping.title.replace("{quantity}", "value") for grouping in GROUPINGS]
     return INTRODUCTION.format(
         points=f"Of more than {MANY:,} crystals the density is shown, with a random {MAX_POINTS:,} and the "
         f"{N_WORST} worst as points",
@@ -106,14 +116,20 @@ def _introduction() -> str:
 
 def page() -> str:
     """The whole page."""
-    rows = [
+    rows, own = _rows("regression"), _rows("classification")
+    different = [row for row in own if row not in rows]
+    shown = [*FIGURES, *ATTENTION_FIGURES, maps_of_trial(("<trial>", "a trial"))]
+    figures = [f"### `{kind.name}`\n\n{' '.join(REGRESSION.words(kind.caption).split())}" for kind in shown]
+    leaderboard = "\n".join(rows) + CLASSES + "\n".join(different)
+    return _introduction() + leaderboard + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
+
+
+def _rows(task: TaskName) -> list[str]:
+    return [
         f"| `{name}` | {column.label.format(unit='unit')} | {meaning} |"
-        for column in LEADERBOARD
+        for column in LEADERBOARD_OF[task]
         for name, meaning in column.values.items()
     ]
-    shown = [*FIGURES, *ATTENTION_FIGURES, maps_of_trial(("<trial>", "a trial"))]
-    figures = [f"### `{kind.name}`\n\n{' '.join(kind.caption.split())}" for kind in shown]
-    return _introduction() + "\n".join(rows) + "\n\n" + OTHERS + "\n## Figures\n\n" + "\n\n".join(figures) + "\n"
 
 
 if __name__ == "__main__":

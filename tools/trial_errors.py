@@ -18,7 +18,7 @@ def errors_by_trial(results: Path) -> dict[str, dict[tuple[int, int], pd.Series]
     for path in sorted(results.glob("runs/*/*/fold*/seed*/result.json")):
         run = Run.read(path)
         key = run.result.key
-        found.setdefault(key.trial, {})[key.fold, key.seed] = run.absolute_errors()
+        found.setdefault(key.trial, {})[key.fold, key.seed] = run.crystal_errors()
     return found
 
 

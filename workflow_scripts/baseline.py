@@ -33,6 +33,7 @@ def main(snakemake: Any) -> None:
         data.non_negative,
         key.seed,
         snakemake.threads,
+        data.judged,
     )
     run.predictions.to_parquet(snakemake.output.predictions, index=False)
     Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
@@ -42,10 +43,11 @@ def main(snakemake: Any) -> None:
         settings=trial.settings,
         target=data.target,
         unit=data.unit,
+        task=data.task,
         n_train=run.n_train,
         n_train_available=run.n_train,
         n_validation=run.n_validation,
-        validation_mae=run.validation_mae,
+        validation_error=run.validation_error,
         n_parameters=None,
         epochs=None,
         cost=Cost(seconds=time.monotonic() - start, peak_memory_mb=peak_memory_mb()),

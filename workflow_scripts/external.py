@@ -39,6 +39,7 @@ def main(snakemake: Any) -> None:
         threads=snakemake.threads,
         device=allotted_device(snakemake.resources),
         hidden=hidden,
+        task=data.task,
     )
     run = run_external(job)
     run.predictions.to_parquet(snakemake.output.predictions, index=False)
@@ -49,10 +50,11 @@ def main(snakemake: Any) -> None:
         settings=trial.settings,
         target=data.target,
         unit=data.unit,
+        task=data.task,
         n_train=run.n_train,
         n_train_available=run.n_train,
         n_validation=run.n_validation,
-        validation_mae=run.validation_mae,
+        validation_error=run.validation_error,
         n_parameters=None,
         epochs=None,
         cost=Cost(seconds=run.seconds, peak_memory_mb=run.peak_memory_mb, restarts=run.restarts),

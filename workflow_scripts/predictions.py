@@ -31,6 +31,7 @@ def main(snakemake: Any) -> None:
         ids=pd.read_parquet(files.ids)["id"].tolist(),
         known=pd.read_parquet(files.structures, columns=["id"])["id"].tolist(),
         needs_fold=splits.kind == "ids" and len(splits.folds) > 1,
+        task=data.task,
     )
     read_predictions(path, wanted).to_parquet(snakemake.output.predictions, index=False)
     Predictions(key=key).write(snakemake.output.record, files=["predictions.parquet"])
@@ -40,10 +41,11 @@ def main(snakemake: Any) -> None:
         settings=trial.settings,
         target=data.target,
         unit=data.unit,
+        task=data.task,
         n_train=None,
         n_train_available=None,
         n_validation=0,
-        validation_mae=UNKNOWN,
+        validation_error=UNKNOWN,
         n_parameters=None,
         epochs=None,
         cost=Cost(seconds=UNKNOWN, peak_memory_mb=UNKNOWN),

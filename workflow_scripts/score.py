@@ -17,7 +17,7 @@ def main(snakemake: Any) -> None:
     require_run(files.run, run.key, key)
     Predictions.of_run(files.record, key)
     Splits.read(files.splits, check=[f"folds/fold{key.fold}/test_targets.parquet"])
-    metrics, joined = score_predictions(pd.read_parquet(files.predictions), pd.read_parquet(files.targets))
+    metrics, joined = score_predictions(pd.read_parquet(files.predictions), pd.read_parquet(files.targets), run.task)
     joined.to_parquet(snakemake.output.predictions, index=False)
     run.model_copy(update={"test": metrics}).write(snakemake.output.result, files=[PREDICTIONS])
 

@@ -41,6 +41,7 @@ def main(snakemake: Any) -> None:
         target=data.target,
         unit=data.unit,
         non_negative=data.non_negative,
+        task=data.task,
         data_checksum=data.structures_sha256,
         threads=snakemake.threads,
         device=allotted_device(snakemake.resources),

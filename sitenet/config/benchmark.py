@@ -15,7 +15,7 @@ from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.predictions.settings import MATBENCH
-from sitenet.models.registry import kinds_of_role
+from sitenet.models.registry import kinds_of_role, model_kinds
 from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.settings.analysis import AnalysisSettings
 from sitenet.settings.descriptors import DESCRIPTORS
@@ -25,6 +25,8 @@ from sitenet.settings.search import SearchSettings
 from sitenet.settings.section import Section
 from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
+from sitenet.settings.training import TrainingSettings
+from sitenet.tasks import CLASSIFICATION, TASKS, Task
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -67,6 +69,7 @@ class Benchmark:
         self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
         self.folds = self._planned_folds()
         self._check_splits()
+        self._check_models()
         self.analysed = self._analysed_runs()
 
     def _analysed_runs(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -98,6 +101,30 @@ class Benchmark:
                 f"configuration key 'splits.kind' has the value '{kind}', but the grid has predictions of a Matbench "
                 f"submission, {source}: they are for the official folds (valid: official)"
             )
+
+    def _check_models(self) -> None:
+        """Refuses what has no meaning for a classification.
+
+        Raises:
+            UserError: A model cannot classify, or a network has a setting that is for numbers.
+        """
+        if self.task is not CLASSIFICATION:
+            return
+        for trial in self.baselines.values():
+            if not model_kinds()[trial.kind].classifier:
+                raise UserError(
+                    f"the model kind '{trial.kind}' is for regression, and the target of this data set is a class"
+                )
+        for key in ("loss", "standardise_target"):
+            written = [getattr(trial.training, key) for trial in self.networks.values()]
+            written += [
+                value for search in self.searches.values() for value in search.space.values_of(f"training.{key}")
+            ]
+            if other := [value for value in written if value != TrainingSettings.model_fields[key].default]:
+                raise UserError(
+                    f"configuration key 'training.{key}' has the value {other[0]!r}: leave it out, since the target of "
+                    "this data set is a class, and networks learn it by the cross-entropy"
+                )
 
     def _planned_folds(self) -> tuple[int, ...]:
         folds = self.settings.folds if self.settings.folds is not None else self.available_folds
@@ -160,6 +187,11 @@ class Benchmark:
     def name(self) -> str:
         """Name of the benchmark and of its folders; the name of the data set unless the configuration has one."""
         return self.settings.name or self.settings.dataset.name
+
+    @property
+    def task(self) -> Task:
+        """What the models predict."""
+        return TASKS[self.settings.dataset.task_name]
 
     @property
     def available_folds(self) -> tuple[int, ...]:

@@ -120,6 +120,12 @@ class Space:
         sections = sections_of(str(self.fixed["model.kind"])).items()
         return Trial({name: validate(s, nested.get(name, {}), f"{self.where}.{name}") for name, s in sections})
 
+    def values_of(self, name: str) -> tuple[Any, ...]:
+        """All values of a setting that are written, by its dotted name."""
+        if name in self.distributions:
+            return self.distributions[name].values
+        return (self.fixed[name],) if name in self.fixed else ()
+
     @property
     def feature_sets(self) -> list[FeatureSettings]:
         """Feature settings of every combination of the choices among the features."""

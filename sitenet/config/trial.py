@@ -10,6 +10,7 @@ from sitenet.models.registry import is_network, model_kinds
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
+from sitenet.tasks import REGRESSION, Task
 
 _NO_DEFAULT = object()
 NAME = "model.name"
@@ -64,6 +65,12 @@ class Trial:
     def build(self, *arguments: Any) -> Any:
         """A new model; see `ModelKind.implementation` for the arguments that follow its settings."""
         return model_kinds()[self.kind].build(self.sections["model"], *arguments)
+
+    def build_baseline(self, task: Task, seed: int, threads: int) -> Any:
+        """A new baseline for this task."""
+        kind = model_kinds()[self.kind]
+        build = kind.build if task is REGRESSION else kind.build_classifier
+        return build(self.sections["model"], seed, threads)
 
     @property
     def features(self) -> FeatureSettings:

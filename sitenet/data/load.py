@@ -56,7 +56,7 @@ class _Rows:
             except BadCrystal as reason:
                 self.failures.append(Failure(id_, "data", plain(" ".join(str(reason).split()))))
                 continue
-            self.targets[row.id] = row.target
+            self.targets[row.id] = None if row.target is None else float(row.target)
             self.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
             if row.file is not None:
                 self.own_files[row.id] = row.file
@@ -97,6 +97,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
             with replacing(structures) as subset:
                 copy_rows(structures, subset, kept)
         checksum = sha256_of(structures)
+    _require_both_classes(settings, kept)
     _write_targets(out / "targets.parquet", kept, rows)
     write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
@@ -116,6 +117,8 @@ def _checked(row: SourceRow, settings: DatasetSettings) -> Crystal:
             raise BadCrystal(f"bad target: {row.target} is not a finite number")
         if abs(row.target) > MAX_TARGET:
             raise BadCrystal(f"bad target: {row.target} is larger than {MAX_TARGET:g}; use another unit or a logarithm")
+        if settings.task_name == "classification" and row.target not in (0, 1):
+            raise BadCrystal(f"bad target: {row.target} is no class, which is true or false, or 1 or 0")
         if settings.non_negative and row.target < 0:
             raise BadCrystal(f"bad target: {row.target} is negative, but {settings.target} is non-negative")
     return row.crystal
@@ -141,6 +144,13 @@ def _stop_above_share(settings: DatasetSettings, rows: _Rows, path: Path) -> Non
         f"data set '{settings.name}': {n_failed} of {n_rows} crystals cannot be used "
         f"({_by_kind(rows)}), while dataset.max_failed_share is {settings.max_failed_share:g}; see {path}"
     )
+
+
+def _require_both_classes(settings: DatasetSettings, kept: Targets) -> None:
+    found = {target for target in kept.values() if target is not None}
+    if settings.task_name == "classification" and len(found) < 2:
+        only = f"all are {found.pop():g}" if found else "none is known"
+        raise UserError(f"data set '{settings.name}': a classification needs targets of both classes, and {only}")
 
 
 def _by_kind(rows: _Rows) -> str:
@@ -182,6 +192,10 @@ def _range(kept: Targets) -> TargetRange | None:
     return TargetRange(smallest=min(targets), median=statistics.median(targets), largest=max(targets))
 
 
+def _positives(kept: Targets) -> int:
+    return sum(target == 1 for target in kept.values())
+
+
 def _manifest(
     settings: DatasetSettings, source: Source, rows: _Rows, kept: Targets, structures_sha256: str
 ) -> Manifest:
@@ -194,6 +208,7 @@ def _manifest(
         target=settings.target,
         unit=settings.unit,
         non_negative=settings.non_negative,
+        task=settings.task_name,
         counts=Counts(
             rows=n_rows,
             kept=len(kept),
@@ -201,7 +216,8 @@ def _manifest(
             left_out=n_rows - n_failed - len(kept),
             unlabelled=sum(target is None for target in kept.values()),
         ),
-        targets=_range(kept),
+        targets=_range(kept) if settings.task_name == "regression" else None,
+        positives=_positives(kept) if settings.task_name == "classification" else None,
         filters={name: limit for name, limit in limits.items() if limit is not None},
         failures=_kinds(rows),
         structures_sha256=structures_sha256,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from sitenet.records import FileRecord, Record
+from sitenet.tasks import TASKS, Task, TaskName
 
 EXPORTED_STRUCTURES = ("structures.extxyz", "structures.json.gz")
 EXPORTED_PARTS = ("train.csv", "validation.csv", "test.csv")
@@ -43,7 +44,9 @@ class Manifest(FileRecord):
     Attributes:
         sha256: Checksum of the file that was read.
         structures_sha256: Checksum of the `structures.parquet` written from it.
-        targets: What they are like; None where none is known, or in manifests of before there were ranges.
+        task: What the target is: a number, or one of two classes.
+        targets: What numbers are like; None where none is known, or in manifests of before there were ranges.
+        positives: Number of crystals of class 1; None of a regression.
         filters: Settings that leave crystals out.
         failures: Number of failed rows of each kind; each is listed in `failures.csv`.
     """
@@ -59,8 +62,10 @@ class Manifest(FileRecord):
     target: str
     unit: str
     non_negative: bool
+    task: TaskName = "regression"
     counts: Counts
     targets: TargetRange | None = None
+    positives: int | None = None
     filters: dict[str, int]
     failures: dict[str, int]
     structures_sha256: str
@@ -71,9 +76,27 @@ class Manifest(FileRecord):
             f"{self.name}: {self.counts.kept - self.counts.unlabelled:,} targets of {self.counts.rows:,} rows are used"
         )
         if self.targets is None:
-            return read
+            return read + (f" ({self.target}): {self.classes}" if self.positives is not None else "")
         numbers = vars(self.targets)
         return f"{read} ({self.target}, {self.unit}): " + ", ".join(f"{name} {numbers[name]:.4g}" for name in numbers)
+
+    @property
+    def classes(self) -> str:
+        """How many crystals are of which class, in words; empty of a regression."""
+        if self.positives is None:
+            return ""
+        labelled = self.counts.kept - self.counts.unlabelled
+        return f"{self.positives:,} of class 1, {labelled - self.positives:,} of class 0"
+
+    @property
+    def judged(self) -> Task:
+        """The task, with the scores that judge predictions."""
+        return TASKS[self.task]
+
+    @property
+    def quantity(self) -> str:
+        """The target with its unit, which a class has not."""
+        return f"{self.target} ({self.unit})" if self.task == "regression" else self.target
 
 
 class FoldCounts(Record):

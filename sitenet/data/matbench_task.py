@@ -15,11 +15,11 @@ MATBENCH_CITATION = "Dunn et al., npj Comput. Mater. 6, 138 (2020), doi:10.1038/
 
 @dataclass(frozen=True)
 class OfficialTask:
-    """One task's metadata; `column` names its target in the file."""
+    """One task's metadata; `column` names its target in the file, and a class has no `unit`."""
 
     name: str
     column: str
-    unit: str
+    unit: str | None
     n_crystals: int
     url: str
     sha256: str

@@ -5,13 +5,16 @@ import io
 import logging
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from sitenet.data.crystal import BadCrystal
 from sitenet.errors import UserError
+from sitenet.tasks import TaskName
 
 log = logging.getLogger(__name__)
 MAX_ROWS = 1_000_000
+CLASSES = {"true": 1.0, "false": 0.0}
 COLUMNS = ("file", "target", "id", "group")
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 # Not all that `float` takes: it reads 1_5 as 15, and digits of any script.
@@ -36,6 +39,31 @@ def parse_target(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise BadCrystal(f"bad target: '{text[:80]}' is not a number") from None
+
+
+def parse_class(value: Any) -> float:
+    """The class of a crystal as 0 or 1, from true or false, or from a number.
+
+    Raises:
+        BadCrystal: It is missing or neither of the two.
+    """
+    text = str(value).strip().lower()
+    if text in CLASSES:
+        return CLASSES[text]
+    try:
+        number = parse_target(value)
+    except BadCrystal as reason:
+        if str(reason).startswith("missing"):
+            raise
+        number = -1.0
+    if number not in CLASSES.values():
+        raise BadCrystal(f"bad target: '{str(value)[:80]}' is no class, which is true or false, or 1 or 0")
+    return number
+
+
+# How each task reads its targets.
+Parser = Callable[[Any], float]
+PARSERS: dict[TaskName, Parser] = {"regression": parse_target, "classification": parse_class}
 
 
 def parse_group(value: Any) -> str | None:

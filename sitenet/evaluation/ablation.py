@@ -13,6 +13,7 @@ from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.statistics.bootstrap import Estimate
 from sitenet.evaluation.statistics.paired import paired_difference
 from sitenet.models.registry import is_network
+from sitenet.tasks import REGRESSION, Task
 
 Place = tuple[int, int]  # fold, seed
 SUPERCELL = ("features.max_sites", "features.supercell")
@@ -23,19 +24,19 @@ NOTHING = Estimate(np.nan, np.nan, np.nan)
 class Change:
     """A trial compared with its reference, the first trial of its kind; the reference itself has one, too.
 
-    Errors are in the unit of the target, and NaN without a run. Differences are the trial's value minus the
-    reference's, over pairs of runs on the same fold with the same seed.
+    Errors are means over crystals (of a regression the MAE, in the unit of the target), and NaN without a run.
+    Differences are the trial's value minus the reference's, over pairs of runs on the same fold with the same seed.
 
     Attributes:
         kind: Model kind.
         trial: Id of the trial.
         reference: Id of the reference.
         settings: The settings that differ, each with its value in the reference and in the trial.
-        test_mae: Mean over folds of the test MAE averaged over seeds, of all scored runs.
-        difference: Difference in test MAE, with its interval over seeds and test crystals.
-        by_run: Difference in test MAE of every pair of runs.
+        test_error: Mean over folds of the test error averaged over seeds, of all scored runs.
+        difference: Difference in test error, with its interval over seeds and test crystals.
+        by_run: Difference in test error of every pair of runs.
         n_test: Number of test crystals in `difference`, summed over folds.
-        validation_difference: Difference in validation MAE.
+        validation_difference: Difference in the error that chooses trials.
         time_ratio: Training time divided by that of the reference.
     """
 
@@ -43,7 +44,7 @@ class Change:
     trial: str
     reference: str
     settings: dict[str, tuple[Any, Any]]
-    test_mae: float
+    test_error: float
     difference: Estimate = NOTHING
     by_run: Mapping[Place, float] = field(default_factory=dict)
     n_test: int = 0
@@ -89,7 +90,7 @@ def _compare(
     groups: Mapping[str, str],
 ) -> list[Change]:
     first, *others = trials
-    errors = {place: run.absolute_errors() for place, run in runs[first].items() if run.is_scored}
+    errors = {place: run.crystal_errors() for place, run in runs[first].items() if run.is_scored}
     changes = []
     for trial in others:
         own = runs[trial]
@@ -100,7 +101,7 @@ def _compare(
             trial=trial,
             reference=first,
             settings=_changed(trials[trial], trials[first]),
-            test_mae=_test_mae(own),
+            test_error=_test_error(own),
             difference=paired_difference(
                 {fold: frame.to_numpy().T for fold, frame in folds.items()},
                 {fold: [groups.get(id_) or id_ for id_ in frame.index] for fold, frame in folds.items()},
@@ -112,7 +113,7 @@ def _compare(
         )
         changes.append(change)
     changes.sort(key=lambda change: (np.nan_to_num(change.difference.value, nan=np.inf), change.trial))
-    return [Change(kind, first, first, {}, _test_mae(runs[first])), *changes]
+    return [Change(kind, first, first, {}, _test_error(runs[first])), *changes]
 
 
 def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -123,9 +124,9 @@ def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[
 
 
 def _differences(runs: Mapping[Place, Run], reference: Mapping[Place, pd.Series]) -> dict[Place, pd.Series]:
-    """Differences of the absolute errors by crystal, for each fold and seed with scored runs of both."""
+    """Differences of the errors by crystal, for each fold and seed with scored runs of both."""
     both = [place for place in sorted(reference) if place in runs and runs[place].is_scored]
-    return {place: runs[place].absolute_errors() - reference[place] for place in both}
+    return {place: runs[place].crystal_errors() - reference[place] for place in both}
 
 
 def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, pd.DataFrame]:
@@ -143,14 +144,15 @@ def _by_fold(differences: Mapping[Place, pd.Series]) -> dict[int, pd.DataFrame]:
     return folds
 
 
-def _test_mae(runs: Mapping[Place, Run]) -> float:
-    return _mean_over_folds({place: run.test.mae for place, run in runs.items() if run.is_scored})
+def _test_error(runs: Mapping[Place, Run]) -> float:
+    scored = {place: run for place, run in runs.items() if run.is_scored}
+    return _mean_over_folds({place: run.metrics()[run.task.crystal_error.key] for place, run in scored.items()})
 
 
 def _validation_difference(runs: Mapping[Place, Run], reference: Mapping[Place, Run]) -> float:
     both = sorted(runs.keys() & reference.keys())
     return _mean_over_folds(
-        {place: runs[place].result.validation_mae - reference[place].result.validation_mae for place in both}
+        {place: runs[place].result.validation_error - reference[place].result.validation_error for place in both}
     )
 
 
@@ -166,18 +168,18 @@ def _mean_over_folds(values: Mapping[Place, float]) -> float:
     return float(pd.Series(values, dtype=float).groupby(level=0).mean().mean())
 
 
-def ablation_table(changes: Sequence[Change], planned: PlannedRuns) -> pd.DataFrame:
+def ablation_table(changes: Sequence[Change], planned: PlannedRuns, task: Task = REGRESSION) -> pd.DataFrame:
     """One row per trial, in the order given; errors in the unit of the target.
 
     `changes` lists the settings that differ, with their values in the reference and in the trial. `difference` is
     over `runs_paired` pairs of runs with the same fold and seed; `seeds` is the largest number of pairs on one fold.
     With 1, the interval does not include the variation between trainings. These cells are empty for the reference.
     """
-    rows = [_row(change) | {"runs_planned": len(planned.folds) * len(planned.seeds)} for change in changes]
+    rows = [_row(change, task) | {"runs_planned": len(planned.folds) * len(planned.seeds)} for change in changes]
     return pd.DataFrame(rows)
 
 
-def _row(change: Change) -> dict[str, object]:
+def _row(change: Change, task: Task) -> dict[str, object]:
     changed = [f"{short(name)}: {plain(old)} -> {plain(new)}" for name, (old, new) in change.settings.items()]
     folds = [fold for fold, _ in change.by_run]
     paired = {
@@ -190,7 +192,7 @@ def _row(change: Change) -> dict[str, object]:
         "trial": change.trial,
         "reference": change.reference,
         "changes": "; ".join(changed),
-        "test_mae": change.test_mae,
+        f"test_{task.crystal_error.key}": change.test_error,
         "difference": change.difference.value,
         "difference_low": change.difference.low,
         "difference_high": change.difference.high,

@@ -66,13 +66,15 @@ def write_submission(
 
     Args:
         task: Name of the Matbench task.
-        folds: Test predictions of each fold, with the columns id, target and prediction.
+        folds: Test predictions of each fold, with the columns id, target and prediction; of classes, a prediction is
+            the probability of class 1, from which the package makes classes.
         parameters: Hyperparameters of each fold's model.
         info: Authors, algorithm and so on; the keys are `INFO_KEYS`.
         folder: Folder for `results.json.gz` and `info.json`.
 
     Returns:
-        The scores that `matbench` gives each fold: mae, rmse, mape and max_error.
+        The scores that `matbench` gives each fold: mae, rmse, mape and max_error; of classes accuracy,
+        balanced_accuracy, f1 and rocauc. Its rocauc is that of predicted classes, even where it gets probabilities.
 
     Raises:
         UserError: A fold, prediction or target is missing; nothing is written.
@@ -118,6 +120,8 @@ def _record(task: str, folds: Mapping[int, pd.DataFrame], parameters: Mapping[in
     benchmark = MatbenchBenchmark(autoload=False, subset=[task])
     entry = benchmark.tasks_map[task]
     targets = pd.concat([frame.set_index("id")["target"] for frame in folds.values()])
+    if entry.metadata.task_type == "classification":
+        targets = targets.astype(bool)
     entry.df = pd.DataFrame({entry.metadata.input_type: None, entry.metadata.target: targets})
     for number, frame in sorted(folds.items()):
         ids = entry.validation[entry.folds_map[number]].test

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sitenet.errors import UserError
-from sitenet.evaluation.tables.summary import cells, headings
+from sitenet.evaluation.tables.summary import summary_lines
 
 
 def front_page(introduction: str, leaderboard: Path) -> str:
@@ -27,12 +27,14 @@ def front_page(introduction: str, leaderboard: Path) -> str:
             f"there is no leaderboard of '{leaderboard.parent.name}' to report: name the configuration that has run, "
             f"snakemake --report report.html --configfile FILE (finished here: {', '.join(finished) or 'none'})"
         ) from None
-    lines = [_line("th", headings(board["unit"])), *(_line("td", cells(row)) for row in board["models"])]
+    head, *rows = summary_lines(board)
+    lines = [_line("th", head), *(_line("td", row) for row in rows)]
     table = "\n".join(f"   {line}" for line in ["<table>", *lines, "</table>"])
     link = (
         f"`All results on one page, with charts <{leaderboard.with_name('index.html').as_posix()}>`_ (in this folder)."
     )
-    title = f"{board['benchmark']}: {board['target']} ({board['unit']})"
+    unit = f" ({board['unit']})" if board.get("task", "regression") == "regression" else ""
+    title = f"{board['benchmark']}: {board['target']}{unit}"
     return f"{title}\n{'=' * len(title)}\n\n.. raw:: html\n\n{table}\n\n{link}\n\n{introduction}"
 
 

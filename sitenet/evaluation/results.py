@@ -14,6 +14,7 @@ from sitenet.evaluation.standings import Standings, compute_standings
 from sitenet.failures import Failure, read_failures
 from sitenet.features.shard import FeatureManifest
 from sitenet.search.stage import Stage, with_stages
+from sitenet.tasks import Task
 
 Paths = Sequence[Path | str]
 FAILURES, GROUPS = "failures.csv", "targets.parquet"
@@ -49,6 +50,11 @@ class Results:
     def planned(self) -> PlannedRuns:
         """The planned runs; some of them may be missing in `runs`."""
         return self.standings.planned
+
+    @property
+    def task(self) -> Task:
+        """What the models predict, with the scores that judge them."""
+        return self.manifest.judged
 
     @property
     def unit(self) -> str:
@@ -87,7 +93,7 @@ def read_results(
     manifest = Manifest.read(data, check=[FAILURES, GROUPS])
     table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
     groups = dict(zip(table["id"], table["group"], strict=True))
-    standings = compute_standings(runs, chosen, planned, groups, config["resamples"])
+    standings = compute_standings(runs, chosen, planned, groups, config["resamples"], task=manifest.judged)
     sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
     return Results(
         config["name"],

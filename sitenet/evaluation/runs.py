@@ -10,13 +10,14 @@ import pandas as pd
 
 from sitenet.config.trial import Settings, family, flatten, varying_settings
 from sitenet.evaluation.selection import Selection
-from sitenet.evaluation.statistics.metrics import METRICS, compute_metrics
+from sitenet.evaluation.statistics.metrics import METRICS_OF, compute_metrics
 from sitenet.history import FILE as HISTORY
 from sitenet.history import read_history
 from sitenet.models.registry import is_selected, model_kinds
 from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.records import Metrics, RunResult
 from sitenet.settings.descriptors import DESCRIPTORS, DescriptorName
+from sitenet.tasks import TASKS, Task
 
 PREDICTIONS = "test_predictions.parquet"
 
@@ -34,6 +35,11 @@ class Run:
         result = RunResult.read(record)
         result.check(record, [name for name in (PREDICTIONS, HISTORY) if name in result.files])
         return cls(result, Path(record).parent)
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts."""
+        return TASKS[self.result.task]
 
     @property
     def test(self) -> Metrics:
@@ -57,23 +63,22 @@ class Run:
     def metrics(self) -> dict[str, float]:
         """All metrics by key; they are computed again if one did not exist yet when the run was scored."""
         known = self.test.values
-        if all(metric.key in known for metric in METRICS):
+        if all(metric.key in known for metric in METRICS_OF[self.task.name]):
             return known
-        frame = self.scored_predictions()
-        return compute_metrics(frame["target"].to_numpy(), frame["prediction"].to_numpy()).values
+        return _metrics(self.scored_predictions(), self.task)
 
-    def absolute_errors(self) -> pd.Series:
-        """|prediction - target| of the labelled test crystals by id, in the unit of the target."""
-        return absolute_errors(self.scored_predictions())
+    def crystal_errors(self) -> pd.Series:
+        """Error of each labelled test crystal by id: |prediction - target| in its unit, or its square of classes."""
+        frame = self.scored_predictions()
+        return self.task.crystal_errors(frame["target"], frame["prediction"])
 
     def history(self) -> pd.DataFrame:
         """Rows of `history.jsonl`, one per epoch."""
         return pd.DataFrame(read_history(self.folder))
 
 
-def absolute_errors(predictions: pd.DataFrame) -> pd.Series:
-    """|prediction - target| of each row, in the unit of the target."""
-    return (predictions["prediction"] - predictions["target"]).abs()
+def _metrics(predictions: pd.DataFrame, task: Task) -> dict[str, float]:
+    return compute_metrics(predictions["target"].to_numpy(), predictions["prediction"].to_numpy(), task.name).values
 
 
 def mean_predictions(runs: Sequence[Run]) -> pd.DataFrame:
@@ -159,15 +164,20 @@ class LeaderboardRow:
     def _metrics(self, runs: Sequence[Run]) -> list[dict[str, float]]:
         if not self.is_ensemble:
             return [run.metrics() for run in runs]
-        mean = mean_predictions(runs)
-        return [compute_metrics(mean["target"].to_numpy(), mean["prediction"].to_numpy()).values]
+        return [_metrics(mean_predictions(runs), runs[0].task)]
 
-    def fold_errors(self, fold: int) -> pd.Series:
-        """Absolute errors of a fold's labelled test crystals, of an ensemble or averaged over seeds."""
+    def fold_predictions(self, fold: int) -> list[pd.DataFrame]:
+        """(target, prediction) of a fold's labelled test crystals by id, of an ensemble or of every seed."""
         runs = self.runs[fold]
         if self.is_ensemble:
-            return absolute_errors(mean_predictions(runs).dropna(subset="target"))
-        return pd.concat([run.absolute_errors() for run in runs], axis=1).mean(axis=1, skipna=False)
+            return [mean_predictions(runs).dropna(subset="target")]
+        return [run.scored_predictions() for run in runs]
+
+    def fold_errors(self, fold: int) -> pd.Series:
+        """Errors of a fold's labelled test crystals, of an ensemble or averaged over seeds."""
+        errors = self.runs[fold][0].task.crystal_errors
+        own = [errors(frame["target"], frame["prediction"]) for frame in self.fold_predictions(fold)]
+        return own[0] if self.is_ensemble else pd.concat(own, axis=1).mean(axis=1, skipna=False)
 
     @property
     def is_refitted(self) -> bool:

@@ -21,7 +21,7 @@ MIN_TRIALS = 8  # fewer say nothing about what mattered
 
 PROGRESS = (
     *("search", "kind", "fold", "stage", "trial", "epochs"),
-    *("validation_mae", "best_so_far", "total_epochs", "seconds", "total_seconds"),
+    *("validation_error", "best_so_far", "total_epochs", "seconds", "total_seconds"),
 )
 IMPORTANCE = ("search", "kind", "setting", "importance", "low", "high", "trials", "diverged")
 
@@ -30,7 +30,7 @@ def search_progress(results: Results) -> pd.DataFrame:
     """One row for each training of a search: a trial of a stage on a fold, in the order in which they were planned.
 
     The grid's trials of the same kinds follow, as the search `GRID`. Columns are those of `PROGRESS`: the validation
-    MAE so far, the mean over seeds in the unit of the target, infinite where a training diverged; the lowest until
+    error so far, the mean over seeds, infinite where a training diverged; the lowest until
     then in the search on this fold; the epochs trained until then, of all trials and seeds; and the training time in
     seconds, of this training and of all until then, summed over seeds. Trainings without a record are left out.
     """
@@ -46,16 +46,16 @@ def search_progress(results: Results) -> pd.DataFrame:
         after = [_state(run, training.epochs) for run in runs]
         before[place] = training.epochs
         costs = {
-            "validation_mae": float(np.mean([state.mae for state in after])) if after else math.nan,
+            "validation_error": float(np.mean([state.error for state in after])) if after else math.nan,
             "trained": sum(state.epochs for state in after) - sum(state.epochs for state in earlier),
             "seconds": sum(state.seconds for state in after) - sum(state.seconds for state in earlier),
         }
         rows.append(training._asdict() | costs)
-    columns = [*Training._fields, "validation_mae", "trained", "seconds"]
-    frame = pd.DataFrame(rows, columns=columns).dropna(subset="validation_mae")
-    frame = frame.astype({"validation_mae": float, "trained": int, "seconds": float})
+    columns = [*Training._fields, "validation_error", "trained", "seconds"]
+    frame = pd.DataFrame(rows, columns=columns).dropna(subset="validation_error")
+    frame = frame.astype({"validation_error": float, "trained": int, "seconds": float})
     searches = frame.groupby(["search", "kind", "fold"])
-    frame["best_so_far"], frame["total_seconds"] = searches["validation_mae"].cummin(), searches["seconds"].cumsum()
+    frame["best_so_far"], frame["total_seconds"] = searches["validation_error"].cummin(), searches["seconds"].cumsum()
     frame["total_epochs"] = searches["trained"].cumsum()
     return frame[[*PROGRESS]].reset_index(drop=True)
 
@@ -87,9 +87,9 @@ def _trainings(results: Results) -> Iterator[Training]:
 
 
 class State(NamedTuple):
-    """A run at some epoch: its lowest validation MAE, infinite if it diverged before, its epochs and its time."""
+    """A run at some epoch: its lowest validation error, infinite if it diverged before, its epochs and its time."""
 
-    mae: float
+    error: float
     epochs: int
     seconds: float
 
@@ -98,18 +98,18 @@ def _state(run: Run, epochs: int) -> State:
     history, result = run.history(), run.result
     if epochs == 0:
         return State(math.inf, 0, 0.0)
-    if not math.isfinite(result.validation_mae) and len(history) < epochs:
+    if not math.isfinite(result.validation_error) and len(history) < epochs:
         return State(math.inf, len(history), result.cost.seconds)
     rows = history[history["epoch"] <= epochs]
-    lowest = rows[["validation_mae", "validation_mae_ema"]].astype(float).min().min()
+    lowest = rows[["validation_error", "validation_error_ema"]].astype(float).min().min()
     return State(float(lowest), len(rows), float(rows["seconds"].iloc[-1]))
 
 
 def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
     """How much each hyperparameter mattered in each search: one row each, with the columns of `IMPORTANCE`.
 
-    The importance is the share of the variance of log(validation MAE) over the space that the hyperparameter explains
-    by itself, in a random forest (functional ANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014). The MAE is the first
+    The importance is the share of the variance of log(validation error) over the space that the hyperparameter explains
+    by itself, in a random forest (functional ANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014). The error is the first
     one of each trial, after equally many epochs, relative to the median of its fold. `low` and `high` are the 95 %
     interval of a bootstrap over trials. Trials that diverged are left out and counted; searches with fewer than
     `MIN_TRIALS` others have no row.
@@ -118,10 +118,10 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
     progress = search_progress(results)
     for search, frame in progress[progress["search"] != GRID].groupby("search", sort=False):
         first = frame.drop_duplicates(["trial", "fold"]).copy()
-        finite = first[np.isfinite(first["validation_mae"])].copy()
+        finite = first[np.isfinite(first["validation_error"])].copy()
         if len(finite) < MIN_TRIALS:
             continue
-        finite["value"] = np.log(finite["validation_mae"])
+        finite["value"] = np.log(finite["validation_error"])
         finite["value"] -= finite.groupby("fold")["value"].transform("median")
         drawn = {trial: v for stage in results.stages if stage.search == search for trial, v in stage.drawn.items()}
         estimates = _importances(finite["trial"].tolist(), drawn, finite["value"].to_numpy(), resamples, seed)

@@ -12,48 +12,57 @@ from sitenet.records import FileRecord, Record, RunResult
 
 
 class SelectedTrial(Record):
-    """The selected trial and its validation MAE, averaged over seeds, in the unit of the target."""
+    """The selected trial and its validation error, averaged over seeds, in the unit of the target if it has one."""
 
     trial: str
-    validation_mae: float
+    validation_error: float
 
 
 class Selection(FileRecord):
     """The selected trial of each model kind on one fold; commands are models of their own, see `family`."""
 
-    newest_format = 2
-    format: int = 2
+    newest_format = 3
+    format: int = 3
     trials: dict[str, SelectedTrial]
 
     @classmethod
     def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Converts format 1, which had only the trials."""
-        return values if "trials" in values else {"trials": values}
+        """Converts format 1, which had only the trials, and format 2, whose error was called validation_mae."""
+        own = values if "trials" in values else {"trials": values}
+        if not isinstance(own["trials"], dict):
+            return own
+        return own | {"trials": {kind: _with_error(chosen) for kind, chosen in own["trials"].items()}}
+
+
+def _with_error(chosen: Any) -> Any:
+    if not isinstance(chosen, dict):
+        return chosen
+    return {"validation_error" if name == "validation_mae" else name: value for name, value in chosen.items()}
 
 
 def select_trials(results: Iterable[RunResult]) -> Selection:
-    """Selects for each model kind the trial with the lowest mean validation MAE; of equal ones, the smaller id.
+    """Selects for each model kind the trial with the lowest mean validation error; of equal ones, the smaller id.
 
     Raises:
-        UserError: The results are of several folds, or no trial of a kind has a finite validation MAE.
+        UserError: The results are of several folds, or no trial of a kind has a finite validation error.
     """
     scores: dict[str, dict[str, list[float]]] = {}
     folds = set()
     for result in results:
         folds.add(result.key.fold)
-        scores.setdefault(family(result.settings), {}).setdefault(result.key.trial, []).append(result.validation_mae)
+        scores.setdefault(family(result.settings), {}).setdefault(result.key.trial, []).append(result.validation_error)
     if len(folds) > 1:
         raise UserError(f"trials are selected fold by fold, but the runs are of the folds {sorted(folds)}")
     return Selection(trials={kind: _best(kind, trials) for kind, trials in sorted(scores.items())})
 
 
 def _best(kind: str, trials: dict[str, list[float]]) -> SelectedTrial:
-    means = {trial: float(np.mean(maes)) for trial, maes in trials.items()}
-    finite = [(mae, trial) for trial, mae in means.items() if np.isfinite(mae)]
+    means = {trial: float(np.mean(errors)) for trial, errors in trials.items()}
+    finite = [(error, trial) for trial, error in means.items() if np.isfinite(error)]
     if not finite:
-        raise UserError(f"no trial of {kind} has a finite validation MAE: {', '.join(sorted(trials))}")
-    mae, trial = min(finite)
-    return SelectedTrial(trial=trial, validation_mae=mae)
+        raise UserError(f"no trial of {kind} has a finite validation error: {', '.join(sorted(trials))}")
+    error, trial = min(finite)
+    return SelectedTrial(trial=trial, validation_error=error)
 
 
 def write_selection(run_records: Sequence[Path | str], path: Path | str) -> None:

@@ -11,14 +11,16 @@ import pandas as pd
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
+from sitenet.evaluation.statistics.areas import Classified, bootstrap_areas
 from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS, Bootstrap, Estimate, Floats, bootstrap_scores
 from sitenet.evaluation.statistics.simultaneous import corrected_p_values
+from sitenet.tasks import MAE, REGRESSION, ROC_AUC, Task
 
 BEST, TIED, WORSE = "best", "tied with the best", "worse"
 
 
 class Verdict(NamedTuple):
-    """A ranked model against the one with the lowest error.
+    """A ranked model against the best one.
 
     Attributes:
         word: `BEST`, `TIED` or `WORSE`.
@@ -39,12 +41,14 @@ class Standings:
             crystals have too few groups.
         bootstrap: Joint bootstrap, models in the order of `rows`; None if nothing was scored.
         planned: The planned runs.
+        task: What the models predict, and so by what they are ranked.
     """
 
     rows: list[LeaderboardRow]
     n_ranked: int
     bootstrap: Bootstrap | None
     planned: PlannedRuns
+    task: Task = REGRESSION
 
     @property
     def is_small(self) -> bool:
@@ -56,7 +60,7 @@ class Standings:
         return self.bootstrap is not None and not np.isnan(self.bootstrap.observed[:, i]).any()
 
     def score(self, i: int) -> Estimate:
-        """Mean over folds of the fold MAE of row i."""
+        """Mean over folds of the score of row i."""
         return self.bootstrap.score(i) if self.bootstrap else Estimate(np.nan, np.nan, np.nan)
 
     def difference(self, i: int, j: int) -> Estimate:
@@ -91,8 +95,9 @@ def compute_standings(
     groups: Mapping[str, str],
     n_resamples: int = 10_000,
     seed: int = 0,
+    task: Task = REGRESSION,
 ) -> Standings:
-    """Orders the models by the mean over folds of their fold MAE; planned runs may be missing.
+    """Orders the models by the mean over folds of their score; planned runs may be missing.
 
     Args:
         runs: Finished runs.
@@ -101,29 +106,54 @@ def compute_standings(
         groups: Id of each crystal -> its group, which is resampled as one; a crystal without one is its own.
         n_resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
+        task: What the models predict.
 
     Raises:
         UserError: Two models were scored on different crystals of one fold.
     """
     rows = leaderboard_rows(runs, selections, planned)
     folds = {fold for row in rows for fold in row.runs}
-    rows.sort(key=lambda row: (set(row.runs) != folds, not row.runs, _mae(row), row.model))
+    rows.sort(key=lambda row: (set(row.runs) != folds, not row.runs, _loss(row, task), row.model))
     if not folds:
-        return Standings(rows, 0, None, planned)
-    frames = {fold: _absolute_errors(rows, fold) for fold in sorted(folds)}
+        return Standings(rows, 0, None, planned, task)
+    bootstrap = _BOOTSTRAPS[task.score](rows, sorted(folds), groups, n_resamples, seed)
+    n_ranked = 0 if bootstrap.n_groups() < MIN_GROUPS else sum(set(row.runs) == folds for row in rows)
+    return Standings(rows, n_ranked, bootstrap, planned, task)
+
+
+def _loss(row: LeaderboardRow, task: Task) -> float:
+    """The row's score, or its negative where higher is better."""
+    return task.score.loss(float(np.mean(list(row.fold_scores(task.score.key).values())))) if row.runs else np.inf
+
+
+def _bootstrap_errors(
+    rows: Sequence[LeaderboardRow], folds: Sequence[int], groups: Mapping[str, str], n_resamples: int, seed: int
+) -> Bootstrap:
+    frames = {fold: _errors(rows, fold) for fold in folds}
     errors = {fold: frame.to_numpy() for fold, frame in frames.items()}
     named = {fold: [groups.get(id_) or id_ for id_ in frame.index] for fold, frame in frames.items()}
-    bootstrap = bootstrap_scores(errors, named, n_resamples, seed)
-    n_ranked = 0 if bootstrap.n_groups() < MIN_GROUPS else sum(set(row.runs) == folds for row in rows)
-    return Standings(rows, n_ranked, bootstrap, planned)
+    return bootstrap_scores(errors, named, n_resamples, seed)
 
 
-def _mae(row: LeaderboardRow) -> float:
-    return float(np.mean(list(row.fold_scores("mae").values()))) if row.runs else np.inf
+def _bootstrap_areas(
+    rows: Sequence[LeaderboardRow], folds: Sequence[int], groups: Mapping[str, str], n_resamples: int, seed: int
+) -> Bootstrap:
+    classified = {}
+    for fold in folds:
+        ids = _errors(rows, fold).index
+        own = [row.fold_predictions(fold) if fold in row.runs else None for row in rows]
+        targets = next(frames for frames in own if frames)[0]["target"].loc[ids].to_numpy()
+        stacks = [np.stack([one["prediction"].loc[ids] for one in frames]) if frames else None for frames in own]
+        classified[fold] = Classified(targets, stacks, [groups.get(id_) or id_ for id_ in ids])
+    return bootstrap_areas(classified, n_resamples, seed)
 
 
-def _absolute_errors(rows: Sequence[LeaderboardRow], fold: int) -> pd.DataFrame:
-    """(C, M) absolute errors on one fold by id; NaN for rows without a run."""
+# How the score of each task is resampled.
+_BOOTSTRAPS = {MAE: _bootstrap_errors, ROC_AUC: _bootstrap_areas}
+
+
+def _errors(rows: Sequence[LeaderboardRow], fold: int) -> pd.DataFrame:
+    """(C, M) errors of crystals on one fold by id; NaN for rows without a run."""
     columns = {m: row.fold_errors(fold) for m, row in enumerate(rows) if fold in row.runs}
     frame = pd.DataFrame(columns)
     for m in columns:

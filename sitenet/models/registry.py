@@ -39,11 +39,14 @@ class ModelKind:
         implementation: "module:name", imported when a job needs it. Of a network a callable (settings, non_negative)
             that gives a `sitenet.models.base.network.Network`; of a baseline a callable (settings, seed, threads) that
             gives a regressor with scikit-learn's `fit` and `predict`.
+        classifier: The same of a baseline for targets that are classes: its `predict` gives probabilities of class 1.
+            Empty where there is none. Every network can classify.
     """
 
     settings: type[Section]
     role: Literal["network", "baseline", "external", "predictions"]
     implementation: str = ""
+    classifier: str = ""
 
     @property
     def name(self) -> str:
@@ -52,8 +55,16 @@ class ModelKind:
 
     def build(self, *arguments: Any) -> Any:
         """Calls the implementation."""
-        module, _, name = self.implementation.partition(":")
-        return getattr(import_module(module), name)(*arguments)
+        return _call(self.implementation, *arguments)
+
+    def build_classifier(self, *arguments: Any) -> Any:
+        """Calls the implementation of a baseline for classes."""
+        return _call(self.classifier, *arguments)
+
+
+def _call(path: str, *arguments: Any) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)(*arguments)
 
 
 @cache

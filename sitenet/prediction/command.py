@@ -108,8 +108,12 @@ def _footer(model: Model) -> str:
     spread = "; spread is how far its networks disagree, no error bar" if len(model.predictors) > 1 else ""
     if model.typical_error is None:
         return f"{model.name}: its error is not known{spread}"
-    error = measured(model.typical_error)
-    return f"{model.name}: mean absolute error {error} {model.unit} on validation crystals{spread}"
+    score = model.task.error
+    name, error = (
+        score.label.replace("MAE", "mean absolute error"),
+        score.amount(measured(model.typical_error), model.unit),
+    )
+    return f"{model.name}: {name} {error} on validation crystals{spread}"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from sitenet.prediction.networks import ModelName, Networks, find_networks
 from sitenet.prediction.predictor import Predictor
 from sitenet.prediction.uncertainty.uncertainty import Uncertainty
 from sitenet.settings.features import FeatureSettings
+from sitenet.tasks import TASKS, Task
 from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
 
@@ -109,6 +110,11 @@ class Model:
         self.uncertainty = Uncertainty.read(self.pretrained.folder) if self.pretrained else None
 
     @property
+    def task(self) -> Task:
+        """What the networks predict: a number, or the probability of class 1."""
+        return TASKS[self.predictors[0].description.task]
+
+    @property
     def features(self) -> FeatureSettings:
         """How the networks see crystals."""
         return self.predictors[0].trial.features
@@ -120,10 +126,10 @@ class Model:
 
     @cached_property
     def typical_error(self) -> float | None:
-        """MAE on test crystals, else of the best network on validation crystals; None where neither is known."""
+        """Error on test crystals, else of the best network on validation crystals; None where neither is known."""
         if self.pretrained:
             return self.pretrained.card.test.mae
-        known = [predictor.best.validation_mae for predictor in self.predictors if predictor.best]
+        known = [predictor.best.validation_error for predictor in self.predictors if predictor.best]
         return min(known, default=None)
 
     @property
@@ -144,7 +150,7 @@ class Model:
 
             - id: the path, or the place in the list, from 0
             - formula: reduced formula, "Fe2O3" for example
-            - prediction: in `unit`; NaN where the crystal cannot be used
+            - prediction: in `unit`, or the probability of class 1; NaN where the crystal cannot be used
             - spread: standard deviation over the networks; NaN of a single one
             - low_80, high_80, low_95, high_95: intervals, where the model is calibrated, like the next two
             - metal: probability that the target is 0
@@ -260,6 +266,7 @@ def _check_alike(files: Sequence[Path], predictors: Sequence[Predictor]) -> None
         for what, own, its in (
             ("target", first.description.target, other.description.target),
             ("unit", first.description.unit, other.description.unit),
+            ("task", first.description.task, other.description.task),
             ("feature set", first.trial.feature_id, other.trial.feature_id),
         ):
             if own != its:

@@ -114,7 +114,8 @@ def _table(model: Model, file: IO[str]) -> Callable[[pd.DataFrame], None]:
     def write(frame: pd.DataFrame) -> None:
         nonlocal first
         shown = _with_intervals(frame, model) if model.uncertainty else frame
-        shown = shown.drop(columns="unit").rename(columns={"prediction": f"{model.title} ({model.unit})"})
+        heading = {"regression": f"{model.title} ({model.unit})", "classification": f"probability of {model.title}"}
+        shown = shown.drop(columns="unit").rename(columns={"prediction": heading[model.task.name]})
         if frame["reason"].isna().all():
             shown = shown.drop(columns="reason")
         if len(model.predictors) == 1:

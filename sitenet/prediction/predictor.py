@@ -18,7 +18,8 @@ from sitenet.features.featurize import expand_attention
 from sitenet.features.point_set import PointSet
 from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import collate
-from sitenet.models.base.network import Network
+from sitenet.models.base.network import Network, for_task
+from sitenet.tasks import TASKS
 from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import Indices, PointSets, infer
 from sitenet.training.checkpoint import RunDescription, load_best
@@ -52,7 +53,7 @@ class Predictor:
         except UserError as error:
             raise UserError(f"{checkpoint}: {error}") from None
         with torch.random.fork_rng(devices=[]):  # the weights that a new network draws are replaced
-            model = trial.build(description.non_negative)
+            model = for_task(trial.build(description.non_negative), TASKS[description.task])
         try:
             model.load_state_dict(weights)
         except RuntimeError:

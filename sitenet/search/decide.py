@@ -47,25 +47,25 @@ def next_stage(search: Search, fold: int, stages: Sequence[Stage], results: Iter
 
 
 def best(scores: Mapping[str, float], n: int) -> list[str]:
-    """The `n` trials with the lowest finite validation MAE, best first; of equal ones, the smaller id first.
+    """The `n` trials with the lowest finite validation error, best first; of equal ones, the smaller id first.
 
     Raises:
         UserError: There is none.
     """
-    finite = sorted((mae, trial) for trial, mae in scores.items() if math.isfinite(mae))
+    finite = sorted((error, trial) for trial, error in scores.items() if math.isfinite(error))
     if not finite:
-        raise UserError("no training of the search has a finite validation MAE: lower its learning rates")
+        raise UserError("no training of the search has a finite validation error: lower its learning rates")
     return [trial for _, trial in finite[:n]]
 
 
 def _scores(trials: Iterable[str], fold: int, results: Iterable[RunResult]) -> dict[str, float]:
-    """Validation MAE of each trial, the mean over its seeds."""
+    """Validation error of each trial, the mean over its seeds."""
     found: dict[str, list[float]] = {trial: [] for trial in trials}
     for result in results:
         if result.key.fold != fold or result.key.trial not in found:
             raise UserError(f"a record is not of this stage of the search: {result.key}")
-        found[result.key.trial].append(result.validation_mae)
-    for trial, maes in found.items():
-        if not maes:
+        found[result.key.trial].append(result.validation_error)
+    for trial, errors in found.items():
+        if not errors:
             raise UserError(f"the trial {trial} of fold {fold} has no record")
-    return {trial: sum(maes) / len(maes) for trial, maes in found.items()}
+    return {trial: sum(errors) / len(errors) for trial, errors in found.items()}

@@ -29,7 +29,7 @@ def draw(search: Search, earlier: Mapping[str, Values], scores: Mapping[str, flo
     Args:
         search: Where trials are drawn from.
         earlier: Values of the trials so far, by id, in the order drawn.
-        scores: Their validation MAE; infinite where a training diverged.
+        scores: Their validation error; infinite where a training diverged.
         n: Number of trials to draw.
 
     Returns:

@@ -22,8 +22,10 @@ class TrainingSettings(Section):
         amsgrad: Use the AMSGrad variant of AdamW.
         epsilon: Constant in the denominator of AdamW, for numerical stability.
         loss: Loss function: mean absolute error (`l1`), Huber loss or mean squared error (`mse`). It is averaged
-            over the crystals of a batch, and uses standardised targets if `standardise_target` is true.
-        standardise_target: Subtract the mean of the training targets and divide by their standard deviation.
+            over the crystals of a batch, and uses standardised targets if `standardise_target` is true. Classes are
+            always learnt by the binary cross-entropy.
+        standardise_target: Subtract the mean of the training targets and divide by their standard deviation; not of
+            classes.
         clip_norm: Maximum norm of the gradient (gradient clipping); null does not clip.
         ema_decay: Decay per step of the exponential moving average (EMA) of the weights. Averaged and current
             weights are both validated, and the better ones are kept. Null computes no average.
@@ -33,7 +35,7 @@ class TrainingSettings(Section):
             follows the clock, so results depend on the machine and its load. Null sets no limit.
         max_crystals: Train on a random subset of at most this many crystals. It depends on the seed, and smaller
             subsets of a seed are contained in larger ones. Null uses all.
-        patience: Early stopping: number of epochs without a lower validation MAE. Null never stops early.
+        patience: Early stopping: number of epochs without a lower validation error. Null never stops early.
         precision: Floating-point type of matrix products (autocast); weights stay float32. Half precision is meant
             for GPUs: on a CPU with bfloat16 instructions it made no training faster.
         start_from: Fine-tuning: begin with the weights of another training, a checkpoint `best.pt` or the name of a

@@ -10,10 +10,11 @@ import yaml
 
 from sitenet.data.manifest import Manifest
 from sitenet.evaluation.figures.parity import run_parity_figure
+from sitenet.evaluation.figures.roc import run_roc_figure
 from sitenet.evaluation.figures.style import save_figure
 from sitenet.evaluation.runs import LeaderboardRow, PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
-from sitenet.evaluation.statistics.metrics import METRICS
+from sitenet.evaluation.statistics.metrics import METRICS_OF
 from sitenet.history import read_history
 from sitenet.settings.tracking import TrackingSettings
 from sitenet.tracking.content import benchmark_identity, result_config, run_identity, summary
@@ -21,6 +22,8 @@ from sitenet.tracking.session import Session, image, table
 from sitenet.tracking.tasks import Publish
 
 FINISH_SECONDS = 300.0  # for data set, models and tables
+# What shows the predictions of one run.
+RUN_FIGURES = {"regression": ("parity", run_parity_figure), "classification": ("roc", run_roc_figure)}
 
 
 def publish(task: Publish) -> str | None:
@@ -48,16 +51,17 @@ def _publish_run(run: Run, dataset: str, settings: TrackingSettings, folder: Pat
         session.describe(result_config(result))
         session.log_epochs(read_history(run.folder))
         if run.is_scored:
-            _log_parity(session, run)
+            _log_predictions(session, run)
         session.summarise(summary(result))
     return session.problem
 
 
-def _log_parity(session: Session, run: Run) -> None:
+def _log_predictions(session: Session, run: Run) -> None:
+    name, draw = RUN_FIGURES[run.task.name]
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "parity.png"
-        save_figure(run_parity_figure(run), [path])
-        session.log({"parity": image(path, "test crystals")}, step=(run.result.epochs or 0) + 1)
+        path = Path(folder) / f"{name}.png"
+        save_figure(draw(run), [path])
+        session.log({name: image(path, "test crystals")}, step=(run.result.epochs or 0) + 1)
 
 
 def _publish_benchmark(task: Publish, settings: TrackingSettings, data: Manifest, runs: Sequence[Run]) -> str | None:
@@ -89,7 +93,7 @@ def _scores(rows: Sequence[LeaderboardRow]) -> dict[str, float]:
         f"test_{metric.key}/{row.model}": metric.joined(list(row.fold_scores(metric.key).values()))
         for row in rows
         if row.runs
-        for metric in METRICS
+        for metric in METRICS_OF[row.all_runs[0].task.name]
     }
 
 

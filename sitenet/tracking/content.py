@@ -9,6 +9,7 @@ from typing import Any
 import sitenet
 from sitenet.config.trial import Settings, flatten
 from sitenet.records import Record, RunKey, RunResult
+from sitenet.tasks import TASKS
 
 TAG_LENGTH = 64  # W&B's limit
 
@@ -76,7 +77,7 @@ def result_config(result: RunResult) -> dict[str, Any]:
 def summary(result: RunResult) -> dict[str, float]:
     """Scores and costs; unknown, NaN and infinite values are left out."""
     values: dict[str, float | None] = {
-        "validation_mae": result.validation_mae,
+        f"validation_{TASKS[result.task].error.key}": result.validation_error,
         "n_parameters": result.n_parameters,
         "epochs": result.epochs,
         "training_seconds": result.cost.seconds,

@@ -138,7 +138,7 @@ class Session:
     def log_epochs(self, rows: Sequence[HistoryRow]) -> None:
         """Logs the rows of a history that W&B does not have yet; the step of a row is its epoch."""
         for row in rows:
-            self.log({name: value for name, value in vars(row).items() if value is not None}, row.epoch)
+            self.log({name: value for name, value in row.named().items() if value is not None}, row.epoch)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
         """Logs values at a step, unless this or a later step is already logged."""

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sitenet.config.trial import Trial
-from sitenet.evaluation.statistics.metrics import mean_absolute_error
+from sitenet.evaluation.statistics.metrics import error_of
+from sitenet.tasks import REGRESSION, Task
 
 logger = logging.getLogger("sitenet")
 
@@ -21,13 +22,13 @@ class BaselineRun:
 
     Attributes:
         predictions: (id, prediction) of the test crystals.
-        validation_mae: MAE of the fit on the part "train" alone, in the unit of the target.
+        validation_error: Error of the fit on the part "train" alone, in the unit of the target if it has one.
         n_train: Labelled crystals that the model behind `predictions` was fitted to, with the part "validation".
         n_validation: Labelled crystals of the part "validation".
     """
 
     predictions: pd.DataFrame
-    validation_mae: float
+    validation_error: float
     n_train: int
     n_validation: int
 
@@ -40,6 +41,7 @@ def fit_baseline(
     non_negative: bool,
     seed: int,
     threads: int,
+    task: Task = REGRESSION,
 ) -> BaselineRun:
     """Validates a baseline, fits it again on the whole training part and predicts the test crystals.
 
@@ -54,18 +56,20 @@ def fit_baseline(
         non_negative: The target cannot be negative, so predictions are clamped at 0.
         seed: Random seed of the regressor.
         threads: Number of threads; the predictions do not depend on it.
+        task: What is predicted.
     """
     features = features.set_index("id")
     labelled = training[training["target"].notna()]
-    fitting = labelled[labelled["part"] == "train"]
-    validation = labelled[labelled["part"] == "validation"]
-    validated = _fit_predict(trial.build(seed, threads), fitting, validation["id"], features, non_negative)
-    validation_mae = mean_absolute_error(validation["target"].to_numpy(dtype=float), validated)
-    logger.info("%s: validation MAE %.3f; fits again to %d crystals", trial.kind, validation_mae, len(labelled))
-    predicted = _fit_predict(trial.build(seed, threads), labelled, test_ids, features, non_negative)
+    fitting, validation = (labelled[labelled["part"] == part] for part in ("train", "validation"))
+    first, second = (trial.build_baseline(task, seed, threads) for _ in range(2))
+    validated = _fit_predict(first, fitting, validation["id"], features, non_negative)
+    error = error_of(task, validation["target"].to_numpy(dtype=float), validated)
+    found = f"{task.error.label} {error:.3f}"
+    logger.info("%s: validation %s; fits again to %d crystals", trial.kind, found, len(labelled))
+    predicted = _fit_predict(second, labelled, test_ids, features, non_negative)
     return BaselineRun(
         predictions=pd.DataFrame({"id": test_ids, "prediction": predicted}),
-        validation_mae=validation_mae,
+        validation_error=error,
         n_train=len(labelled),
         n_validation=len(validation),
     )

@@ -20,6 +20,7 @@ from sitenet.config.trial import Trial, flatten
 from sitenet.errors import UserError
 from sitenet.files import write_bytes
 from sitenet.records import Record, RunKey, nested_settings
+from sitenet.tasks import TaskName
 from sitenet.training.state import Best, TrainingState
 from sitenet.training.trainer import Trainer
 
@@ -37,6 +38,7 @@ class RunDescription(Record):
         target: Name of the target.
         unit: Unit of the target.
         non_negative: Whether predictions are clamped at zero.
+        task: What is predicted, a number or a class.
         data_checksum: Checksum in the data set's manifest.
         fold_checksum: Checksum of the fold's ids, targets and parts.
         mean_target: Mean target of the training crystals, predicted for crystals without features; None if unknown.
@@ -51,6 +53,7 @@ class RunDescription(Record):
     target: str
     unit: str
     non_negative: bool
+    task: TaskName = "regression"
     data_checksum: str
     fold_checksum: str
     mean_target: float | None
@@ -100,7 +103,7 @@ def load_best(path: Path) -> tuple[RunDescription, Best | None, dict[str, torch.
         raise UserError(f"{path} is for resuming a training; predict with best.pt in the same folder")
     try:
         description = RunDescription.model_validate(metadata["description"])
-        best = None if metadata["best"] is None else Best(**metadata["best"])
+        best = None if metadata["best"] is None else Best.from_dict(metadata["best"])
         weights = tensors["weights"]
         well_formed = all(isinstance(tensor, torch.Tensor) for tensor in weights.values())
     except (KeyError, TypeError, ValueError, AttributeError):

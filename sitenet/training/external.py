@@ -27,10 +27,11 @@ import psutil
 
 from sitenet.data.manifest import EXPORTED_PARTS as PARTS
 from sitenet.errors import UserError
-from sitenet.evaluation.statistics.metrics import mean_absolute_error
+from sitenet.evaluation.statistics.metrics import error_of
 from sitenet.files import write_bytes, write_text
 from sitenet.models.external.settings import ExternalSettings, digest
 from sitenet.models.predictions.files import Wanted, read_predictions
+from sitenet.tasks import TASKS, TaskName
 from sitenet.training.isolation import isolated
 
 log = logging.getLogger("sitenet")
@@ -57,6 +58,7 @@ class ExternalJob:
         threads: Number of threads.
         device: "cpu" or "cuda".
         hidden: Files and folders with results and data.
+        task: What the target is, a number or a class.
     """
 
     settings: ExternalSettings
@@ -72,6 +74,7 @@ class ExternalJob:
     threads: int
     device: str
     hidden: Sequence[Path]
+    task: TaskName = "regression"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class ExternalRun:
 
     Attributes:
         predictions: (id, prediction) of the test crystals, with an uncertainty if the command states one.
-        validation_mae: MAE of its predictions for the validation crystals, in the unit of the target.
+        validation_error: Error of its predictions for the validation crystals, in the unit of the target if it has one.
         n_train: Crystals in `train.csv`.
         n_validation: Crystals in `validation.csv`.
         seconds: Time of the command, that of interrupted attempts included.
@@ -91,7 +94,7 @@ class ExternalRun:
     """
 
     predictions: pd.DataFrame
-    validation_mae: float
+    validation_error: float
     n_train: int
     n_validation: int
     seconds: float
@@ -119,7 +122,7 @@ def run_external(job: ExternalJob) -> ExternalRun:
     training, validation, test = (pd.read_csv(job.parts / name, dtype={"id": str}) for name in PARTS)
     ids = [*test["id"], *validation["id"]]
     found = read_predictions(
-        job.work / PREDICTIONS, Wanted(job.dataset, job.fold, job.seed, ids, part="test and validation")
+        job.work / PREDICTIONS, Wanted(job.dataset, job.fold, job.seed, ids, part="test and validation", task=job.task)
     )
     if job.non_negative:
         found["prediction"] = found["prediction"].clip(lower=0)
@@ -127,7 +130,7 @@ def run_external(job: ExternalJob) -> ExternalRun:
     _state_file(job).unlink()  # it is done: another run begins anew
     return ExternalRun(
         predictions=found[: len(test)],
-        validation_mae=mean_absolute_error(validation["target"].to_numpy(dtype=np.float64), validated),
+        validation_error=error_of(TASKS[job.task], validation["target"].to_numpy(dtype=np.float64), validated),
         n_train=len(training),
         n_validation=len(validation),
         seconds=state["seconds"],
@@ -150,6 +153,7 @@ def _prepare(job: ExternalJob) -> dict[str, Any]:
     """
     given = {"parameters": job.settings.parameters, "seed": job.seed, "fold": job.fold}
     given |= {"target": job.target, "unit": job.unit, "non_negative": job.non_negative}
+    given |= {"task": job.task} if job.task != "regression" else {}
     contents = [(job.parts / name).read_bytes() for name in PARTS]
     sums = [hashlib.sha256(content).hexdigest() for content in contents]
     same = {"given": given, "digest": digest(job.settings.folder), "command": job.settings.command, "parts": sums}

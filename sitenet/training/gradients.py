@@ -1,6 +1,5 @@
 """Forward and backward pass of a training step: a batch in, gradients of the weights out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +10,6 @@ from sitenet.models.base.network import Network
 from sitenet.settings.training import TrainingSettings
 
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "l1": nn.functional.l1_loss,
-    "huber": nn.functional.huber_loss,
-    "mse": nn.functional.mse_loss,
-}
 
 
 @dataclass(frozen=True)
@@ -24,7 +18,7 @@ class Step:
 
     Attributes:
         ids: Identifiers of its crystals.
-        figures: (3,) mean loss, sum of absolute errors, and 1 where loss and gradient are finite, else 0.
+        figures: (3,) mean loss, sum of errors, and 1 where loss and gradient are finite, else 0.
     """
 
     ids: tuple[str, ...]
@@ -52,12 +46,12 @@ class Gradients:
             batch: C crystals.
             targets: (C,) their targets; NaN is padding, which counts for nothing.
         """
-        known, scale = targets.isfinite(), self.model.scale.target_std
+        known, scale = targets.isfinite(), self.model.scale
         with self.autocast():
-            predictions = self.model(batch)
-        targets = torch.where(known, targets, predictions.detach())  # padding has no error and no gradient
-        losses = LOSSES[self.settings.loss](predictions / scale, targets / scale, reduction="none")
-        loss = losses.sum() / known.sum()
+            outputs = self.model(batch)
+        targets = torch.where(known, targets, outputs.detach())  # no NaN reaches a gradient
+        losses = scale.losses(self.settings.loss, outputs, targets)
+        loss = torch.where(known, losses, 0).sum() / known.sum()
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
@@ -65,5 +59,5 @@ class Gradients:
         # Float16 gradients overflow now and then by design; the gradient scaler skips such a step by itself.
         if not self._scaler.is_enabled():
             finite = finite & norm.isfinite()
-        error = (predictions.detach() - targets).abs().double().sum()
-        return torch.stack([loss.detach().double(), error, finite.double()])
+        errors = torch.where(known, scale.errors(outputs.detach(), targets), 0)
+        return torch.stack([loss.detach().double(), errors.double().sum(), finite.double()])

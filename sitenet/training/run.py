@@ -13,7 +13,9 @@ from sitenet.environment import hardware, package_versions, peak_memory_mb
 from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
 from sitenet.history import write_history
+from sitenet.models.base.network import for_task
 from sitenet.records import Cost, RunKey, RunResult
+from sitenet.tasks import TASKS, TaskName
 from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
@@ -38,6 +40,7 @@ class TrainJob:
         target: Name of the target.
         unit: Unit of the target.
         non_negative: The target cannot be negative.
+        task: What the target is, a number or a class.
         data_checksum: Checksum in the data set's manifest.
         threads: Number of torch threads.
         device: `auto` uses a GPU if the process sees one.
@@ -60,13 +63,14 @@ class TrainJob:
     checkpoint_seconds: float = 20.0
     start: Path | None = None
     epochs: int | None = None
+    task: TaskName = "regression"
 
 
 def train(job: TrainJob) -> RunResult:
     """Trains, or resumes a killed or stopped run, and writes best.pt, history.jsonl and run.json.
 
     A run that stops after a number of epochs writes epochs<n>.json in place of run.json, and no best.pt. One that
-    diverges then has an infinite validation MAE and is no error, since a search must go on without it.
+    diverges then has an infinite validation error and is no error, since a search must go on without it.
 
     The state of the run, with its history and best weights, is in last.pt. The other files are outputs of the
     workflow, which removes them before it repeats a job.
@@ -79,7 +83,7 @@ def train(job: TrainJob) -> RunResult:
         configure_torch(device, job.threads, job.key.seed)
         store = FeatureStore(job.features)
         data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
-        model = job.trial.build(job.non_negative)
+        model = for_task(job.trial.build(job.non_negative), TASKS[job.task])
         origin = start_from(job.start, job.trial, job.target, model) if job.start else ""
         trainer = Trainer(model, settings, store, data, job.key.seed, device)
         recorder = _Recorder(job, trainer, _describe(job, data, trainer, origin))
@@ -89,7 +93,7 @@ def train(job: TrainJob) -> RunResult:
         trainer.fit(recorder.after_step, recorder.after_epoch)
         save_best(job.folder / "best.pt", recorder.description, trainer.state.best, trainer.best_weights)
         assert trainer.state.best is not None
-        result = _result(job, trainer, recorder.description, trainer.state.best.validation_mae)
+        result = _result(job, trainer, recorder.description, trainer.state.best.validation_error)
         result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
 
@@ -103,8 +107,8 @@ def _train_part(job: TrainJob, trainer: Trainer, recorder: "_Recorder", epochs: 
         logger.warning("%s: %s", recorder.name, error)
         diverged = True
     rows = trainer.state.history[:epochs]
-    maes = [mae for row in rows for mae in (row.validation_mae, row.validation_mae_ema) if mae is not None]
-    lowest = min(filter(math.isfinite, maes), default=math.inf)
+    errors = [error for row in rows for error in (row.validation_error, row.validation_error_ema) if error is not None]
+    lowest = min(filter(math.isfinite, errors), default=math.inf)
     whole = _result(job, trainer, recorder.description, math.inf if diverged else lowest)
     cost = whole.cost if diverged else whole.cost.model_copy(update={"seconds": rows[-1].seconds})
     result = whole.model_copy(update={"epochs": len(rows), "cost": cost})
@@ -119,6 +123,7 @@ def _describe(job: TrainJob, data: TrainingData, trainer: Trainer, origin: str) 
         target=job.target,
         unit=job.unit,
         non_negative=job.non_negative,
+        task=job.task,
         data_checksum=job.data_checksum,
         fold_checksum=data.checksum,
         mean_target=float(data.train.targets.mean()),
@@ -188,22 +193,22 @@ class _Recorder:
 
 def progress_line(trainer: Trainer, unit: str) -> str:
     """Epoch, errors, speed and time left, as one line."""
-    state, epoch = trainer.state, trainer.state.epoch
+    state, epoch, score = trainer.state, trainer.state.epoch, trainer.task.error
     total = "" if trainer.settings.max_minutes else f"/{trainer.settings.max_epochs}"
     left = _minutes(_seconds_left(trainer))
     if epoch.batches:
         done, rate = 100 * epoch.seen // len(trainer.data.train), epoch.seen / epoch.seconds
-        mae = epoch.absolute_error / max(epoch.crystals, 1)
-        head = f"epoch {state.epochs + 1}{total} {done} % done, train MAE {mae:.3f} {unit}"
+        error = score.amount(f"{epoch.error / max(epoch.crystals, 1):.3f}", unit)
+        head = f"epoch {state.epochs + 1}{total} {done} % done, train {score.label} {error}"
         return f"{head}, {rate:.0f} crystals/s, {left} left"
     row, best = state.history[-1], state.best
     assert best is not None
-    train = "not known" if row.train_mae is None else f"{row.train_mae:.3f}"
-    averaged = "" if row.validation_mae_ema is None else f", with averaged weights {row.validation_mae_ema:.3f}"
+    train = "not known" if row.train_error is None else f"{row.train_error:.3f}"
+    averaged = "" if row.validation_error_ema is None else f", with averaged weights {row.validation_error_ema:.3f}"
+    validation = score.amount(f"{row.validation_error:.3f}{averaged}", unit)
     return (
-        f"epoch {row.epoch}{total}, train MAE {train}, validation MAE {row.validation_mae:.3f}{averaged} "
-        f"{unit} (best {best.validation_mae:.3f} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, "
-        f"{left} left"
+        f"epoch {row.epoch}{total}, train {score.label} {train}, validation {score.label} {validation} "
+        f"(best {best.validation_error:.3f} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, {left} left"
     )
 
 
@@ -218,7 +223,7 @@ def _minutes(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _result(job: TrainJob, trainer: Trainer, description: RunDescription, validation_mae: float) -> RunResult:
+def _result(job: TrainJob, trainer: Trainer, description: RunDescription, validation_error: float) -> RunResult:
     state, data = trainer.state, trainer.data
     return RunResult(
         key=job.key,
@@ -226,10 +231,11 @@ def _result(job: TrainJob, trainer: Trainer, description: RunDescription, valida
         settings=job.trial.settings,
         target=job.target,
         unit=job.unit,
+        task=job.task,
         n_train=len(data.train),
         n_train_available=data.n_train_available,
         n_validation=len(data.validation),
-        validation_mae=validation_mae,
+        validation_error=validation_error,
         n_parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=state.epochs,
         cost=Cost(seconds=state.seconds, peak_memory_mb=state.peak_memory_mb, restarts=state.restarts),

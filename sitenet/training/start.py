@@ -16,8 +16,8 @@ SCALE = "scale."  # the scale of the target is that of the new training crystals
 def start_from(path: Path, trial: Trial, target: str, model: Network) -> str:
     """Gives a new network the weights of a checkpoint, and freezes what the trial does not train.
 
-    The read-out keeps its random weights where the checkpoint has another target: that of another property is a worse
-    beginning than none.
+    The read-out keeps its random weights where the checkpoint has another target, or another task: that of another
+    property is a worse beginning than none.
 
     Args:
         path: A `best.pt`.
@@ -33,7 +33,8 @@ def start_from(path: Path, trial: Trial, target: str, model: Network) -> str:
     """
     description, _, weights = load_best(path)
     _check_same(path, description.trial, trial)
-    anew = () if description.target == target else _readout(model)
+    same = description.target == target and description.task == model.scale.task.name
+    anew = () if same else _readout(model)
     kept = {name: w for name, w in weights.items() if not name.startswith(SCALE) and name not in anew}
     model.load_state_dict(model.state_dict() | kept)
     key, name = description.key, str(trial.training.start_from)

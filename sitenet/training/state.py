@@ -1,7 +1,9 @@
 """State of a training run without its tensors, stored as JSON in the checkpoint."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sitenet.history import HistoryRow
 
@@ -15,7 +17,7 @@ class Epoch:
         seen: Crystals in these batches.
         crystals: Crystals in the batches that were not skipped.
         loss: Sum of the losses of `crystals`.
-        absolute_error: Sum of the absolute errors of `crystals`, in the unit of the target.
+        error: Sum of the errors of `crystals`, of the kind that chooses epochs.
         seconds: Time spent on the batches.
     """
 
@@ -23,23 +25,33 @@ class Epoch:
     seen: int = 0
     crystals: int = 0
     loss: float = 0.0
-    absolute_error: float = 0.0
+    error: float = 0.0
     seconds: float = 0.0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Epoch":
+        """The stored values, of which earlier versions had another name for the error."""
+        return cls(**{"error" if name == "absolute_error" else name: own for name, own in values.items()})
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best weights so far, those with the lowest validation MAE.
+    """The best weights so far, those with the lowest validation error.
 
     Attributes:
         epoch: Their epoch, from 1.
-        validation_mae: Their validation MAE, in the unit of the target.
+        validation_error: Their validation error, in the unit of the target if it has one.
         averaged: Whether they are averaged weights.
     """
 
     epoch: int
-    validation_mae: float
+    validation_error: float
     averaged: bool
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Best":
+        """The stored values, of which earlier versions had another name for the error."""
+        return cls(**{"validation_error" if name == "validation_mae" else name: own for name, own in values.items()})
 
 
 @dataclass
@@ -79,12 +91,12 @@ class TrainingState:
         return cls(
             **values
             | {
-                "history": [HistoryRow(**row) for row in values["history"]],
-                "epoch": Epoch(**values["epoch"]),
-                "best": Best(**values["best"]) if values["best"] else None,
+                "history": [HistoryRow.from_dict(row) for row in values["history"]],
+                "epoch": Epoch.from_dict(values["epoch"]),
+                "best": Best.from_dict(values["best"]) if values["best"] else None,
             }
         )
 
     def to_dict(self) -> dict:
         """Plain values that JSON can hold; floats survive the round trip exactly."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"history": [row.named() for row in self.history]}

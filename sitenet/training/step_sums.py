@@ -16,7 +16,7 @@ class Sums:
 
     crystals: int
     loss: float
-    absolute_error: float
+    error: float
     skipped: list[tuple[str, ...]]
 
 

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from sitenet.evaluation.statistics.metrics import error_of
 from sitenet.features.store import FeatureStore
 from sitenet.history import HistoryRow
 from sitenet.models.base.network import Network
 from sitenet.settings.training import TrainingSettings
+from sitenet.tasks import Task
 from sitenet.training.batching import (
     BatchSource,
     DivergedError,
@@ -43,7 +45,7 @@ class Trainer:
     Attributes:
         model: The network; `target_mean` and `target_std` of its `scale` are set here.
         state: State of the training without its tensors.
-        best_weights: Weights with the lowest validation MAE.
+        best_weights: Weights with the lowest validation error.
     """
 
     def __init__(
@@ -119,6 +121,11 @@ class Trainer:
             return epochs
         for_steps = max(60 * settings.max_minutes - state.validation_seconds - state.setup_seconds, 1e-9)
         return max(epochs, (state.seconds - state.setup_seconds) / for_steps)
+
+    @property
+    def task(self) -> Task:
+        """What the network predicts."""
+        return self.model.scale.task
 
     @property
     def computed_by(self) -> str:
@@ -223,7 +230,7 @@ class Trainer:
         sums, epoch = self._sums.take(), self.state.epoch
         epoch.crystals += sums.crystals
         epoch.loss += sums.loss
-        epoch.absolute_error += sums.absolute_error
+        epoch.error += sums.error
         for ids in sums.skipped:
             self._skip(ids)
 
@@ -244,8 +251,8 @@ class Trainer:
 
     def _validate(self) -> None:
         """Ends the epoch: computes validation errors, extends the history and keeps the best weights."""
-        mae = self._validation_mae(self.model)
-        mae_ema = self._validation_mae(self._averaged.module) if self._averaged else None
+        error = self._validation_error(self.model)
+        error_ema = self._validation_error(self._averaged.module) if self._averaged else None
         state, epoch = self.state, self.state.epoch
         state.validation_seconds = self._lap()
         state.history.append(
@@ -254,26 +261,27 @@ class Trainer:
                 seconds=state.seconds,
                 learning_rate=self._optimiser.param_groups[0]["lr"],
                 train_loss=epoch.loss / epoch.crystals if epoch.crystals else None,
-                train_mae=epoch.absolute_error / epoch.crystals if epoch.crystals else None,
-                validation_mae=mae,
-                validation_mae_ema=mae_ema,
+                train_error=epoch.error / epoch.crystals if epoch.crystals else None,
+                validation_error=error,
+                validation_error_ema=error_ema,
                 crystals_per_second=epoch.seen / epoch.seconds,
+                error=self.task.error.key,
             )
         )
         state.epoch = Epoch()
-        self._keep_best(self.model, mae, averaged=False)
-        if self._averaged and mae_ema is not None:
-            self._keep_best(self._averaged.module, mae_ema, averaged=True)
+        self._keep_best(self.model, error, averaged=False)
+        if self._averaged and error_ema is not None:
+            self._keep_best(self._averaged.module, error_ema, averaged=True)
 
-    def _validation_mae(self, model: nn.Module) -> float:
+    def _validation_error(self, model: nn.Module) -> float:
         part = self.data.validation
         predictions = infer(model, self.store, part.indices, self.settings.batch_pairs, self.device)
-        return float(abs(predictions - part.targets).mean())
+        return error_of(self.task, part.targets, predictions)
 
-    def _keep_best(self, model: nn.Module, mae: float, averaged: bool) -> None:
+    def _keep_best(self, model: nn.Module, error: float, averaged: bool) -> None:
         best = self.state.best
-        if best is None or mae < best.validation_mae:
-            self.state.best = Best(self.state.epochs, mae, averaged)
+        if best is None or error < best.validation_error:
+            self.state.best = Best(self.state.epochs, error, averaged)
             self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     def _lap(self) -> float:

@@ -100,7 +100,7 @@ def test_its_trials_are_those_of_an_undisturbed_search(killed: Path, config: Pat
     assert stages(tmp_path) == stages(killed)
     for path in sorted(tmp_path.glob("results/runs/small/*/fold0/seed0/epochs*.json")):
         same = killed / path.relative_to(tmp_path)
-        assert RunResult.read(path).validation_mae == RunResult.read(same).validation_mae
+        assert RunResult.read(path).validation_error == RunResult.read(same).validation_error
     one, other = (pd.read_csv(folder / "results/tables/small/leaderboard.csv") for folder in (tmp_path, killed))
     assert one["mae"].tolist() == other["mae"].tolist()
 

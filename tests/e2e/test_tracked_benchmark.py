@@ -84,7 +84,7 @@ def test_every_run_has_the_values_of_its_record(folder: Path, server: WandbServe
         assert result.test
         for name, value in result.test.values.items():
             assert run.summary[f"test_{name}"] == value
-        assert run.summary["validation_mae"] == result.validation_mae
+        assert run.summary["validation_mae"] == result.validation_error
         assert run.summary["training_seconds"] == result.cost.seconds
         assert run.summary["peak_memory_mb"] == result.cost.peak_memory_mb
 

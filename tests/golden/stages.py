@@ -151,7 +151,7 @@ def forest(folder: Path, inputs: Inputs) -> dict[str, Any]:
         threads=1,
     )
     predictions = dict(zip(run.predictions["id"], run.predictions["prediction"], strict=True))
-    return {"validation_mae": run.validation_mae, "predictions": predictions}
+    return {"validation_mae": run.validation_error, "predictions": predictions}
 
 
 def tables(folder: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def write_run(
     fold: int,
     errors: ArrayLike,
     seed: int = 0,
-    validation_mae: float = 1.0,
+    validation_error: float = 1.0,
     targets: ArrayLike | None = None,
 ) -> Run:
     """Writes a scored run whose predictions miss the targets (NaN where unlabelled) by `errors`."""
@@ -59,13 +59,13 @@ def write_run(
     ids = [f"mp-{fold}-{i}" for i in range(len(target))]
     predictions = pd.DataFrame({"id": ids, "target": target, "prediction": prediction})
     predictions.to_parquet(folder / "test_predictions.parquet", index=False)
-    result = run_result(trial, fold, seed, validation_mae)
+    result = run_result(trial, fold, seed, validation_error)
     result.model_copy(update={"test": compute_metrics(target, prediction)}).write(folder / "result.json")
     write_epochs(folder, n_epochs=3 + fold)
     return Run.read(folder / "result.json")
 
 
-def run_result(trial: str, fold: int, seed: int = 0, validation_mae: float = 1.0) -> RunResult:
+def run_result(trial: str, fold: int, seed: int = 0, validation_error: float = 1.0) -> RunResult:
     """The record of a run before it is scored."""
     settings = ALL_TRIALS[trial]
     kind = settings["model"]["kind"]
@@ -78,7 +78,7 @@ def run_result(trial: str, fold: int, seed: int = 0, validation_mae: float = 1.0
         n_train=min(90, settings.get("training", {}).get("max_crystals") or 90),
         n_train_available=100,
         n_validation=10,
-        validation_mae=validation_mae,
+        validation_error=validation_error,
         n_parameters=1234 if kind == "sitenet" else None,
         epochs=3 if kind == "sitenet" else None,
         cost=Cost(seconds=10.0, peak_memory_mb=100.0 + fold),
@@ -96,9 +96,9 @@ def write_epochs(folder: Path, n_epochs: int) -> None:
             seconds=6.0 * epoch,
             learning_rate=1e-3,
             train_loss=None if epoch == 1 else 2.0 / epoch,
-            train_mae=None if epoch == 1 else 2.0 / epoch,
-            validation_mae=2.5 / epoch,
-            validation_mae_ema=None,
+            train_error=None if epoch == 1 else 2.0 / epoch,
+            validation_error=2.5 / epoch,
+            validation_error_ema=None,
             crystals_per_second=100.0,
         )
         for epoch in range(1, n_epochs + 1)
@@ -114,7 +114,7 @@ def write_benchmark(root: Path, folds: Sequence[int] = (0, 1), n_crystals: int =
     rng = np.random.default_rng(0)
     noise = {fold: rng.uniform(0.5, 1.5, n_crystals) for fold in folds}
     return [
-        write_run(root, trial, fold, error * noise[fold], validation_mae=validation.get(trial, error))
+        write_run(root, trial, fold, error * noise[fold], validation_error=validation.get(trial, error))
         for trial, error in errors.items()
         for fold in folds
     ]

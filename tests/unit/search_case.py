@@ -64,7 +64,7 @@ def record(trial: str, settings: Any, fold: int, diverged: bool = False) -> RunR
             "n_train": 10,
             "n_train_available": 10,
             "n_validation": 5,
-            "validation_mae": math.inf if diverged else error_of(Trial.from_settings(settings)),
+            "validation_error": math.inf if diverged else error_of(Trial.from_settings(settings)),
             "n_parameters": 1,
             "epochs": 1,
             "cost": {"seconds": 1.0, "peak_memory_mb": 1.0},

@@ -32,7 +32,7 @@ def write_runs(root: Path, n_crystals: int = 30) -> list[Run]:
         for fold in PLANNED.folds:
             for seed in SEEDS:
                 errors = crystals[fold] + shift + rng.normal(0, 0.01, n_crystals) + rng.normal(0, 0.01)
-                runs.append(write_run(root, trial, fold, errors, seed, validation_mae=1.4 + shift))
+                runs.append(write_run(root, trial, fold, errors, seed, validation_error=1.4 + shift))
     return runs
 
 
@@ -62,7 +62,7 @@ def test_trials_are_compared_with_the_first_of_the_grid_best_first(runs: list[Ru
 
 def test_difference_is_paired_in_folds_seeds_and_crystals(runs: list[Run]) -> None:
     errors = {
-        (run.result.key.trial, run.result.key.fold, run.result.key.seed): run.absolute_errors().to_numpy()
+        (run.result.key.trial, run.result.key.fold, run.result.key.seed): run.crystal_errors().to_numpy()
         for run in runs
     }
     expected = {
@@ -98,7 +98,7 @@ def test_trials_without_a_pair_have_a_dash_and_come_last(missing: str, runs: lis
 
 def test_withheld_targets_leave_the_difference_in_validation_error(tmp_path: Path) -> None:
     runs = [
-        write_run(tmp_path, trial, 0, [1.0] * 3, targets=[np.nan] * 3, validation_mae=1 + SHIFTS[trial])
+        write_run(tmp_path, trial, 0, [1.0] * 3, targets=[np.nan] * 3, validation_error=1 + SHIFTS[trial])
         for trial in (REFERENCE, WORSE)
     ]
     change = by_trial(compare_trials(runs, planned(folds=(0,))))[WORSE]

@@ -79,7 +79,7 @@ def analysis(runs: list[Run]) -> AttentionAnalysis:
 def test_errors_by_cutoff_are_paired_with_those_of_all_pairs(analysis: AttentionAnalysis, runs: list[Run]) -> None:
     table: Any = analysis.cutoffs[analysis.cutoffs["trial"] == TRIAL].set_index("cutoff")
     assert list(table.index) == list(CUTOFFS)
-    errors = {k: np.stack([run.absolute_errors() for run in own]) for k, own in enumerate((runs[:2], runs[2:4]))}
+    errors = {k: np.stack([run.crystal_errors() for run in own]) for k, own in enumerate((runs[:2], runs[2:4]))}
     assert table.loc[np.inf, "mae"] == pytest.approx(np.mean(list(errors.values())))
     expected = paired_difference({k: 0.5 * own for k, own in errors.items()})
     assert table.loc[3.0, ["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(expected)
@@ -107,7 +107,7 @@ def test_crystals_have_their_error_and_correlations_are_within_folds(
     analysis: AttentionAnalysis, runs: list[Run]
 ) -> None:
     first: Any = analysis.crystals.head(N).set_index("id")
-    pd.testing.assert_series_equal(first["error"], runs[0].absolute_errors(), check_names=False)
+    pd.testing.assert_series_equal(first["error"], runs[0].crystal_errors(), check_names=False)
     table: Any = analysis.correlations.set_index(["trial", "descriptor"])
     assert table.loc[(TRIAL, "n_sites"), "correlation"] == pytest.approx(-1)
     assert table.loc[(TRIAL, "target"), "correlation"] == pytest.approx(1)  # both grow with the number of the crystal

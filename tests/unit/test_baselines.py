@@ -79,7 +79,7 @@ def test_dummy_predicts_its_statistic_of_the_whole_training_part(
     assert result.predictions["id"].tolist() == test["id"].tolist()
     parts = training.groupby("part")["target"]
     constant = getattr(parts.get_group("train"), statistic)()
-    assert result.validation_mae == pytest.approx((parts.get_group("validation") - constant).abs().mean())
+    assert result.validation_error == pytest.approx((parts.get_group("validation") - constant).abs().mean())
 
 
 def test_forest_beats_the_dummy_on_real_crystals(fold: tuple, features: pd.DataFrame) -> None:
@@ -110,7 +110,7 @@ def test_unlabelled_crystals_are_not_trained_on(fold: tuple, features: pd.DataFr
 def test_a_target_that_cannot_be_negative_is_not_predicted_below_zero(
     fold: tuple, features: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, non_negative: bool
 ) -> None:
-    monkeypatch.setattr(Trial, "build", lambda *_: LinearRegression())
+    monkeypatch.setattr(Trial, "build_baseline", lambda *_: LinearRegression())
     training, test = fold
     small = training.groupby("part").head(150)  # fewer crystals than features leave room for wild extrapolation
     ids = test["id"].tolist()

@@ -119,7 +119,7 @@ def test_record_says_what_was_done(finished: TrainJob) -> None:
     assert record.n_parameters == sum(weights[name].numel() for name, _ in SiteNet(NETWORK).named_parameters())
     assert record.settings["model"]["heads"] == 2
     rows = without_timing(finished.folder)
-    assert record.validation_mae == min(min(row["validation_mae"], row["validation_mae_ema"]) for row in rows)
+    assert record.validation_error == min(min(row["validation_mae"], row["validation_mae_ema"]) for row in rows)
 
 
 def test_cost_is_the_time_and_memory_that_the_process_took(inputs: Inputs, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_best_checkpoint_is_self_describing(finished: TrainJob) -> None:
     assert (description.target, description.unit, description.non_negative) == ("band_gap", "eV", True)
     assert description.packages["torch"] == torch.__version__
     assert best is not None
-    assert best.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
+    assert best.validation_error == RunResult.read(finished.folder / "run.json").validation_error
 
 
 def test_predictions_reach_the_recorded_error(inputs: Inputs, finished: TrainJob) -> None:
@@ -150,7 +150,7 @@ def test_predictions_reach_the_recorded_error(inputs: Inputs, finished: TrainJob
     frame = predict(finished.folder / "best.pt", FeatureStore([inputs.shard]), validation["id"].tolist())
     assert frame["id"].tolist() == validation["id"].tolist()
     mae = abs(frame["prediction"].to_numpy() - validation["target"].to_numpy()).mean()
-    assert mae == pytest.approx(RunResult.read(finished.folder / "run.json").validation_mae, rel=1e-5)
+    assert mae == pytest.approx(RunResult.read(finished.folder / "run.json").validation_error, rel=1e-5)
     assert (frame["prediction"] >= 0).all()
 
 
@@ -236,7 +236,7 @@ def test_outdated_finished_run_is_trained_anew(
     result = train(replace(copy_of(finished, tmp_path, finished=True), data_checksum="b" * 64))
     assert "starts from scratch" in caplog.text
     assert result.cost.restarts == 0
-    assert result.validation_mae == RunResult.read(finished.folder / "run.json").validation_mae
+    assert result.validation_error == RunResult.read(finished.folder / "run.json").validation_error
 
 
 def test_crystals_without_features_get_the_training_mean(

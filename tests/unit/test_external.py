@@ -90,7 +90,7 @@ def test_a_command_gets_crystals_and_folds_and_its_predictions_are_read(job: Ext
     job = replace(job, settings=job.settings.model_copy(update={"parameters": {"depth": 3}}))
     run = run_external(command(job, "write()\nprint(json.dumps(json.loads((work / 'settings.json').read_text())))\n"))
     assert run.predictions["prediction"].tolist() == [2.5, 2.5]
-    assert run.validation_mae == pytest.approx((0.5 + 2.5) / 2)
+    assert run.validation_error == pytest.approx((0.5 + 2.5) / 2)
     assert (run.n_train, run.n_validation, run.restarts) == (4, 2, 0)
     assert 0 < run.seconds < 600
     given = json.loads((job.work / "settings.json").read_text())
@@ -107,7 +107,7 @@ def test_a_command_gets_crystals_and_folds_and_its_predictions_are_read(job: Ext
 def test_predictions_below_zero_become_zero_where_the_target_cannot_be(job: ExternalJob) -> None:
     run = run_external(command(job, "write(-1.0)\n"))
     assert run.predictions["prediction"].tolist() == [0.0, 0.0]
-    assert run.validation_mae == pytest.approx(3.5)
+    assert run.validation_error == pytest.approx(3.5)
     below = run_external(replace(job, non_negative=False))
     assert below.predictions["prediction"].tolist() == [-1.0, -1.0]
 
@@ -289,11 +289,11 @@ def test_a_name_changes_no_id_and_parameters_do() -> None:
     assert "name" not in named.unnamed_settings["model"]
 
 
-def result(trial: Trial, fold: int, validation_mae: float) -> RunResult:
+def result(trial: Trial, fold: int, validation_error: float) -> RunResult:
     return RunResult(
         key=RunKey(benchmark="b", trial=trial.id, fold=fold, seed=0),
         kind="external", settings=trial.unnamed_settings, target="gap", unit="eV", n_train=4, n_train_available=4,
-        n_validation=2, validation_mae=validation_mae, n_parameters=None, epochs=None,
+        n_validation=2, validation_error=validation_error, n_parameters=None, epochs=None,
         cost=Cost(seconds=1, peak_memory_mb=1), versions={}, hardware={},
     )  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_an_imported_network_predicts_the_reference_values(folder: Path, capsys:
     assert description.origin.startswith("imported from the original's checkpoint ")
     assert len(description.origin.split()[-1]) == 64
     assert best is not None
-    assert (best.epoch, round(best.validation_mae, 4)) == (42, 0.2345)
+    assert (best.epoch, round(best.validation_error, 4)) == (42, 0.2345)
     assert (predictor.trial.features.max_sites, description.unit) == (50, "eV")
     assert "best validation MAE 0.2345 eV" in capsys.readouterr().out
 

@@ -11,15 +11,16 @@ import pytest
 
 from sitenet.evaluation.page.charts import Chart
 from sitenet.evaluation.page.crystals import TestCrystals
-from sitenet.evaluation.page.glossary import GLOSSARY
+from sitenet.evaluation.page.glossary import glossary
 from sitenet.evaluation.page.groups import element_chart, element_errors, group_errors, worst_group
-from sitenet.evaluation.page.leaderboard import BRIEF, FIRST, answers
+from sitenet.evaluation.page.leaderboard import answers, heads
 from sitenet.evaluation.page.parity import MAX_POINTS, parity_chart
 from sitenet.evaluation.page.training import pareto_front, setting_charts
 from sitenet.evaluation.page.write import write_page
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.statistics.ranges import log_ticks, parity_range, shown_range
-from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.columns import LEADERBOARD_OF
+from sitenet.tasks import MAE, TASKS
 from tests.unit.benchmark_runs import FOREST, MANIFEST, SITENET, planned, results_of, write_benchmark, write_run
 
 FORMULAS = ["K2S", "Fe2O3", "NaCl", "Si"]
@@ -83,8 +84,8 @@ def test_groups_are_means_of_their_crystals() -> None:
     groups = group_errors(errors, MANIFEST)
     assert list(groups) == ["target", "metals", "sites", "system", "seen"]
     by_metal = groups["metals"]
-    assert by_metal.loc["metals", "mae"] == pytest.approx(0.1)
-    assert by_metal.loc["insulators", "mae"] == pytest.approx(0.3)
+    assert by_metal.loc["metals", "error"] == pytest.approx(0.1)
+    assert by_metal.loc["insulators", "error"] == pytest.approx(0.3)
     assert groups["target"].index.tolist()[0] == "0"
     assert groups["target"]["n"].sum() == groups["sites"]["n"].sum() == len(errors)
     own = errors.loc[errors["seen"], "error"]
@@ -106,8 +107,8 @@ def test_other_targets_have_no_metals() -> None:
 def test_elements_are_those_of_the_formulas() -> None:
     table = element_errors(errors_of())
     assert table["n"].to_dict() == dict.fromkeys(["K", "S", "Fe", "O", "Na", "Cl", "Si"], 10)
-    assert table.loc["S", "mae"] == pytest.approx(0.1)
-    chart = element_chart(errors_of(), "eV")
+    assert table.loc["S", "error"] == pytest.approx(0.1)
+    chart = element_chart(errors_of(), MAE, "eV")
     shown = dict(zip(np.ravel(chart.data[0]["text"]), np.ravel(chart.data[0]["z"]), strict=True))
     assert shown["Si"] == pytest.approx(0.4)
     assert shown["H"] is None
@@ -131,14 +132,15 @@ def test_numbers_in_a_chart_are_json_and_cannot_end_the_script() -> None:
     assert json.loads(text)["data"][0]["text"] == "</script>"
 
 
-def test_declared_columns_exist() -> None:
-    names = {next(iter(column.values)) for column in LEADERBOARD if column.label}
-    assert {*BRIEF, *FIRST} <= names
+def test_columns_that_are_shown_at_once_exist(tmp_path: Path) -> None:
+    shown = heads(results_of(write_benchmark(tmp_path)))
+    assert (sum(head.first for head in shown), sum(head.brief for head in shown)) == (3, 6)
+    assert len(shown) == sum(bool(column.label) for column in LEADERBOARD_OF["regression"])
 
 
 def test_words_are_explained_where_the_documentation_explains_them() -> None:
     text = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text("utf-8").lower()
-    assert [word for word in GLOSSARY if word.lower() not in text] == []
+    assert [word for task in TASKS for word in glossary(task) if word.lower() not in text] == []
 
 
 def test_page_of_a_benchmark(tmp_path: Path) -> None:

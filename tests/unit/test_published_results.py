@@ -35,14 +35,14 @@ def test_records_checkpoints_and_histories_are_read_and_agree(record: Path) -> N
     assert description.key == run.result.key
     assert description.trial.kind == run.result.kind
     assert best is not None
-    assert best.validation_mae == run.result.validation_mae
+    assert best.validation_error == run.result.validation_error
     assert run.test.n_scored + run.test.n_unlabelled > 0
     assert sum(tensor.numel() for tensor in weights.values()) >= (run.result.n_parameters or 0) > 0
-    rows = [HistoryRow(**json.loads(line)) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    rows = [HistoryRow.from_dict(json.loads(line)) for line in (run.folder / "history.jsonl").read_text().splitlines()]
     assert [row.epoch for row in rows] == run.history()["epoch"].tolist() == list(range(1, len(rows) + 1))
     assert len(rows) == run.result.epochs
     row = rows[best.epoch - 1]
-    assert (row.validation_mae_ema if best.averaged else row.validation_mae) == best.validation_mae
+    assert (row.validation_error_ema if best.averaged else row.validation_error) == best.validation_error
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: str(path.relative_to(RESULTS).parent))

@@ -154,7 +154,7 @@ def test_a_training_that_diverged_does_not_go_on() -> None:
     stages = play(search, diverging=ranked[:1])
     assert ranked[0] in stages[0].trials.keys() | stages[1].trials.keys() | stages[2].trials.keys()
     assert all(ranked[0] not in stage.trials for stage in stages[3:])
-    with pytest.raises(UserError, match="no training of the search has a finite validation MAE"):
+    with pytest.raises(UserError, match="no training of the search has a finite validation error"):
         best({"a": math.inf, "b": math.nan}, 1)
 
 
@@ -166,10 +166,12 @@ def test_seeds_are_averaged_and_records_of_others_refused() -> None:
         next_stage(search, 1, [first], records[1:])
     with pytest.raises(UserError, match="not of this stage"):
         next_stage(search, 0, [first], records)
-    worst = max(records, key=lambda r: r.validation_mae)
-    lucky = worst.model_copy(update={"validation_mae": 0.0})
+    worst = max(records, key=lambda r: r.validation_error)
+    lucky = worst.model_copy(update={"validation_error": 0.0})
     promoted = next_stage(search, 1, [first], [*records, lucky]).trials
-    assert (worst.key.trial in promoted) == (worst.validation_mae / 2 < sorted(r.validation_mae for r in records)[8])
+    assert (worst.key.trial in promoted) == (
+        worst.validation_error / 2 < sorted(r.validation_error for r in records)[8]
+    )
 
 
 def test_a_damaged_or_misplaced_stage_is_refused(tmp_path: Path) -> None:
@@ -236,10 +238,10 @@ def test_a_stopped_training_goes_on_with_the_same_bits(inputs: Inputs, tmp_path:
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert history(whole.folder) == history(parts.folder)
     final = RunResult.read(parts.folder / "run.json")
-    assert final.validation_mae == RunResult.read(whole.folder / "run.json").validation_mae
+    assert final.validation_error == RunResult.read(whole.folder / "run.json").validation_error
     maes = [RunResult.read(parts.folder / f"epochs{n}.json") for n in (1, 2, 4)]
     assert [record.epochs for record in maes] == [1, 2, 4]
-    assert maes[0].validation_mae >= maes[1].validation_mae >= maes[2].validation_mae == final.validation_mae
+    assert maes[0].validation_error >= maes[1].validation_error >= maes[2].validation_error == final.validation_error
     assert maes[0].cost.seconds < maes[1].cost.seconds < maes[2].cost.seconds <= final.cost.seconds
 
 
@@ -250,8 +252,8 @@ def test_a_record_that_was_lost_is_written_as_it_was(inputs: Inputs, tmp_path: P
     before = RunResult.read(tmp_path / "epochs1.json")
     (tmp_path / "epochs1.json").unlink()
     after = train(replace(job, epochs=1))
-    assert (after.validation_mae, after.epochs, after.cost.seconds) == (
-        before.validation_mae,
+    assert (after.validation_error, after.epochs, after.cost.seconds) == (
+        before.validation_error,
         before.epochs,
         before.cost.seconds,
     )
@@ -272,7 +274,7 @@ def test_a_diverging_training_is_a_result_in_a_search_alone(
     job: TrainJob = inputs.job(tmp_path, max_epochs=3)
     with caplog.at_level("WARNING", "sitenet"):
         record = train(replace(job, epochs=3))
-    assert RunResult.read(tmp_path / "epochs3.json").validation_mae == record.validation_mae == math.inf
+    assert RunResult.read(tmp_path / "epochs3.json").validation_error == record.validation_error == math.inf
     assert "not finite" in caplog.text
     with pytest.raises(DivergedError):
         train(job)

@@ -36,8 +36,8 @@ def write(root: Path, trial: Trial, epochs: int, scored: bool, diverged: bool = 
     rows = [HistoryRow(i, 2.0 * i, 1e-3, 1.0, 1.0, mae, None, 10.0) for i, mae in enumerate(maes, start=1)]
     write_history(folder, rows[: 1 if diverged else epochs])
     result = record(trial.id, trial.settings, 0, diverged)
-    lowest = result.validation_mae if diverged else maes[-1]
-    result = result.model_copy(update={"validation_mae": lowest, "epochs": epochs})
+    lowest = result.validation_error if diverged else maes[-1]
+    result = result.model_copy(update={"validation_error": lowest, "epochs": epochs})
     if scored:
         target = np.arange(12.0)
         test = compute_metrics(target, target + lowest)
@@ -73,9 +73,9 @@ def test_progress_counts_every_epoch_once(results: Results) -> None:
     assert searched["total_epochs"].iloc[-1] == 27 * 3 + 9 * 6 + 3 * 18 - 2  # the diverged one ended after an epoch
     assert grid["total_epochs"].tolist() == [27, 54]
     assert grid["total_seconds"].tolist() == [54.0, 108.0]
-    assert np.isinf(searched["validation_mae"]).sum() == 1
-    assert searched["best_so_far"].iloc[-1] == searched["validation_mae"].min()
-    finite = [run.result.validation_mae for run in results.runs if np.isfinite(run.result.validation_mae)]
+    assert np.isinf(searched["validation_error"]).sum() == 1
+    assert searched["best_so_far"].iloc[-1] == searched["validation_error"].min()
+    finite = [run.result.validation_error for run in results.runs if np.isfinite(run.result.validation_error)]
     assert progress["best_so_far"].min() == pytest.approx(min(finite))
 
 

@@ -14,12 +14,12 @@ def test_lowest_mean_over_seeds_wins() -> None:
     runs += [run_result(second, 0, seed, mae) for seed, mae in enumerate((0.4, 0.5))]
     chosen = select_trials(runs).trials["sitenet"]
     assert chosen.trial == second
-    assert chosen.validation_mae == pytest.approx(0.45)
+    assert chosen.validation_error == pytest.approx(0.45)
 
 
 def test_each_kind_is_selected_by_itself() -> None:
-    runs = [run_result(SITENET[0], 0, validation_mae=2.0), run_result(DUMMY_MEAN, 0, validation_mae=1.2)]
-    runs.append(run_result(DUMMY_MEDIAN, 0, validation_mae=1.1))
+    runs = [run_result(SITENET[0], 0, validation_error=2.0), run_result(DUMMY_MEAN, 0, validation_error=1.2)]
+    runs.append(run_result(DUMMY_MEDIAN, 0, validation_error=1.1))
     assert {k: s.trial for k, s in select_trials(runs).trials.items()} == {
         "dummy": DUMMY_MEDIAN,
         "sitenet": SITENET[0],
@@ -27,15 +27,15 @@ def test_each_kind_is_selected_by_itself() -> None:
 
 
 def test_ties_go_to_the_smaller_id_in_any_order() -> None:
-    runs = [run_result(trial, 0, validation_mae=0.5) for trial in SITENET]
+    runs = [run_result(trial, 0, validation_error=0.5) for trial in SITENET]
     assert select_trials(runs).trials["sitenet"].trial == min(SITENET)
     assert select_trials(reversed(runs)) == select_trials(runs)
 
 
 def test_diverged_trial_is_not_chosen() -> None:
-    runs = [run_result(SITENET[0], 0, validation_mae=math.nan), run_result(SITENET[1], 0, validation_mae=9.0)]
+    runs = [run_result(SITENET[0], 0, validation_error=math.nan), run_result(SITENET[1], 0, validation_error=9.0)]
     assert select_trials(runs).trials["sitenet"].trial == SITENET[1]
-    with pytest.raises(UserError, match="no trial of sitenet has a finite validation MAE"):
+    with pytest.raises(UserError, match="no trial of sitenet has a finite validation error"):
         select_trials(runs[:1])
 
 
@@ -45,8 +45,8 @@ def test_runs_of_several_folds_are_rejected() -> None:
 
 
 def test_selection_survives_the_file_and_diverged_records_too(tmp_path: Path) -> None:
-    run_result(SITENET[0], 0, validation_mae=math.inf).write(tmp_path / "run0.json")
-    run_result(SITENET[1], 0, validation_mae=0.5).write(tmp_path / "run1.json")
+    run_result(SITENET[0], 0, validation_error=math.inf).write(tmp_path / "run0.json")
+    run_result(SITENET[1], 0, validation_error=0.5).write(tmp_path / "run1.json")
     write_selection([tmp_path / "run0.json", tmp_path / "run1.json"], tmp_path / "selection.json")
     chosen = Selection.read(tmp_path / "selection.json").trials["sitenet"]
-    assert (chosen.trial, chosen.validation_mae) == (SITENET[1], 0.5)
+    assert (chosen.trial, chosen.validation_error) == (SITENET[1], 0.5)

@@ -167,7 +167,7 @@ def test_a_regressor_is_fitted_as_by_hand(data: tuple, model: dict, by_hand: Any
     by_hand.fit(values.loc[training["id"]].to_numpy(), training["target"].to_numpy())
     expected = by_hand.predict(values.loc[test["id"]].to_numpy())
     assert run.predictions["prediction"].to_numpy() == pytest.approx(expected, abs=1e-9)
-    assert run.validation_mae > 0
+    assert run.validation_error > 0
 
 
 def test_structure_features_do_not_depend_on_the_cell() -> None:

@@ -23,7 +23,7 @@ RESULT = RunResult(
     n_train=80,
     n_train_available=90,
     n_validation=10,
-    validation_mae=0.5,
+    validation_error=0.5,
     n_parameters=1234,
     epochs=7,
     cost=Cost(seconds=12.5, peak_memory_mb=300.0),

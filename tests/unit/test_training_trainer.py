@@ -10,11 +10,11 @@ from torch import Tensor
 
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
+from sitenet.models.base.network import LOSSES
 from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.training import TrainingSettings
 from sitenet.training import trainer as trainer_module
 from sitenet.training.batching import infer
-from sitenet.training.gradients import LOSSES
 from sitenet.training.run import progress_line
 from sitenet.training.state import TrainingState
 from sitenet.training.trainer import SKIP_LIMIT, Trainer
@@ -63,9 +63,9 @@ def test_metrics_are_means_over_crystals_whatever_the_batches(
         infer(trainer.model, store, part.indices, 500, CPU) - part.targets for part in (fold.train, fold.validation)
     ]
     row = trainer.state.history[0]
-    assert row.train_mae == pytest.approx(abs(errors[0]).mean(), rel=1e-5)
+    assert row.train_error == pytest.approx(abs(errors[0]).mean(), rel=1e-5)
     assert row.train_loss == pytest.approx((abs(errors[0]) ** power).mean(), rel=1e-5)
-    assert row.validation_mae == pytest.approx(abs(errors[1]).mean(), rel=1e-5)
+    assert row.validation_error == pytest.approx(abs(errors[1]).mean(), rel=1e-5)
 
 
 def test_predictions_keep_the_order_asked_for(data: tuple[FeatureStore, TrainingData]) -> None:
@@ -78,9 +78,9 @@ def test_predictions_keep_the_order_asked_for(data: tuple[FeatureStore, Training
 
 def test_training_lowers_the_error(data: tuple[FeatureStore, TrainingData]) -> None:
     history = fitted(data, max_epochs=15).state.history
-    assert history[-1].train_mae is not None
-    assert history[0].train_mae is not None
-    assert history[-1].train_mae < 0.7 * history[0].train_mae
+    assert history[-1].train_error is not None
+    assert history[0].train_error is not None
+    assert history[-1].train_error < 0.7 * history[0].train_error
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
@@ -114,7 +114,7 @@ def test_standardised_targets_start_at_their_mean(data: tuple[FeatureStore, Trai
 def test_standardised_loss_is_in_units_of_the_standard_deviation(data: tuple[FeatureStore, TrainingData]) -> None:
     row = fitted(data, max_epochs=1, learning_rate=STILL, standardise_target=True).state.history[0]
     assert row.train_loss is not None
-    assert row.train_mae == pytest.approx(row.train_loss * data[1].train.targets.std(), rel=1e-5)
+    assert row.train_error == pytest.approx(row.train_loss * data[1].train.targets.std(), rel=1e-5)
 
 
 def test_best_is_the_lowest_point_of_both_curves(data: tuple[FeatureStore, TrainingData]) -> None:
@@ -122,12 +122,12 @@ def test_best_is_the_lowest_point_of_both_curves(data: tuple[FeatureStore, Train
     points = [
         (mae, row.epoch, averaged)
         for row in trainer.state.history
-        for mae, averaged in [(row.validation_mae, False), (row.validation_mae_ema, True)]
+        for mae, averaged in [(row.validation_error, False), (row.validation_error_ema, True)]
         if mae is not None
     ]
     best = trainer.state.best
     assert best is not None
-    assert (best.validation_mae, best.epoch, best.averaged) == min(points)
+    assert (best.validation_error, best.epoch, best.averaged) == min(points)
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.5])
@@ -139,11 +139,11 @@ def test_best_weights_reproduce_the_best_error(
     store, fold = data
     errors = infer(trainer.model, store, fold.validation.indices, 500, CPU) - fold.validation.targets
     assert trainer.state.best is not None
-    assert trainer.state.best.validation_mae == pytest.approx(abs(errors).mean(), rel=1e-5)
+    assert trainer.state.best.validation_error == pytest.approx(abs(errors).mean(), rel=1e-5)
 
 
 def test_no_average_means_no_second_curve(data: tuple[FeatureStore, TrainingData]) -> None:
-    assert fitted(data, max_epochs=1, ema_decay=None).state.history[0].validation_mae_ema is None
+    assert fitted(data, max_epochs=1, ema_decay=None).state.history[0].validation_error_ema is None
 
 
 def test_patience_stops_when_nothing_improves(data: tuple[FeatureStore, TrainingData]) -> None:

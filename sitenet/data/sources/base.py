@@ -8,15 +8,16 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from sitenet.data.manifest import Download
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 from sitenet.settings.problems import unknown
 from sitenet.settings.section import Section, Share
+from sitenet.tasks import TaskName
 
 if TYPE_CHECKING:
     from sitenet.data.crystal import BadCrystal, Crystal
@@ -94,6 +95,11 @@ class BaseDataset(Section):
         """The user's own files that are read."""
         return ()
 
+    @property
+    def task_name(self) -> TaskName:
+        """What the target is: a number, unless the source has classes."""
+        return "regression"
+
     def download(self, folder: Path) -> Download:
         """Brings what is read into `folder`, for sources that say `needs_download`; a file that is there is checked.
 
@@ -111,12 +117,38 @@ class BaseDataset(Section):
         """
 
 
+class StatedTarget(BaseDataset):
+    """A data set whose user says what its target is; a subclass has the fields `unit` and `non_negative` too."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].remove("unit"))
+    task: TaskName = Field(default="regression", exclude_if=lambda task: task == "regression")
+
+    @property
+    def task_name(self) -> TaskName:
+        """What the target is, as the user says."""
+        return self.task
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_class_needs_no_unit(cls, values: Any) -> Any:
+        is_class = isinstance(values, dict) and values.get("task") == "classification"
+        return {"unit": "", **values} if is_class else values
+
+    @field_validator("unit", "non_negative", check_fields=False)
+    @classmethod
+    def _only_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and info.data.get("task") == "classification":
+            raise ValueError("leave it out, since the target is a class")
+        return value
+
+
 class Target(NamedTuple):
     """What a named data set predicts; `non_negative` says that predictions are clamped at zero."""
 
     name: str
     unit: str
     non_negative: bool
+    task: TaskName = "regression"
 
 
 class NamedDataset(BaseDataset):
@@ -139,6 +171,11 @@ class NamedDataset(BaseDataset):
     def non_negative(self) -> bool:
         """Whether predictions are clamped at zero."""
         return self.targets[self.name].non_negative
+
+    @property
+    def task_name(self) -> TaskName:
+        """What the target is."""
+        return self.targets[self.name].task
 
 
 def known_name(name: str, targets: dict[str, Target]) -> str:

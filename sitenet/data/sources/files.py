@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import BaseDataset, Identifier, Provenance, Source
+from sitenet.data.sources.base import Identifier, Provenance, Source, StatedTarget
 from sitenet.settings.section import InputPath
 
 
-class FilesDataset(BaseDataset):
+class FilesDataset(StatedTarget):
     """The user's own crystals.
 
     Attributes:
@@ -17,7 +17,9 @@ class FilesDataset(BaseDataset):
         targets: CSV with the columns file and target, and if wanted id and group; `targets.csv` in the
             folder or archive when left out.
         target: Name of the predicted property.
-        unit: Its unit.
+        unit: Its unit; required of a number, and a class has none.
+        task: What the property is: a number, or one of two classes (`classification`), written as true and false or
+            1 and 0.
         non_negative: Clamp predictions at zero.
         version: Version of the data.
         licence: Terms of use.
@@ -43,8 +45,9 @@ class FilesDataset(BaseDataset):
     def open(self, download: Download | None = None) -> Source:
         """Opens the folder, archive or file."""
         from sitenet.data.sources.own_files import open_files
+        from sitenet.data.targets import PARSERS
 
         # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
         name = Path(self.path).resolve().name
         stated = Provenance(self.version, name, "", self.licence, self.citation)
-        return open_files(Path(self.path), Path(self.targets) if self.targets else None, stated)
+        return open_files(Path(self.path), Path(self.targets) if self.targets else None, stated, PARSERS[self.task])

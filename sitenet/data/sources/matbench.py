@@ -1,4 +1,4 @@
-"""Structure-based regression tasks of Matbench v0.1 (Dunn et al., npj Comput. Mater. 6, 138 (2020))."""
+"""Tasks of Matbench v0.1 with structures (Dunn et al., npj Comput. Mater. 6, 138 (2020))."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,13 +18,14 @@ MATBENCH_TARGETS = {
     "matbench_log_kvrh": Target("log10(K_VRH)", "log10(GPa)", False),
     "matbench_mp_e_form": Target("e_form", "eV/atom", False),
     "matbench_mp_gap": Target("gap pbe", "eV", True),
+    "matbench_mp_is_metal": Target("is_metal", "", False, "classification"),
     "matbench_perovskites": Target("e_form", "eV/unit cell", False),
     "matbench_phonons": Target("last phdos peak", "cm^-1", True),
 }
 
 
 class MatbenchDataset(NamedDataset):
-    """A structure-based regression task of Matbench v0.1.
+    """A task of Matbench v0.1 with structures.
 
     Attributes:
         mirror: Folder or URL that replaces the official download host.

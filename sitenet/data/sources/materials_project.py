@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, Field
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import BaseDataset, Identifier, Source, check_unchanged
+from sitenet.data.sources.base import Identifier, Source, StatedTarget, check_unchanged
 from sitenet.settings.elements import SYMBOLS
 
 N = TypeVar("N", int, float)
@@ -29,13 +29,14 @@ Symbol = Annotated[str, AfterValidator(_element)]
 Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
 
 
-class MaterialsProjectDataset(BaseDataset):
+class MaterialsProjectDataset(StatedTarget):
     """Crystals of the Materials Project that meet some criteria; deprecated entries are left out.
 
     Attributes:
         name: Name of the data set and of its snapshot.
         target: Field of the summary documents, such as band_gap; a dot leads into it (bulk_modulus.vrh).
-        unit: Unit of the target.
+        unit: Unit of the target; required of a number, and a class has none.
+        task: What the target is: a number, or one of two classes (`classification`), such as is_metal.
         non_negative: Clamp predictions at zero.
         energy_above_hull: Upper limit in eV/atom.
         band_gap: Lower and upper limit in eV.

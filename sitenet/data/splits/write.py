@@ -25,7 +25,7 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
     `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`.
 
     Raises:
-        UserError: The kind does not suit the data set, or a part of a fold is empty.
+        UserError: The kind does not suit the data set, or a part of a fold is empty or lacks a class.
     """
     folder = Path(data_dir)
     table = pq.read_table(folder / "targets.parquet").to_pydict()
@@ -35,6 +35,8 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
         groups = {id_: id_ for id_ in targets}
     planned = planned_folds(splits, dataset, groups)
     folds = [used_fold(fold, number, targets, groups, splits) for number, fold in enumerate(planned)]
+    if dataset.task_name == "classification":
+        _require_both_classes(folds, targets)
     for number, fold in enumerate(folds):
         _write_fold(folder / "folds" / f"fold{number}", fold, targets)
     record = Splits(
@@ -81,6 +83,19 @@ def used_fold(
         text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s"
         log.warning(text, number, unused, _size(planned), absent)
     return fold
+
+
+def _require_both_classes(folds: list[FoldIds], targets: Mapping[str, float | None]) -> None:
+    """Networks and classifiers learn nothing from one class, and a ROC-AUC needs both."""
+    for number, fold in enumerate(folds):
+        for part in ("train", "test"):
+            ids = getattr(fold, part)
+            found = {targets[id_] for id_ in ids} - {None}
+            if len(found) == 1:
+                raise UserError(
+                    f"fold {number}: all {len(ids)} {part} crystals are of class {found.pop():g}, and a classification "
+                    "needs both there: take more crystals, or another splits.seed"
+                )
 
 
 def _absent(planned: FoldIds, targets: Mapping[str, float | None]) -> str:

@@ -21,7 +21,7 @@ from sitenet.evaluation.statistics.rank_correlation import rank_correlation
 
 # A head is short- or long-ranged below or above so many times the mean distance of equal weights.
 SHORT, LONG = 0.95, 1.05
-SAME = 0.01  # a network uses no more range where its MAE differs by less than this share of itself
+SAME = 0.01  # a network uses no more range where its error differs by less than this share of itself
 DESCRIPTORS = {
     "n_sites": "sites of the primitive cell",
     "n_elements": "elements",
@@ -75,8 +75,8 @@ class AttentionAnalysis:
         """The error of every trial without the pairs beyond each cut-off, a row each; the last one has all pairs.
 
         Columns: kind, trial, model, cutoff (angstrom), attention (share of the weights within the cut-off, mean over
-        heads), change (mean absolute change of the predictions), mae, and difference, difference_low and
-        difference_high: the MAE minus that with all pairs, with its 95 % interval over seeds and formulas.
+        heads), change (mean absolute change of the predictions), mae or brier, and difference, difference_low and
+        difference_high: the error minus that with all pairs, with its 95 % interval over seeds and formulas.
         """
         rows = []
         for trial, runs in self.runs.items():
@@ -98,9 +98,11 @@ class AttentionAnalysis:
         return pd.DataFrame(rows)
 
     def range_used(self, trial: str) -> float:
-        """Smallest cut-off from which on the MAE stays within 1 % of that with all pairs; NaN where it is not known."""
+        """Smallest cut-off from which on the error is within 1 % of that with all pairs; NaN where it is not known."""
         own = self.cutoffs[self.cutoffs["trial"] == trial].sort_values("cutoff", ascending=False)
-        within = (own["difference"].abs() <= SAME * own["mae"].iloc[0]).cumprod().astype(bool)
+        within = (
+            (own["difference"].abs() <= SAME * own[self.results.task.crystal_error.key].iloc[0]).cumprod().astype(bool)
+        )
         enough = own.loc[within, "cutoff"]
         return float(enough.min()) if len(enough) > 1 else np.nan
 
@@ -114,7 +116,7 @@ class AttentionAnalysis:
                 table = run.crystals.copy()
                 if len(table):
                     table["target"] = table["id"].map(self._targets(run))
-                    table["error"] = (table["id"].map(everything) - table["target"]).abs()
+                    table["error"] = self.results.task.crystal_errors(table["target"], table["id"].map(everything))
                 frames.append(self._of_run(run, table))
         return _joined(frames)
 
@@ -151,25 +153,26 @@ class AttentionAnalysis:
         return scored[0].predictions()["target"] if scored else pd.Series(dtype=float)
 
     def _errors(self, runs: Sequence[AttentionOfRun]) -> dict[int, list[pd.DataFrame]]:
-        """Absolute errors of labelled crystals of each run by fold: a row for each crystal, a column a cut-off."""
+        """Errors of labelled crystals of each run by fold: a row for each crystal, a column a cut-off."""
         errors: dict[int, list[pd.DataFrame]] = {}
         for run in runs:
             predictions = run.predictions.pivot(index="id", columns="cutoff", values="prediction")
             targets = self._targets(run).reindex(predictions.index).dropna()
-            table = predictions.loc[targets.index].sub(targets, axis=0).abs()
+            own = predictions.loc[targets.index]
+            table = own.apply(lambda guess, truth=targets: self.results.task.crystal_errors(truth, guess))
             if len(table):
                 errors.setdefault(run.record.key.fold, []).append(table)
         return errors
 
     def _scores(self, errors: Mapping[int, Sequence[pd.DataFrame]], cutoff: float) -> dict[str, float]:
-        maes = [np.mean([run[cutoff].mean() for run in runs]) for runs in errors.values()]
+        means = [np.mean([run[cutoff].mean() for run in runs]) for runs in errors.values()]
         found = Estimate(np.nan, np.nan, np.nan)
         if errors:
             differences = {k: np.stack([run[cutoff] - run[np.inf] for run in runs]) for k, runs in errors.items()}
             groups = {k: [self.results.groups.get(id_) or id_ for id_ in runs[0].index] for k, runs in errors.items()}
             found = paired_difference(differences, groups)
         return {
-            "mae": float(np.mean(maes)) if maes else np.nan,
+            self.results.task.crystal_error.key: float(np.mean(means)) if means else np.nan,
             "difference": found.value,
             "difference_low": found.low,
             "difference_high": found.high,

@@ -21,12 +21,12 @@ _LABEL_WIDTH = 44  # characters
 
 
 def ablation_figure(results: Results) -> Figure:
-    """Difference in test MAE to the reference with its 95 % interval, one row per trial, best first.
+    """Difference in test error to the reference with its 95 % interval, one row per trial, best first.
 
     There is one panel per model kind. Small points are pairs of runs, one per fold and seed. A panel shows at most
     `MAX_ROWS` trials, the best ones, and its title says so.
     """
-    changes, unit = compare_trials(results.runs, results.planned.grid, results.groups), results.unit
+    changes, score = compare_trials(results.runs, results.planned.grid, results.groups), results.task.crystal_error
     references = [change for change in changes if change.is_reference]
     rows = [_with_difference(changes, reference) for reference in references]
     heights = [max(1, min(len(own), MAX_ROWS)) for own in rows]
@@ -37,9 +37,9 @@ def ablation_figure(results: Results) -> Figure:
         panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, reference, own in zip(panels, references, rows, strict=True):
             _draw_rows(axes, own[:MAX_ROWS])
-            axes.set_title(_title(reference, own, unit), loc="left")
+            axes.set_title(_title(reference, own, results), loc="left")
         _limit(list(panels), [own[:MAX_ROWS] for own in rows])
-        panels[-1].set_xlabel(f"difference in test MAE ({unit}), 95 % interval")
+        panels[-1].set_xlabel(f"difference in test {score.header(results.unit)}, 95 % interval")
         figure.legend(handles=_legend(), loc="outside upper right", ncols=4)
     return figure
 
@@ -49,10 +49,11 @@ def _with_difference(changes: Sequence[Change], reference: Change) -> list[Chang
     return [change for change in own if not np.isnan(change.difference.value)]
 
 
-def _title(reference: Change, rows: Sequence[Change], unit: str) -> str:
+def _title(reference: Change, rows: Sequence[Change], results: Results) -> str:
     if not rows:
         return f"{reference.kind}: no test scores to compare with trial {reference.trial}"
-    title = f"{reference.kind} against trial {reference.trial} ({reference.test_mae:.3g} {unit})"
+    error = results.task.crystal_error.amount(f"{reference.test_error:.3g}", results.unit)
+    title = f"{reference.kind} against trial {reference.trial} ({error})"
     return title + (f"\nthe best {MAX_ROWS} of {len(rows)} trials" if len(rows) > MAX_ROWS else "")
 
 

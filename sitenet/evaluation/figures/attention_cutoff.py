@@ -1,5 +1,7 @@
 """The error of networks that do not see beyond a distance."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,27 +14,27 @@ MAX_TRIALS = len(COLOURS)
 
 
 def attention_cutoff_figure(analysis: AttentionAnalysis) -> Figure:
-    """MAE, or the change of predictions where no targets are known, by cut-off; right, the weights within it."""
-    table = analysis.cutoffs
+    """Error, or the change of predictions where no targets are known, by cut-off; right, the weights within it."""
+    table, score = analysis.cutoffs, analysis.results.task.crystal_error
     trials = list(analysis.runs)[:MAX_TRIALS]
     with mpl.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(8.5, 3.6), layout="constrained")
         errors, attention = figure.subplots(1, 2, sharex=True)
-        scored = bool(len(table)) and bool(table["mae"].notna().any())
+        scored = bool(len(table)) and bool(table[score.key].notna().any())
         for trial, color in zip(trials, COLOURS, strict=False):
             own = table[table["trial"] == trial]
             whole, cut = own[np.isinf(own["cutoff"])].iloc[0], own[np.isfinite(own["cutoff"])]
-            value = cut["mae" if scored else "change"].to_numpy()
-            low, high = (whole["mae"] + cut[f"difference_{end}"].to_numpy() for end in ("low", "high"))
+            value = cut[score.key if scored else "change"].to_numpy()
+            low, high = (whole[score.key] + cut[f"difference_{end}"].to_numpy() for end in ("low", "high"))
             errors.plot(
                 cut["cutoff"], value, "o-", color=color, markersize=3, linewidth=1.4, label=analysis.names[trial]
             )
             if scored:
                 errors.fill_between(cut["cutoff"], low, high, color=color, alpha=0.2, linewidth=0)
-                errors.axhline(whole["mae"], color=color, linestyle=":", linewidth=1)
+                errors.axhline(whole[score.key], color=color, linestyle=":", linewidth=1)
             attention.plot(cut["cutoff"], cut["attention"], "o-", color=color, markersize=3, linewidth=1.4)
-        unit = analysis.results.unit
-        errors.set(xlabel="cut-off (angstrom)", ylabel=f"{'test MAE' if scored else 'change of predictions'} ({unit})")
+        label = replace(score, label=f"test {score.label}" if scored else "change of predictions")
+        errors.set(xlabel="cut-off (angstrom)", ylabel=label.header(analysis.results.unit))
         attention.set(xlabel="cut-off (angstrom)", ylabel="attention within the cut-off", ylim=(0, 1.02))
         if scored:
             log_errors(errors)

@@ -18,14 +18,14 @@ MAX_PANELS = 12
 
 
 def epoch_curves_figure(results: Results) -> Figure:
-    """MAE by epoch of every network trial: thin lines are single runs, thick lines their mean.
+    """Error by epoch of every network trial: thin lines are single runs, thick lines their mean.
 
     The mean ends with the shortest run. At most `MAX_PANELS` trials are shown, those with the lowest mean validation
-    MAE, and the title says so.
+    error, and the title says so.
     """
     names = _panel_names(results.planned)
     by_trial = {trial: [run for run in results.runs if run.result.key.trial == trial] for trial in names}
-    trained = sorted((_validation_mae(own), trial) for trial, own in by_trial.items() if own)
+    trained = sorted((_validation_error(own), trial) for trial, own in by_trial.items() if own)
     shown = [trial for _, trial in trained[:MAX_PANELS]]
     with mpl.rc_context(FIGURE_STYLE):
         figure, panels = panel_grid(max(len(shown), 1), height=2.5)
@@ -33,11 +33,12 @@ def epoch_curves_figure(results: Results) -> Figure:
             _draw_curves(axes, [run.history() for run in by_trial[trial]])
             axes.set_title(names[trial], loc="left")
         figure.supxlabel("epoch", fontsize="medium")
-        figure.supylabel(f"MAE ({results.unit})", fontsize="medium")
+        figure.supylabel(results.task.error.header(results.unit), fontsize="medium")
         if shown:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         if len(trained) > len(shown):
-            figure.suptitle(f"{len(shown)} of {len(trained)} trials, lowest validation MAE first", x=0, ha="left")
+            first = f"lowest validation {results.task.error.label} first"
+            figure.suptitle(f"{len(shown)} of {len(trained)} trials, {first}", x=0, ha="left")
     return figure
 
 
@@ -53,12 +54,12 @@ def _panel_names(planned: PlannedRuns) -> dict[str, str]:
     return names
 
 
-def _validation_mae(runs: Sequence[Run]) -> float:
-    return float(np.mean([run.result.validation_mae for run in runs]))
+def _validation_error(runs: Sequence[Run]) -> float:
+    return float(np.mean([run.result.validation_error for run in runs]))
 
 
 def _draw_curves(axes: Axes, histories: Sequence[pd.DataFrame]) -> None:
-    for label, color, column in (("training", ORANGE, _train_mae), ("validation", BLUE, selecting_mae)):
+    for label, color, column in (("training", ORANGE, _train_error), ("validation", BLUE, selecting_error)):
         curves = [column(history) for history in histories]
         for curve in curves:
             axes.plot(curve.index, curve, color=color, linewidth=0.6, alpha=0.45)
@@ -67,11 +68,11 @@ def _draw_curves(axes: Axes, histories: Sequence[pd.DataFrame]) -> None:
     log_errors(axes)
 
 
-def _train_mae(history: pd.DataFrame) -> pd.Series:
-    return history.set_index("epoch")["train_mae"].astype(float)
+def _train_error(history: pd.DataFrame) -> pd.Series:
+    return history.set_index("epoch")["train_error"].astype(float)
 
 
-def selecting_mae(history: pd.DataFrame) -> pd.Series:
-    """Validation MAE of the averaged weights, or of the current weights without averaging."""
+def selecting_error(history: pd.DataFrame) -> pd.Series:
+    """Validation error of the averaged weights, or of the current weights without averaging."""
     rows = history.set_index("epoch")
-    return rows["validation_mae_ema"].astype(float).fillna(rows["validation_mae"].astype(float))
+    return rows["validation_error_ema"].astype(float).fillna(rows["validation_error"].astype(float))

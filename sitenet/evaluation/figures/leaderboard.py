@@ -15,12 +15,12 @@ def leaderboard_figure(results: Results) -> Figure:
 
     The axis is logarithmic where the largest score is more than `MANY_TIMES` the smallest.
     """
-    standings = results.standings
+    standings, score = results.standings, results.task.score
     scored = [(i, row) for i, row in enumerate(standings.rows) if row.runs]
     scores = np.array([standings.score(i) for i, _ in scored]).reshape(-1, 3)
     value, places = scores[:, 0], np.arange(len(scored))
     bars = np.stack([value - scores[:, 1], scores[:, 2] - value])
-    folds = [(mae, y + 0.25) for y, (_, row) in enumerate(scored) for mae in row.fold_scores("mae").values()]
+    folds = [(one, y + 0.25) for y, (_, row) in enumerate(scored) for one in row.fold_scores(score.key).values()]
     with mpl.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(6.0, 0.9 + 0.4 * len(scored)), layout="constrained")
         axes = figure.subplots()
@@ -29,9 +29,11 @@ def leaderboard_figure(results: Results) -> Figure:
         axes.set_yticks(
             places, [row.model + ("" if standings.is_complete(i) else " (folds missing)") for i, row in scored]
         )
-        axes.set(ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test MAE ({results.unit})")
+        axes.set(ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test {score.header(results.unit)}")
         positive = value[value > 0]
-        if len(positive) and positive.max() > MANY_TIMES * positive.min():
+        if score.better == "higher":
+            axes.set_xlim(None, 1)
+        elif len(positive) and positive.max() > MANY_TIMES * positive.min():
             axes.set_xscale("log")
             number_logs(axes.xaxis)
         else:

@@ -23,5 +23,5 @@ def search_importance_figure(results: Results) -> Figure:
             axes.set_yticks(places, [short(name) for name in own["setting"]])
             axes.set_xlim(0, 1)
             axes.set_title(f"{own['kind'].iloc[0]}, search {search}", loc="left")
-        figure.supxlabel("share of the variance of log(validation MAE)", fontsize="medium")
+        figure.supxlabel(f"share of the variance of log(validation {results.task.error.label})", fontsize="medium")
     return figure

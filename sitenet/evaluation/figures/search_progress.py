@@ -17,7 +17,7 @@ AXES = {"total_epochs": "epochs", "minutes": "minutes"}
 
 
 def search_progress_figure(results: Results) -> Figure:
-    """Lowest validation MAE so far by epochs and by training time, two panels for each fold; the grid is grey.
+    """Lowest validation error so far by epochs and by training time, two panels for each fold; the grid is grey.
 
     Points are single trainings; those that diverged are not drawn.
     """
@@ -38,7 +38,7 @@ def search_progress_figure(results: Results) -> Figure:
                 _draw(axes, progress[progress["fold"] == fold], axis, colours)
         for axes, label in zip(rows[-1], AXES.values(), strict=True):
             axes.set_xlabel(f"{label} of all trials so far")
-        figure.supylabel(f"validation MAE ({results.unit})", fontsize="medium")
+        figure.supylabel(f"validation {results.task.error.header(results.unit)}", fontsize="medium")
         if folds:
             figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper right")
     return figure
@@ -47,7 +47,7 @@ def search_progress_figure(results: Results) -> Figure:
 def _draw(axes: Axes, progress: pd.DataFrame, axis: str, colours: Mapping[str, str]) -> None:
     for name, color in colours.items():
         own = progress[(progress["name"] == name) & np.isfinite(progress["best_so_far"])]
-        points = own[np.isfinite(own["validation_mae"])]
-        axes.plot(points[axis], points["validation_mae"], ".", color=color, markersize=4, alpha=0.5)
+        points = own[np.isfinite(own["validation_error"])]
+        axes.plot(points[axis], points["validation_error"], ".", color=color, markersize=4, alpha=0.5)
         axes.step(own[axis], own["best_so_far"], where="post", color=color, linewidth=1.6, label=name)
     log_errors(axes)

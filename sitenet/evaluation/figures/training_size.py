@@ -16,7 +16,7 @@ from matplotlib.typing import LineStyleType
 
 from sitenet.config.trial import varying_settings
 from sitenet.evaluation.ablation import plain, short
-from sitenet.evaluation.figures.epoch_curves import selecting_mae
+from sitenet.evaluation.figures.epoch_curves import selecting_error
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors, number_logs
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import PlannedRuns, Run
@@ -74,9 +74,9 @@ def training_size_figure(results: Results) -> Figure:
     """Left the error by number of training crystals, right the validation error by training time.
 
     Each family has its colour. On the left, points are single runs, and lines join the means over folds of the means
-    over seeds. They show the test MAE, or the validation MAE if no run was scored. On the right, line styles
+    over seeds. They show the test error, or the validation error if no run was scored. On the right, line styles
     distinguish the sizes. Thin lines are single runs, thick lines their mean at the same epoch, up to the end of the
-    shortest run. At most as many families as colours are shown, those with the lowest validation MAE, and the title
+    shortest run. At most as many families as colours are shown, those with the lowest validation error, and the title
     says so.
     """
     planned = results.planned.grid
@@ -88,40 +88,44 @@ def training_size_figure(results: Results) -> Figure:
     with mpl.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(8.5, 3.8 + 0.2 * len(shown)), layout="constrained")
         by_size, by_time = figure.subplots(1, 2)
-        _draw_sizes(by_size, shown, by_trial, results.unit)
-        _draw_times(by_time, shown, by_trial, results.unit)
+        _draw_sizes(by_size, shown, by_trial, results)
+        _draw_times(by_time, shown, by_trial, results)
         _add_legend(figure, shown)
         if len(trained) > len(shown):
-            figure.suptitle(f"{len(shown)} of {len(trained)} networks, lowest validation MAE first", x=0, ha="left")
+            first = f"lowest validation {results.task.error.label} first"
+            figure.suptitle(f"{len(shown)} of {len(trained)} networks, {first}", x=0, ha="left")
     return figure
 
 
 def _lowest(family: Family, runs: Mapping[str, list[Run]]) -> float:
-    maes = [[run.result.validation_mae for run in runs[trial]] for trial in family.trials]
-    return min(float(np.mean(own)) for own in maes if own)
+    errors = [[run.result.validation_error for run in runs[trial]] for trial in family.trials]
+    return min(float(np.mean(own)) for own in errors if own)
 
 
-def _draw_sizes(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[Run]], unit: str) -> None:
+def _draw_sizes(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[Run]], results: Results) -> None:
     own = [run for family in families for trial in family.trials for run in runs[trial]]
     scored = any(run.is_scored for run in own)
     for color, family in zip(COLOURS, families, strict=False):
         points = pd.DataFrame([_point(run, scored) for trial in family.trials for run in runs[trial]]).dropna()
-        axes.plot(points["crystals"], points["mae"], ".", color=color, markersize=4, alpha=0.5)
+        axes.plot(points["crystals"], points["error"], ".", color=color, markersize=4, alpha=0.5)
         means = points.groupby(["trial", "fold"]).mean(numeric_only=True).groupby("trial").mean()
         means = means.sort_values("crystals")
-        axes.plot(means["crystals"], means["mae"], "o-", color=color, markersize=5, linewidth=1.6)
+        axes.plot(means["crystals"], means["error"], "o-", color=color, markersize=5, linewidth=1.6)
     log_errors(axes)
     axes.set_xscale("log")
     sizes = _sizes(families, runs)
     axes.set_xticks(list(sizes.values()), [f"{size:,.0f}" for size in sizes.values()])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set(xlabel="training crystals", ylabel=f"{'test' if scored else 'validation'} MAE ({unit})")
+    label = results.task.error.header(results.unit)
+    axes.set(xlabel="training crystals", ylabel=f"{'test' if scored else 'validation'} {label}")
 
 
 def _point(run: Run, scored: bool) -> dict[str, object]:
     result = run.result
-    mae = (run.test.mae if run.is_scored else np.nan) if scored else result.validation_mae
-    return {"trial": result.key.trial, "fold": result.key.fold, "crystals": result.n_train, "mae": mae}
+    error = result.validation_error
+    if scored:
+        error = run.metrics()[run.task.error.key] if run.is_scored else np.nan
+    return {"trial": result.key.trial, "fold": result.key.fold, "crystals": result.n_train, "error": error}
 
 
 def _sizes(families: Sequence[Family], runs: Mapping[str, list[Run]]) -> dict[int | None, float]:
@@ -135,27 +139,27 @@ def _sizes(families: Sequence[Family], runs: Mapping[str, list[Run]]) -> dict[in
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
-def _draw_times(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[Run]], unit: str) -> None:
+def _draw_times(axes: Axes, families: Sequence[Family], runs: Mapping[str, list[Run]], results: Results) -> None:
     styles = _styles(families)
     for color, family in zip(COLOURS, families, strict=False):
         for trial, limit in family.trials.items():
-            curves = [_minutes_and_mae(run) for run in runs[trial]]
+            curves = [_minutes_and_error(run) for run in runs[trial]]
             for curve in curves:
-                axes.plot(curve["minutes"], curve["mae"], color=color, linewidth=0.6, alpha=0.3)
+                axes.plot(curve["minutes"], curve["error"], color=color, linewidth=0.6, alpha=0.3)
             if curves:
                 mean = sum(curves[1:], curves[0]) / len(curves)  # NaN after the end of the shortest run
-                axes.plot(mean["minutes"], mean["mae"], linestyle=styles[limit], color=color, linewidth=1.6)
+                axes.plot(mean["minutes"], mean["error"], linestyle=styles[limit], color=color, linewidth=1.6)
     log_errors(axes)
     axes.set_xscale("log")
     number_logs(axes.xaxis)
-    axes.set(xlabel="training time (minutes)", ylabel=f"validation MAE ({unit})")
+    axes.set(xlabel="training time (minutes)", ylabel=f"validation {results.task.error.header(results.unit)}")
 
 
-def _minutes_and_mae(run: Run) -> pd.DataFrame:
-    """Time since the run began and validation MAE, by epoch."""
+def _minutes_and_error(run: Run) -> pd.DataFrame:
+    """Time since the run began and validation error, by epoch."""
     history = run.history()
     minutes = history.set_index("epoch")["seconds"] / 60
-    return pd.DataFrame({"minutes": minutes, "mae": selecting_mae(history)})
+    return pd.DataFrame({"minutes": minutes, "error": selecting_error(history)})
 
 
 def _styles(families: Sequence[Family]) -> dict[int | None, LineStyleType]:

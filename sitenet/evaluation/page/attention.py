@@ -1,5 +1,6 @@
 """What the networks attend to, and what range they use."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,22 +44,21 @@ def attention_charts(analysis: AttentionAnalysis) -> dict[str, Chart]:
 
 def _sentence(analysis: AttentionAnalysis, trial: str) -> str:
     """What range a trial uses, in words."""
-    name, found = analysis.names[trial], analysis.range_used(trial)
+    name, found, label = analysis.names[trial], analysis.range_used(trial), analysis.results.task.crystal_error.label
+    near = f"the {label} is within {100 * SAME:g} % of that with all pairs"
     if np.isnan(found):
-        return f"{name}: with no tried cut-off the MAE is within {100 * SAME:g} % of that with all pairs."
-    return (
-        f"{name}: from a cut-off of {found:g} angstrom on, the MAE is within {100 * SAME:g} % of that with all pairs."
-    )
+        return f"{name}: with no tried cut-off {near}."
+    return f"{name}: from a cut-off of {found:g} angstrom on, {near}."
 
 
 def cutoff_chart(analysis: AttentionAnalysis) -> Chart:
-    """Test MAE by cut-off, or the change of predictions where no targets are known."""
-    table, unit, data, words = analysis.cutoffs, analysis.results.unit, [], []
-    scored = bool(table["mae"].notna().any())
+    """Test error by cut-off, or the change of predictions where no targets are known."""
+    table, score, data, words = analysis.cutoffs, analysis.results.task.crystal_error, [], []
+    scored = bool(table[score.key].notna().any())
     for number, trial in enumerate(analysis.runs):
         own = table[table["trial"] == trial]
         cut = own[np.isfinite(own["cutoff"])]
-        value = cut["mae" if scored else "change"]
+        value = cut[score.key if scored else "change"]
         line: dict[str, Any] = {
             "type": "scatter",
             "mode": "lines+markers",
@@ -69,11 +69,10 @@ def cutoff_chart(analysis: AttentionAnalysis) -> Chart:
             "hovertemplate": "%{x} angstrom<br>%{y:.3g}<extra>%{fullData.name}</extra>",
         }
         if scored:
-            ends = {"array": cut["difference_high"] - cut["difference"]}
-            ends["arrayminus"] = cut["difference"] - cut["difference_low"]
-            error = {end: numbers(values) for end, values in ends.items()}
+            below, above = cut["difference"] - cut["difference_low"], cut["difference_high"] - cut["difference"]
+            error = {"array": numbers(above), "arrayminus": numbers(below)}
             line["error_y"] = {"type": "data", "thickness": 1} | error
-            whole = own["mae"].iloc[-1]
+            whole = own[score.key].iloc[-1]
             level: dict[str, Any] = {
                 "mode": "lines",
                 "line": style(number) | {"width": 1, "dash": "dot"},
@@ -83,7 +82,8 @@ def cutoff_chart(analysis: AttentionAnalysis) -> Chart:
             data.append({"type": "scatter", "showlegend": False} | level)
         data.append(line)
         words.append(f"{analysis.names[trial]}: {_listed(cut['cutoff'], value)}")
-    label = f"{'test MAE' if scored else 'mean change of the predictions'} ({unit})"
+    label = f"test {score.label}" if scored else "mean change of the predictions"
+    label = replace(score, label=label).header(analysis.results.unit)
     layout = {
         "xaxis": axis("cut-off (angstrom)"),
         "yaxis": axis(label),

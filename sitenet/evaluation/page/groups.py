@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 from sitenet.data.manifest import Manifest
 from sitenet.evaluation.page.charts import MAIN, QUIET, TEXT, Chart, axis, numbers
 from sitenet.settings.elements import SYMBOLS
+from sitenet.tasks import Score
 
 SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic", "unknown")
 SIZES = (0, 4, 8, 16, 32, 64, np.inf)
@@ -27,7 +28,7 @@ class Grouping:
 
     Attributes:
         key: Its name in the page.
-        title: Heading of its chart, in which "{target}" and "{unit}" stand for those of the data set.
+        title: Heading of its chart, in which "{quantity}" stands for the target with its unit.
         of: Function of the errors and the data set that gives each crystal's group, ordered; None where the grouping
             says nothing about the data set.
     """
@@ -40,6 +41,8 @@ class Grouping:
 def _by_target(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     """Zeros, and thirds of the other values; with few different values there are fewer groups."""
     target = errors["target"]
+    if manifest.task == "classification":
+        return _ordered(target.map({0.0: "class 0", 1.0: "class 1"}), ["class 0", "class 1"])
     others = target[target != 0] if _has_zeros(target, manifest) else target
     edges = np.unique(np.quantile(others, [1 / 3, 2 / 3])) if len(others) else np.array([])
     names = [f"to {edge:.3g}" for edge in edges] + ([f"above {edges[-1]:.3g}"] if len(edges) else ["not 0"])
@@ -57,8 +60,8 @@ def _has_zeros(target: "pd.Series[float]", manifest: Manifest) -> bool:
 
 def _by_metal(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
     """Metals have a band gap of 0; other targets have no metals."""
-    metal = errors["target"] == 0
-    if "gap" not in manifest.target or metal.all() or not metal.any():
+    metal, is_class = errors["target"] == 0, manifest.task == "classification"
+    if is_class or "gap" not in manifest.target or metal.all() or not metal.any():
         return None
     return _ordered(metal.map({True: "metals", False: "insulators"}), ["metals", "insulators"])
 
@@ -84,7 +87,7 @@ def _ordered(groups: "pd.Series[str]", names: Sequence[str]) -> pd.Series:
 
 
 GROUPINGS = (
-    Grouping("target", "by reference {target} ({unit})", _by_target),
+    Grouping("target", "by reference {quantity}", _by_target),
     Grouping("metals", "metals and insulators", _by_metal),
     Grouping("sites", "by number of sites in the cell", _by_sites),
     Grouping("system", "by crystal system", _by_system),
@@ -93,14 +96,14 @@ GROUPINGS = (
 
 
 def group_errors(errors: pd.DataFrame, manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """For each grouping that applies: mae, margin of its 95 % interval (Student's t) and n of every group."""
+    """For each grouping that applies: mean error, margin of its 95 % interval (Student's t) and n of every group."""
     found = {grouping.key: grouping.of(errors, manifest) for grouping in GROUPINGS}
     return {key: _summary(errors["error"], groups) for key, groups in found.items() if groups is not None}
 
 
 def _summary(error: "pd.Series[float]", groups: pd.Series) -> pd.DataFrame:
     table = error.groupby(groups, observed=True).agg(["mean", "std", "size"])
-    table.columns = pd.Index(["mae", "std", "n"])
+    table.columns = pd.Index(["error", "std", "n"])
     several = table["n"].where(table["n"] > 1)
     table["margin"] = stdtrit(several - 1, 0.975) * table["std"] / np.sqrt(several)
     return table.drop(columns="std")
@@ -109,59 +112,63 @@ def _summary(error: "pd.Series[float]", groups: pd.Series) -> pd.DataFrame:
 def worst_group(groups: Mapping[str, pd.DataFrame]) -> tuple[str, str, pd.Series] | None:
     """The group with the largest error for certain, by the lower end of its interval: grouping, name and summary."""
     found = [
-        (row["mae"] - row["margin"], key, str(name), row)
+        (row["error"] - row["margin"], key, str(name), row)
         for key, table in groups.items()
         for name, row in table[table["n"] >= ENOUGH].iterrows()
     ]
     return max(found, key=lambda entry: entry[0])[1:] if found else None
 
 
-def group_chart(table: pd.DataFrame, title: str, overall: float, unit: str) -> Chart:
-    """A bar with its 95 % interval for each group; the dotted line is the MAE of all crystals."""
+def group_chart(table: pd.DataFrame, title: str, overall: float, score: Score, unit: str) -> Chart:
+    """A bar with its 95 % interval for each group; the dotted line is the error of all crystals."""
     margin = table["margin"].fillna(0)
     counts = [f"{name}<br>n = {n:,}" for name, n in zip(table.index, table["n"], strict=True)]
     bars = {
         "type": "bar",
         "x": counts,
-        "y": numbers(table["mae"]),
+        "y": numbers(table["error"]),
         "error_y": {
             "type": "data",
             "array": numbers(margin),
-            "arrayminus": numbers(np.minimum(margin, table["mae"])),  # no error is below zero
+            "arrayminus": numbers(np.minimum(margin, table["error"])),  # no error is below zero
             "color": TEXT,
             "thickness": 1,
         },
         "marker": {"color": MAIN},
-        "hovertemplate": f"%{{x}}<br>MAE %{{y:.3g}} {escape(unit)}<extra></extra>",
+        "hovertemplate": f"%{{x}}<br>{score.label} {score.amount('%{y:.3g}', escape(unit))}<extra></extra>",
     }
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": overall, "y1": overall}
     layout = {
         "title": {"text": title, "font": {"size": 14}},
         "xaxis": {"type": "category", "automargin": True, "tickangle": 0 if len(table) < 5 else -45},
-        "yaxis": axis(f"MAE ({unit})", rangemode="tozero"),
+        "yaxis": axis(score.header(unit), rangemode="tozero"),
         "shapes": [line | {"line": {"color": TEXT, "dash": "dot", "width": 1}}],
         "height": 340,
     }
     listed = "; ".join(
-        f"{n} {mae:.3g} ({count:,})" for n, mae, count in zip(table.index, table["mae"], table["n"], strict=True)
+        f"{n} {error:.3g} ({count:,})" for n, error, count in zip(table.index, table["error"], table["n"], strict=True)
     )
-    return Chart([bars], layout, f"MAE {title}, in {unit}, with the number of crystals: {listed}.")
+    return Chart([bars], layout, f"{score.label} {title}{_in(score, unit)}, with the number of crystals: {listed}.")
 
 
-def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
-    """The periodic table; the colour of an element is the MAE of the test crystals that contain it."""
+def _in(score: Score, unit: str) -> str:
+    return f", in {unit}" if score.has_unit else ""
+
+
+def element_chart(errors: pd.DataFrame, score: Score, unit: str) -> Chart:
+    """The periodic table; the colour of an element is the error of the test crystals that contain it."""
     table = element_errors(errors)
-    found = {str(symbol): (float(mae), int(n)) for symbol, mae, n in table.itertuples()}
+    found = {str(symbol): (float(error), int(n)) for symbol, error, n in table.itertuples()}
     z: list[list[float | None]] = [[None] * 18 for _ in range(9)]
     text, hover = ([[""] * 18 for _ in range(9)] for _ in range(2))
     for number, symbol in enumerate(SYMBOLS, start=1):
         row, column = _place(number)
-        mae, n = found.get(symbol, (np.nan, 0))
+        error, n = found.get(symbol, (np.nan, 0))
         text[row][column] = symbol
-        known = f"MAE {mae:.3g} {escape(unit)}, " if n else ""
+        known = f"{score.label} {score.amount(f'{error:.3g}', escape(unit))}, " if n else ""
         hover[row][column] = f"<b>{symbol}</b><br>{known}{n:,} test crystals"
         if n >= FEW:
-            z[row][column] = float(f"{mae:.4g}")
+            z[row][column] = float(f"{error:.4g}")
     data = {
         "type": "heatmap",
         "z": z,
@@ -173,7 +180,7 @@ def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
         "colorscale": "Cividis",
         "xgap": 1,
         "ygap": 1,
-        "colorbar": {"title": {"text": f"MAE ({unit})"}, "thickness": 12} | _BELOW,
+        "colorbar": {"title": {"text": score.header(unit)}, "thickness": 12} | _BELOW,
     }
     hidden = {"visible": False, "fixedrange": True}
     layout = {
@@ -183,9 +190,10 @@ def element_chart(errors: pd.DataFrame, unit: str) -> Chart:
         "margin": {"l": 0, "r": 0, "t": 10, "b": 10},
         "annotations": _uncoloured(z),
     }
-    common = table[table["n"] >= ENOUGH].sort_values("mae", ascending=False)
-    listed = ", ".join(f"{symbol} {mae:.3g}" for symbol, mae in common["mae"].head(5).items())
-    return Chart([data], layout, f"MAE by element, in {unit}; largest: {listed or 'no element is in 20 crystals'}.")
+    common = table[table["n"] >= ENOUGH].sort_values("error", ascending=False)
+    listed = ", ".join(f"{symbol} {error:.3g}" for symbol, error in common["error"].head(5).items())
+    words = f"{score.label} by element{_in(score, unit)}; largest: {listed or 'no element is in 20 crystals'}."
+    return Chart([data], layout, words)
 
 
 def _uncoloured(z: list[list[float | None]]) -> list[dict[str, object]]:
@@ -199,11 +207,11 @@ def _uncoloured(z: list[list[float | None]]) -> list[dict[str, object]]:
 
 
 def element_errors(errors: pd.DataFrame) -> pd.DataFrame:
-    """mae and n of the crystals that contain each element, by its symbol."""
+    """Mean error and n of the crystals that contain each element, by its symbol."""
     symbols = errors["formula"].str.findall("[A-Z][a-z]?").explode()
     joined = pd.DataFrame({"symbol": symbols, "error": errors["error"].reindex(symbols.index)})
     table = joined.groupby("symbol")["error"].agg(["mean", "size"])
-    table.columns = pd.Index(["mae", "n"])
+    table.columns = pd.Index(["error", "n"])
     return table
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard of the page: the cells of `LEADERBOARD`, with what to sort them by and what a row is."""
+"""The leaderboard of the page: the cells of `LEADERBOARD_OF`, with what to sort them by and what a row is."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +9,10 @@ from sitenet.evaluation.page.training import seconds
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import TIED, WORSE
 from sitenet.evaluation.statistics.bootstrap import MIN_GROUPS
-from sitenet.evaluation.tables.columns import LEADERBOARD, Column
+from sitenet.evaluation.tables.columns import LEADERBOARD_OF, Column
 from sitenet.evaluation.tables.formats import column
 from sitenet.evaluation.tables.leaderboard import leaderboard_table
 from sitenet.evaluation.tables.rounding import duration, measured, places
-
-# Columns shown at once, by their first name, on narrow screens and on others; the rest is one click away.
-FIRST = ("model", "mae", "mae_low")
-BRIEF = ("rank", *FIRST, "difference", "training_seconds")
 
 
 @dataclass(frozen=True)
@@ -57,16 +53,20 @@ class Row:
 
 def heads(results: Results) -> list[Head]:
     """The headings."""
+    key = results.task.score.key
+    # Columns shown at once, by their first name, on narrow screens and on others; the rest is one click away.
+    first = ("model", key, f"{key}_low")
+    brief = ("rank", *first, "difference", "training_seconds")
     return [
         Head(
             c.label.format(unit=results.unit),
             "; ".join(c.values.values()),
-            next(iter(c.values)) in FIRST,
-            next(iter(c.values)) in BRIEF,
+            next(iter(c.values)) in first,
+            next(iter(c.values)) in brief,
             "model" in c.values,
             next(iter(c.values)) not in ("model", "trial"),
         )
-        for c in _shown()
+        for c in _shown(results)
     ]
 
 
@@ -74,7 +74,9 @@ def rows(results: Results) -> list[Row]:
     """The rows in their order."""
     table = leaderboard_table(results)
     digits = max(0, places(*results.standings.score(0))) if results.standings.bootstrap else 3
-    columns = [list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown()]
+    columns = [
+        list(zip(column(table, c.form(digits), *c.values), _order(table, c), strict=True)) for c in _shown(results)
+    ]
     return [
         Row(list(cells), _word(results, i).partition(" ")[0], results.standings.rows[i].is_trained_here)
         for i, cells in enumerate(zip(*columns, strict=True))
@@ -87,8 +89,8 @@ def _word(results: Results, i: int) -> str:
     return verdict.word if verdict else ""
 
 
-def _shown() -> list[Column]:
-    return [c for c in LEADERBOARD if c.label]
+def _shown(results: Results) -> list[Column]:
+    return [c for c in LEADERBOARD_OF[results.task.name] if c.label]
 
 
 def _order(table: pd.DataFrame, c: Column) -> list[Any]:
@@ -99,25 +101,25 @@ def _order(table: pd.DataFrame, c: Column) -> list[Any]:
 
 def answers(results: Results) -> dict[str, str]:
     """The short answers: which model is best, by how much, and what it cost."""
-    standings, unit = results.standings, results.unit
+    standings, unit, kind = results.standings, results.unit, results.task.score
     if standings.bootstrap is None:
         return {"best": "No model has a test score yet.", "cost": "Nothing was scored yet."}
     best, score = standings.rows[0], standings.score(0)
     if standings.is_small:
         few = f"The test crystals have fewer than {MIN_GROUPS} formulas or groups: too few to say which model is best."
-        lowest = f"The lowest test MAE is that of {best.model}, {measured(*score)} {unit}."
-        return {"best": f"{few} {lowest}", "cost": _cost(results, [])}
+        leads = f"The {kind.best} test {kind.label} is that of {best.model}, {kind.amount(measured(*score), unit)}."
+        return {"best": f"{few} {leads}", "cost": _cost(results, [])}
     words = {i: _word(results, i) for i in range(1, standings.n_ranked)}
     tied = [standings.rows[i].model for i, word in words.items() if word == TIED]
     worse = next((i for i, word in words.items() if word == WORSE), None)
-    text = f"{best.model} has the lowest test MAE: {measured(*score)} {unit}."
+    text = f"{best.model} has the {kind.best} test {kind.label}: {kind.amount(measured(*score), unit)}."
     if tied:
         text += f" Tied with it: {'; '.join(tied)}. The test crystals do not tell which of them is better."
     elif words:
         text += " No other model is tied with it."
     if worse is not None:
-        by = measured(*standings.difference(worse, 0), sign="+")
-        text += f" The first model that is worse beyond noise: {standings.rows[worse].model}, by {by} {unit}."
+        by = kind.amount(measured(*standings.difference(worse, 0), sign="+"), unit)
+        text += f" The first model that is worse beyond noise: {standings.rows[worse].model}, by {by}."
     return {"best": text, "cost": _cost(results, tied)}
 
 

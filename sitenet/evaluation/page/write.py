@@ -18,22 +18,27 @@ from sitenet.evaluation.attention.analysis import AttentionAnalysis
 from sitenet.evaluation.page import leaderboard
 from sitenet.evaluation.page.attention import attention_charts, attention_section
 from sitenet.evaluation.page.charts import Chart
+from sitenet.evaluation.page.classes import reliability_chart, roc_chart
 from sitenet.evaluation.page.crystals import TestCrystals
-from sitenet.evaluation.page.glossary import GLOSSARY
+from sitenet.evaluation.page.glossary import glossary
 from sitenet.evaluation.page.groups import GROUPINGS, element_chart, group_chart, group_errors, worst_group
 from sitenet.evaluation.page.parity import cumulative_chart, parity_chart, signed_chart
 from sitenet.evaluation.page.training import COSTS, cost_chart, curves_chart, setting_charts
 from sitenet.evaluation.results import Results
+from sitenet.evaluation.runs import LeaderboardRow
 from sitenet.evaluation.statistics.ranges import parity_range
 from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.formats import error_digits, fixed
 from sitenet.evaluation.tables.trials import trials_table
 from sitenet.files import write_text
+from sitenet.tasks import REGRESSION
 
 MAX_MODELS = 30  # with charts of their own; the table has all of them
 N_WORST = 20
 MAX_FAILURES = 200
 MAX_TRIALS = 1000
+# The charts of the predictions of one model.
+PREDICTION_CHARTS = {"regression": ("parity", "signed"), "classification": ("roc", "reliability")}
 
 
 def write_page(
@@ -65,13 +70,16 @@ def write_page(
         name=results.benchmark,
         target=results.manifest.target.replace("_", " "),
         unit=results.unit,
+        in_unit=f" ({results.unit})" if results.task.score.has_unit else "",
+        task=results.task,
+        shown=PREDICTION_CHARTS[results.task.name],
         answers=leaderboard.answers(results),
         heads=leaderboard.heads(results),
         rows=leaderboard.rows(results),
         models=models,
         attention=attention_section(analysis),
         has_files=bool((crystals.facts["file"] != "").any()),
-        glossary=GLOSSARY,
+        glossary=glossary(results.task.name),
         costs=COSTS,
         groupings=[g for g in GROUPINGS if any(f"group-{g.key}/{model['index']}" in charts for model in models)],
         settings=[(name, name) for name in settings],
@@ -90,9 +98,12 @@ def write_page(
 
 def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, Any]], dict[str, Chart]]:
     """The models with charts of their own, best first, and these charts."""
-    unit, target = results.unit, results.manifest.target.replace("_", " ")
+    unit, score = results.unit, results.task.crystal_error
     rows = [(i, row) for i, row in enumerate(results.standings.rows) if row.runs][:MAX_MODELS]
-    titles = {grouping.key: grouping.title.format(target=target, unit=unit) for grouping in GROUPINGS}
+    titles = {
+        grouping.key: grouping.title.format(quantity=results.manifest.quantity.replace("_", " "))
+        for grouping in GROUPINGS
+    }
     limits: tuple[float, float] | None = None
     models: list[dict[str, Any]] = []
     charts: dict[str, Chart] = {}
@@ -103,24 +114,34 @@ def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, An
         groups = group_errors(errors, results.manifest)
         overall = float(errors["error"].mean())
         absolute[row.model] = errors["error"].quantile(np.linspace(0, 1, 2001))
+        charts |= {f"{name}/{i}": chart for name, chart in _predictions(results, row, errors, limits).items()}
+        charts |= {f"elements/{i}": element_chart(errors, score, unit)}
         charts |= {
-            f"parity/{i}": parity_chart(errors, target, unit, limits),
-            f"signed/{i}": signed_chart(errors, unit),
-            f"elements/{i}": element_chart(errors, unit),
+            f"group-{key}/{i}": group_chart(own, titles[key], overall, score, unit) for key, own in groups.items()
         }
-        charts |= {f"group-{key}/{i}": group_chart(own, titles[key], overall, unit) for key, own in groups.items()}
         digits = error_digits(pd.Series([overall]))
         models.append(
             {
                 "index": i,
                 "name": row.model,
-                "where": _where(row.model, groups, titles, overall, unit),
+                "where": _where(row.model, groups, titles, overall, results),
                 "outside": int((~errors["target"].between(*limits) | ~errors["prediction"].between(*limits)).sum()),
                 "worst": errors.nlargest(N_WORST, "error").to_dict("records"),
                 "digits": digits,
             }
         )
-    return models, charts | {"cumulative": cumulative_chart(absolute, unit)}
+    together = {"cumulative": cumulative_chart(absolute, unit)} if results.task is REGRESSION else {}
+    return models, charts | together
+
+
+def _predictions(
+    results: Results, row: LeaderboardRow, errors: pd.DataFrame, limits: tuple[float, float]
+) -> dict[str, Chart]:
+    """The charts of one model's predictions, by the names of `PREDICTION_CHARTS`."""
+    if results.task is not REGRESSION:
+        return {"roc": roc_chart(row), "reliability": reliability_chart(row)}
+    target, unit = results.manifest.target.replace("_", " "), results.unit
+    return {"parity": parity_chart(errors, target, unit, limits), "signed": signed_chart(errors, unit)}
 
 
 def _training(results: Results) -> dict[str, Chart]:
@@ -129,15 +150,18 @@ def _training(results: Results) -> dict[str, Chart]:
     return {f"cost/{cost}": cost_chart(results, cost) for cost in COSTS} | ({"curves": curves} if curves else {})
 
 
-def _where(model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, unit: str) -> str:
+def _where(
+    model: str, groups: Mapping[str, pd.DataFrame], titles: Mapping[str, str], overall: float, results: Results
+) -> str:
     """The short answer to where a model fails."""
-    worst = worst_group(groups)
-    text = f"The MAE of {model} over all test crystals is {overall:.3g} {unit}."
+    worst, score, unit = worst_group(groups), results.task.crystal_error, results.unit
+    text = f"The {score.label} of {model} over all test crystals is {score.amount(f'{overall:.3g}', unit)}."
     if worst is None:
         return text
     key, name, group = worst
+    largest = score.amount(f"{group['error']:.3g}", unit)
     return (
-        f"{text} Of the groups below, it is largest {titles[key]}, for “{name}”: {group['mae']:.3g} {unit} "
+        f"{text} Of the groups below, it is largest {titles[key]}, for “{name}”: {largest} "
         f"({group['n']:,.0f} crystals)."
     )
 

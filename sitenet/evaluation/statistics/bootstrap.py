@@ -1,13 +1,13 @@
 """Uncertainty of benchmark scores: a bootstrap over groups of test crystals that keeps folds and pairing.
 
-The score of a model is the mean over folds of its fold MAE. Crystals of one group, that is with one reduced formula,
-are not independent: polymorphs are hard or easy together. What is resampled are therefore groups (a cluster
-bootstrap; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). Every resample gives each
-group a random weight, the same in every fold and for every model, so the difference of two models is a paired
-bootstrap. The weights are exponential, which is the Bayesian bootstrap (Rubin, Ann. Stat. 9, 130 (1981)): like counts
-of drawn groups they have mean and variance 1, but no fold is ever left empty, and intervals of skewed errors cover
-better (Weng, Ann. Stat. 17, 705 (1989)). Intervals hold for these trained models; they do not include the variation
-between trainings.
+The score of a model is the mean over folds of its fold MAE, or of another score (`areas`). Crystals of one group, that
+is with one reduced formula, are not independent: polymorphs are hard or easy together. What is resampled are therefore
+groups (a cluster bootstrap; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). Every
+resample gives each group a random weight, the same in every fold and for every model, so the difference of two models
+is a paired bootstrap. The weights are exponential, which is the Bayesian bootstrap (Rubin, Ann. Stat. 9, 130 (1981)):
+like counts of drawn groups they have mean and variance 1, but no fold is ever left empty, and intervals of skewed
+errors cover better (Weng, Ann. Stat. 17, 705 (1989)). Intervals hold for these trained models; they do not include the
+variation between trainings.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Bootstrap:
     """Scores of M models on F folds with B joint resamples of the groups.
 
     Attributes:
-        observed: (F, M) MAE of each fold; NaN if a model was not scored on a fold.
+        observed: (F, M) score of each fold, such as the MAE; NaN if a model was not scored on a fold.
         replicates: (B, F, M) the same for each resample.
         present: (G, F) whether a group has crystals in a fold.
         level: Coverage of the intervals.
@@ -51,7 +51,7 @@ class Bootstrap:
     level: float = 0.95
 
     def score(self, model: int) -> Estimate:
-        """Mean over the model's folds of its fold MAE."""
+        """Mean over the model's folds of its score of the fold."""
         folds = ~np.isnan(self.observed[:, model])
         return self._estimate(self.observed[:, model], self.replicates[:, folds, model], folds)
 
@@ -119,8 +119,13 @@ def bootstrap_scores(
 
 def group_weights(group: str, n_resamples: int, seed: int) -> Floats:
     """(B,) weights of a group in each resample."""
+    return group_generator(group, seed).standard_exponential(n_resamples)
+
+
+def group_generator(group: str, seed: int) -> np.random.Generator:
+    """What a group's weights are drawn from, one resample after the other."""
     number = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8])
-    return np.random.default_rng([seed, number]).standard_exponential(n_resamples)
+    return np.random.default_rng([seed, number])
 
 
 def percentile_interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:

@@ -1,7 +1,7 @@
-"""Error metrics of predictions; tables and tracking read the list `METRICS`."""
+"""Metrics of predictions; tables and tracking read the lists of `METRICS_OF`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sitenet.errors import UserError
+from sitenet.evaluation.statistics import classification as classes
 from sitenet.records import Metrics
+from sitenet.tasks import BRIER, CLASSIFICATION, LOG_LOSS, MAE, REGRESSION, ROC_AUC, Score, Task, TaskName
 
 Floats = NDArray[np.float64]
 _SHOWN_IDS = 5
@@ -58,37 +60,29 @@ def coefficient_of_determination(target: Floats, prediction: Floats) -> float:
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Score):
     """One metric of the predictions, or of the targets that they are compared with.
 
     Attributes:
-        key: Name in records and CSV files.
-        label: Name in Markdown tables.
         compute: Function of (C,) targets and (C,) predictions without NaN; gives NaN if C = 0.
-        better: Whether lower or higher values are better; None for one of the targets.
-        has_unit: Whether the metric has the unit of the target.
         over_folds: How the values of several folds are combined: by their "mean" or the "largest" one.
     """
 
-    key: str
-    label: str
     compute: Callable[[Floats, Floats], float]
-    better: Literal["lower", "higher"] | None = "lower"
-    has_unit: bool = True
-    over_folds: Literal["mean", "largest"] = "mean"
+    over_folds: Literal["mean", "largest"] = field(default="mean", kw_only=True)
+
+    @classmethod
+    def of(cls, score: Score, compute: Callable[[Floats, Floats], float]) -> "Metric":
+        """The metric that computes a score."""
+        return cls(score.key, score.label, compute, better=score.better, has_unit=score.has_unit)
 
     def joined(self, values: Sequence[float]) -> float:
         """The combined value of several folds."""
         return float(np.mean(values)) if self.over_folds == "mean" else max(values)
 
-    def header(self, unit: str) -> str:
-        """The label with its unit, for the heading of a column."""
-        return f"{self.label} ({unit})" if self.has_unit else self.label
 
-
-# The MAE ranks the models, whatever its place here.
 METRICS = (
-    Metric("mae", "MAE", mean_absolute_error),
+    Metric.of(MAE, mean_absolute_error),
     Metric("mad", "MAD of the targets", mean_absolute_deviation, better=None),
     Metric("mae_to_mad", "MAE / MAD", relative_absolute_error, has_unit=False),
     Metric("median_error", "median error", median_absolute_error),
@@ -96,20 +90,40 @@ METRICS = (
     Metric("rmse", "RMSE", root_mean_squared_error),
     Metric("max_error", "largest error", max_absolute_error, over_folds="largest"),
 )
+# Of predictions that are probabilities of class 1.
+CLASS_METRICS = (
+    Metric.of(ROC_AUC, classes.roc_auc),
+    Metric("positives", "share of class 1", classes.share_of_positives, better=None, has_unit=False),
+    Metric("f1", "F1", classes.f1, better="higher", has_unit=False),
+    Metric("balanced_accuracy", "balanced accuracy", classes.balanced_accuracy, better="higher", has_unit=False),
+    Metric.of(LOG_LOSS, classes.log_loss),
+    Metric.of(BRIER, classes.brier),
+    Metric("ece", "calibration error", classes.calibration_error, has_unit=False),
+)
+# The first one of each task ranks the models.
+METRICS_OF: dict[TaskName, tuple[Metric, ...]] = {REGRESSION.name: METRICS, CLASSIFICATION.name: CLASS_METRICS}
 
 
-def compute_metrics(target: Floats, prediction: Floats) -> Metrics:
+def error_of(task: Task, target: Floats, prediction: Floats) -> float:
+    """The error that chooses epochs and trials, of (C,) predictions."""
+    metric = next(metric for metric in METRICS_OF[task.name] if metric.key == task.error.key)
+    return metric.compute(target, prediction)
+
+
+def compute_metrics(target: Floats, prediction: Floats, task: TaskName = "regression") -> Metrics:
     """All metrics of (C,) predictions; crystals with a NaN target are counted but not scored."""
     labelled = ~np.isnan(target)
     truth, guess = target[labelled], prediction[labelled]
     return Metrics(
-        values={metric.key: metric.compute(truth, guess) for metric in METRICS},
+        values={metric.key: metric.compute(truth, guess) for metric in METRICS_OF[task]},
         n_scored=len(truth),
         n_unlabelled=len(target) - len(truth),
     )
 
 
-def score_predictions(predictions: pd.DataFrame, targets: pd.DataFrame) -> tuple[Metrics, pd.DataFrame]:
+def score_predictions(
+    predictions: pd.DataFrame, targets: pd.DataFrame, task: TaskName = "regression"
+) -> tuple[Metrics, pd.DataFrame]:
     """Scores predictions (id, prediction) against targets (id, target; null where unlabelled).
 
     Returns:
@@ -124,7 +138,7 @@ def score_predictions(predictions: pd.DataFrame, targets: pd.DataFrame) -> tuple
     given = [name for name in ("prediction", "uncertainty") if name in predictions]
     joined = targets[["id", "target"]].merge(predictions[["id", *given]], on="id", validate="1:1")
     joined = joined.astype({"target": float, "prediction": float})
-    return compute_metrics(joined["target"].to_numpy(), joined["prediction"].to_numpy()), joined
+    return compute_metrics(joined["target"].to_numpy(), joined["prediction"].to_numpy(), task), joined
 
 
 def _check_ids(predicted: pd.Series, expected: pd.Series) -> None:

@@ -1,4 +1,4 @@
-"""The columns of the leaderboard, one list for CSV, Markdown, Weights & Biases and the documentation."""
+"""The columns of the leaderboard, one list a task for CSV, Markdown, Weights & Biases and the documentation."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ from pydantic import Json
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
 from sitenet.evaluation.statistics.bootstrap import Estimate
-from sitenet.evaluation.statistics.metrics import METRICS, Metric
+from sitenet.evaluation.statistics.metrics import METRICS_OF, Metric
 from sitenet.evaluation.statistics.spread import over_folds, over_seeds
 from sitenet.evaluation.tables.formats import (
     Format,
@@ -27,6 +27,7 @@ from sitenet.evaluation.tables.formats import (
     training_crystals,
 )
 from sitenet.settings.descriptors import DESCRIPTORS
+from sitenet.tasks import TASKS, Score, Task, TaskName
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def _rank_alike(results: Results, i: int) -> tuple[Any, ...]:
 
 def _spread(results: Results, i: int) -> tuple[Any, ...]:
     row = _row(results, i)
-    seeds = {} if row.is_ensemble else {fold: [run.test.mae for run in runs] for fold, runs in row.runs.items()}
-    return over_folds(row.fold_scores("mae").values()), over_seeds(seeds)
+    key, by_fold = results.task.score.key, {} if row.is_ensemble else row.runs
+    seeds = {fold: [run.metrics()[key] for run in runs] for fold, runs in by_fold.items()}
+    return over_folds(row.fold_scores(key).values()), over_seeds(seeds)
 
 
 def _difference(results: Results, i: int) -> tuple[Any, ...]:
@@ -119,7 +121,7 @@ def _chosen_trials(row: LeaderboardRow) -> str:
     return f"best of {row.candidates} by validation" + (f": {chosen}" if chosen else "")
 
 
-LEADERBOARD = (
+_FIRST = (
     Column(
         {"rank": "rank; empty unless the model was scored on every fold that any model was scored on"},
         _rank,
@@ -154,46 +156,9 @@ LEADERBOARD = (
         "trial",
         kind=str,
     ),
-    _metric(METRICS[0]),
-    Column(
-        {"mae_std": "sample standard deviation (n - 1) of the MAE over folds"},
-        lambda r, i: _spread(r, i)[:1],
-        "std over folds",
-        fixed,
-    ),
-    Column(
-        {"mae_std_seeds": "sample standard deviation of the MAE over the seeds of a fold, pooled over folds"},
-        lambda r, i: _spread(r, i)[1:],
-        "std over seeds",
-        fixed,
-    ),
-    Column(
-        {"mae_low": "lower end of the 95 % interval of the MAE", "mae_high": "upper end of the same interval"},
-        lambda r, i: r.standings.score(i)[1:],
-        "95 % interval",
-        interval,
-    ),
-    Column(
-        {
-            "difference": "MAE minus that of the best model, on the folds that both have",
-            "difference_low": "lower end of the 95 % interval of the difference",
-            "difference_high": "upper end of the same interval",
-        },
-        _difference,
-        "difference to best",
-        difference,
-    ),
-    Column(
-        {"verdict": "`best`, `tied with the best` or `worse` than it; empty without a rank"},
-        lambda r, i: _verdict(r, i)[:1],
-        "verdict",
-        kind=str,
-    ),
-    Column(
-        {"p_value": "p-value of the model and the best being equally good, corrected for all pairs of ranked models"},
-        lambda r, i: _verdict(r, i)[1:],
-    ),
-    *map(_metric, METRICS[1:]),
+)
+
+_LATER = (
     Column(
         {"folds_scored": "number of folds with scored runs", "folds_planned": "number of planned folds"},
         lambda r, i: (len(_row(r, i).runs), len(r.planned.folds)),
@@ -265,3 +230,72 @@ LEADERBOARD = (
         kind=int,
     ),
 )
+
+
+def _of_scores(task: Task) -> tuple[Column, ...]:
+    """The columns that the task decides: the score that ranks, with its uncertainty, and the other metrics."""
+    score, metrics = task.score, METRICS_OF[task.name]
+    return (
+        _metric(metrics[0]),
+        Column(
+            {f"{score.key}_std": f"sample standard deviation (n - 1) of the {score.label} over folds"},
+            lambda r, i: _spread(r, i)[:1],
+            "std over folds",
+            fixed,
+        ),
+        Column(
+            {
+                f"{score.key}_std_seeds": f"sample standard deviation of the {score.label} over the seeds of a fold, "
+                "pooled over folds"
+            },
+            lambda r, i: _spread(r, i)[1:],
+            "std over seeds",
+            fixed,
+        ),
+        Column(
+            {
+                f"{score.key}_low": f"lower end of the 95 % interval of the {score.label}",
+                f"{score.key}_high": "upper end of the same interval",
+            },
+            lambda r, i: r.standings.score(i)[1:],
+            "95 % interval",
+            interval,
+        ),
+        *_compared(score),
+        *map(_metric, metrics[1:]),
+    )
+
+
+def _compared(score: Score) -> tuple[Column, ...]:
+    """The columns that compare a model with the best one."""
+    return (
+        Column(
+            {
+                "difference": f"{score.label} minus that of the best model, on the folds that both have",
+                "difference_low": "lower end of the 95 % interval of the difference",
+                "difference_high": "upper end of the same interval",
+            },
+            _difference,
+            "difference to best",
+            difference,
+        ),
+        Column(
+            {"verdict": "`best`, `tied with the best` or `worse` than it; empty without a rank"},
+            lambda r, i: _verdict(r, i)[:1],
+            "verdict",
+            kind=str,
+        ),
+        Column(
+            {
+                "p_value": "p-value of the model and the best being equally good, corrected for all pairs of ranked "
+                "models"
+            },
+            lambda r, i: _verdict(r, i)[1:],
+        ),
+    )
+
+
+# The columns of the leaderboard of each task.
+LEADERBOARD_OF: dict[TaskName, tuple[Column, ...]] = {
+    name: (*_FIRST, *_of_scores(task), *_LATER) for name, task in TASKS.items()
+}

@@ -38,15 +38,15 @@ def footer(results: Results) -> str:
 
 def _data(manifest: Manifest) -> str:
     return (
-        f"Data: {manifest.name}, {manifest.counts.kept:,} crystals, target {manifest.target} "
-        f"({manifest.unit}); source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256[:12]}...; "
+        f"Data: {manifest.name}, {manifest.counts.kept:,} crystals, target {manifest.quantity}; "
+        f"source: {manifest.version}, {manifest.url}, SHA-256 {manifest.sha256[:12]}...; "
         f"licence: {manifest.licence}. Cite: {manifest.citation}."
     )
 
 
 def _targets(manifest: Manifest) -> list[str]:
     if manifest.targets is None:
-        return []
+        return [f"Classes: {manifest.classes}."] if manifest.classes else []
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in vars(manifest.targets).items())
     return [f"Targets ({manifest.unit}): {numbers}."]
 
@@ -121,7 +121,8 @@ def _selection(standings: Standings) -> list[str]:
     if all(row.candidates == 1 for row in standings.rows):
         return []
     return [
-        "Selection: on each fold the trial with the lowest validation MAE. Training times are those of the selected "
+        f"Selection: on each fold the trial with the lowest validation {standings.task.error.label}. "
+        "Training times are those of the selected "
         "trials, summed over runs."
     ]
 

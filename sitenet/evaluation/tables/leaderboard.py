@@ -6,25 +6,27 @@ import pandas as pd
 
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.standings import Standings
-from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.columns import LEADERBOARD_OF
 
 MANY = 20  # of more models than these every two are too many to read: 500 models make 124,750 pairs
 
 
 def leaderboard_table(results: Results) -> pd.DataFrame:
-    """One row for each model, best first, with the values of every column of `LEADERBOARD`."""
-    rows = range(len(results.standings.rows))
-    return pd.DataFrame([_values(results, i) for i in rows], columns=[name for c in LEADERBOARD for name in c.values])
+    """One row for each model, best first, with the values of every column of its task in `LEADERBOARD_OF`."""
+    rows, columns = range(len(results.standings.rows)), LEADERBOARD_OF[results.task.name]
+    return pd.DataFrame([_values(results, i) for i in rows], columns=[name for c in columns for name in c.values])
 
 
 def _values(results: Results, i: int) -> dict[str, object]:
     return {
-        name: value for column in LEADERBOARD for name, value in zip(column.values, column.of(results, i), strict=True)
+        name: value
+        for column in LEADERBOARD_OF[results.task.name]
+        for name, value in zip(column.values, column.of(results, i), strict=True)
     }
 
 
 def comparison_table(standings: Standings) -> pd.DataFrame:
-    """Every two models on the crystals that both were scored on; negative differences favour `model`.
+    """Every two models on the crystals that both were scored on, the better one first.
 
     Of more than `MANY` models, the best is compared with each of the others.
     """

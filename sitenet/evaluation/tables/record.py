@@ -7,16 +7,24 @@ import pandas as pd
 from pydantic import Field, create_model
 
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.tables.columns import LEADERBOARD
+from sitenet.evaluation.tables.columns import LEADERBOARD_OF
 from sitenet.evaluation.tables.summary import FORMAT
 from sitenet.records import Record
+from sitenet.tasks import TaskName
 
-_CELLS: dict[str, Any] = {
-    name: (column.kind | None, Field(description=meaning))
-    for column in LEADERBOARD
-    for name, meaning in column.values.items()
-}
-ModelRow = create_model("ModelRow", __base__=Record, __doc__="One model; null where a value is unknown.", **_CELLS)
+
+def _row_model(name: str, task: TaskName) -> type[Record]:
+    cells: dict[str, Any] = {
+        name: (column.kind | None, Field(description=meaning))
+        for column in LEADERBOARD_OF[task]
+        for name, meaning in column.values.items()
+    }
+    return create_model(name, __base__=Record, __doc__="One model; null where a value is unknown.", **cells)
+
+
+ModelRow = _row_model("ModelRow", "regression")
+ClassModelRow = _row_model("ClassModelRow", "classification")
+ROW_OF = {"regression": ModelRow, "classification": ClassModelRow}
 
 
 class Leaderboard(Record):
@@ -26,9 +34,10 @@ class Leaderboard(Record):
     benchmark: str = Field(description="Name of the benchmark.")
     dataset: str = Field(description="Name of the data set.")
     target: str = Field(description="Name of the predicted property.")
-    unit: str = Field(description="Its unit, which errors have.")
-    models: tuple[ModelRow, ...] = Field(  # type: ignore[valid-type]
-        description="Ranked models by their MAE, then those without a rank."
+    unit: str = Field(description="Its unit, which errors have; empty of a classification.")
+    task: TaskName = Field(default="regression", description="What is predicted: a number, or one of two classes.")
+    models: tuple[ModelRow | ClassModelRow, ...] = Field(  # type: ignore[valid-type]
+        description="Ranked models by their MAE or ROC-AUC, best first, then those without a rank."
     )
 
 
@@ -40,7 +49,8 @@ def leaderboard_record(table: pd.DataFrame, results: Results) -> Leaderboard:
         dataset=manifest.name,
         target=manifest.target,
         unit=manifest.unit,
-        models=tuple(ModelRow.model_validate(row) for row in without_missing(table)),
+        task=manifest.task,
+        models=tuple(ROW_OF[manifest.task].model_validate(row) for row in without_missing(table)),
     )
 
 

@@ -12,15 +12,15 @@ from sitenet.evaluation.tables.formats import column, error_digits, fixed, integ
 
 def search_markdown(progress: pd.DataFrame, mattered: pd.DataFrame, results: Results) -> str:
     """Three tables: results of each search and of the grid, settings of the best trials, and importances."""
-    parts = [_found(progress, results.unit), "## The best trials", _best(progress, results)]
-    parts += ["## What mattered", _mattered(mattered)]
+    parts = [_found(progress, results), "## The best trials", _best(progress, results)]
+    parts += ["## What mattered", _mattered(mattered, results.task.error.label)]
     return "\n\n".join(parts)
 
 
-def _found(progress: pd.DataFrame, unit: str) -> str:
+def _found(progress: pd.DataFrame, results: Results) -> str:
     rows = []
     for (search, fold), own in progress.groupby(["search", "fold"], sort=False):
-        finite = own[np.isfinite(own["validation_mae"])]
+        finite = own[np.isfinite(own["validation_error"])]
         counts = own.groupby("stage", sort=False).agg(n=("trial", "size"), epochs=("epochs", "max"))
         lengths = counts.groupby("epochs")["n"].sum()
         rows.append(
@@ -31,7 +31,7 @@ def _found(progress: pd.DataFrame, unit: str) -> str:
                 "trials": own["trial"].nunique(),
                 "trainings": ", ".join(f"{n} to epoch {epochs}" for epochs, n in lengths.items()),
                 "diverged": own["trial"].nunique() - finite["trial"].nunique(),
-                "mae": own["best_so_far"].min(),
+                "error": own["best_so_far"].min(),
                 "epochs": own["total_epochs"].max(),
                 "seconds": own["seconds"].sum(),
             }
@@ -40,7 +40,8 @@ def _found(progress: pd.DataFrame, unit: str) -> str:
     if frame.empty:
         return "No training of a search is finished yet."
     shown = frame[["search", "kind", "fold", "trials", "trainings", "diverged"]].copy()
-    shown[f"best validation MAE ({unit})"] = column(frame, fixed(error_digits(frame["mae"])), "mae")
+    heading = f"best validation {results.task.error.header(results.unit)}"
+    shown[heading] = column(frame, fixed(error_digits(frame["error"])), "error")
     shown["epochs, all trials"] = column(frame, integer, "epochs")
     shown["training time (s)"] = column(frame, fixed(0), "seconds")
     notes = f"`{GRID}` is the trials of the same kind that the grid lists. Times are sums over all trainings and seeds."
@@ -58,7 +59,7 @@ def _best(progress: pd.DataFrame, results: Results) -> str:
     return markdown(pd.DataFrame(rows), text_columns=4) if rows else "No search is finished yet."
 
 
-def _mattered(mattered: pd.DataFrame) -> str:
+def _mattered(mattered: pd.DataFrame, error: str) -> str:
     if mattered.empty:
         return f"No search has {MIN_TRIALS} trials that did not diverge, so that nothing can be said."
     columns = {
@@ -69,9 +70,9 @@ def _mattered(mattered: pd.DataFrame) -> str:
         "trials": column(mattered, integer, "trials"),
     }
     notes = (
-        "Importance: share of the variance of log(validation MAE) over the space that a hyperparameter explains by "
-        "itself, in a random forest (functional ANOVA). The rest is due to hyperparameters together, and to chance. "
-        "The MAE is the first one of each trial, so that all have trained equally long. Intervals: bootstrap over "
+        f"Importance: share of the variance of log(validation {error}) over the space that a hyperparameter explains "
+        "by itself, in a random forest (functional ANOVA). The rest is due to hyperparameters together, and to chance. "
+        f"The {error} is the first one of each trial, so that all have trained equally long. Intervals: bootstrap over "
         "trials. `tpe` draws where it expects low errors and covers the rest of the space badly: draw at random to "
         "study importance."
     )

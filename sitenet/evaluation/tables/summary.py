@@ -7,25 +7,33 @@ from typing import Any
 
 from sitenet.errors import UserError
 from sitenet.evaluation.tables.rounding import MISSING, duration, measured
+from sitenet.tasks import REGRESSION, TASKS, Task
 
 FORMAT = 1
 _RIGHT = (0, 4)  # columns of numbers that are compared by their length
 
 
-def headings(unit: str) -> list[str]:
+def headings(unit: str, task: Task = REGRESSION) -> list[str]:
     """Of the five columns."""
-    return ["rank", "model", f"MAE ({unit}), 95 % interval", "verdict", "training time"]
+    return ["rank", "model", f"{task.score.header(unit)}, 95 % interval", "verdict", "training time"]
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """Rank, model, MAE with its interval, verdict and training time of a row of `leaderboard.json`."""
+def cells(row: Mapping[str, Any], task: Task = REGRESSION) -> list[str]:
+    """Rank, model, score with its interval, verdict and training time of a row of `leaderboard.json`."""
+    key = task.score.key
     return [
         MISSING if row["rank"] is None else str(row["rank"]),
         row["model"],
-        measured(row["mae"], row["mae_low"], row["mae_high"]),
+        measured(row[key], row[f"{key}_low"], row[f"{key}_high"]),
         (row["verdict"] or MISSING).removesuffix(" with the best"),
         duration(row["training_seconds"]) if row.get("trained_here", True) else "not trained here",
     ]
+
+
+def summary_lines(board: Mapping[str, Any]) -> list[list[str]]:
+    """Headings and cells of the content of a `leaderboard.json`; before there were classes, it named no task."""
+    task = TASKS[board.get("task", REGRESSION.name)]
+    return [headings(board["unit"], task), *(cells(row, task) for row in board["models"])]
 
 
 def summary_table(path: Path | str) -> str:
@@ -37,7 +45,7 @@ def summary_table(path: Path | str) -> str:
     try:
         board = json.loads(Path(path).read_text("utf-8"))
         found = board["format"]
-        lines = [headings(board["unit"]), *map(cells, board["models"])] if found == FORMAT else []
+        lines = summary_lines(board) if found == FORMAT else []
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -36,11 +36,11 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
     """
     folder, manifest = Path(folder), results.manifest
     table = leaderboard_table(results)
-    title = f"# Benchmark {results.benchmark}: {manifest.target} ({manifest.unit}) of {manifest.name}"
-    parts = [title, leaderboard_markdown(table, manifest.unit), footer(results)]
+    title = f"# Benchmark {results.benchmark}: {manifest.quantity} of {manifest.name}"
+    parts = [title, leaderboard_markdown(table, manifest.unit, results.task), footer(results)]
     _write_csv(identified(table, results), folder / "leaderboard.csv")
     write_text(folder / "leaderboard.md", "\n\n".join(parts) + "\n")
-    write_text(folder / "leaderboard.tex", leaderboard_latex(table, manifest.unit) + "\n")
+    write_text(folder / "leaderboard.tex", leaderboard_latex(table, manifest.unit, results.task) + "\n")
     write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
     comparisons, trials = comparison_table(results.standings), trials_table(results)
     tables = {
@@ -48,14 +48,17 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
         "trials": ("Trials", trials, trials_markdown),
     }
     if ablation:
-        changes = ablation_table(compare_trials(results.runs, results.planned.grid, results.groups), results.planned)
+        changes = ablation_table(
+            compare_trials(results.runs, results.planned.grid, results.groups), results.planned, results.task
+        )
         tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
     for name, (heading, frame, as_markdown) in tables.items():
         _write_csv(identified(frame, results), folder / f"{name}.csv")
-        write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit)}\n")
+        write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit, results.task)}\n")
     if search:
         progress, mattered = search_progress(results), importances(results)
-        _write_csv(identified(progress, results), folder / "search_progress.csv")
+        named = progress.rename(columns={"validation_error": f"validation_{results.task.error.key}"})
+        _write_csv(identified(named, results), folder / "search_progress.csv")
         _write_csv(identified(mattered, results), folder / "search_importance.csv")
         write_text(folder / "search.md", f"# Searches\n\n{search_markdown(progress, mattered, results)}\n")
     write_failures(folder / "failures.csv", map(_for_people, results.failures))

@@ -1,12 +1,20 @@
 """What training and prediction need of a network: its base classes and its last layer."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sitenet.models.base.batch import Batch
+from sitenet.tasks import CLASSIFICATION, REGRESSION, Task
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "l1": nn.functional.l1_loss,
+    "huber": nn.functional.huber_loss,
+    "mse": nn.functional.mse_loss,
+}
 
 
 def clamp_straight_through(values: Tensor) -> Tensor:
@@ -26,6 +34,7 @@ class TargetScale(nn.Module):
         non_negative: The target cannot be negative, e.g. a band gap; comes from the data set.
     """
 
+    task: Task = REGRESSION
     target_mean: Tensor
     target_std: Tensor
 
@@ -40,6 +49,39 @@ class TargetScale(nn.Module):
         scaled = self.target_mean + self.target_std * raw.to(self.target_std.dtype)
         return clamp_straight_through(scaled) if self.non_negative else scaled
 
+    def losses(self, loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(C,) losses of (C,) outputs, in units of the targets' standard deviation."""
+        return LOSSES[loss](outputs / self.target_std, targets / self.target_std, reduction="none")
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(C,) errors of (C,) outputs, whose mean is the task's `error`."""
+        return (outputs - targets).abs()
+
+
+class ClassScale(TargetScale):
+    """The last layer of a classification: a logit while the network learns, the probability of class 1 otherwise.
+
+    The cross-entropy is computed from logits, since that of probabilities loses all digits near 0 and 1.
+    """
+
+    task = CLASSIFICATION
+
+    def __init__(self) -> None:
+        super().__init__(non_negative=False)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """(C,) logits in training, otherwise (C,) probabilities, in the precision of the buffers."""
+        logits = raw.to(self.target_std.dtype)
+        return logits if self.training else logits.sigmoid()
+
+    def losses(self, loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(C,) binary cross-entropies of (C,) logits, whatever loss a regression would have."""
+        return self.errors(outputs, targets)
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(C,) binary cross-entropies of (C,) logits."""
+        return nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+
 
 class Network(nn.Module):
     """Base of all networks.
@@ -51,7 +93,7 @@ class Network(nn.Module):
     scale: TargetScale
 
     def forward(self, batch: Batch) -> Tensor:
-        """(C,) predictions in the unit of the target."""
+        """(C,) predictions in the unit of the target; in the training of a classification, logits."""
         raise NotImplementedError
 
     def attention(self, batch: Batch) -> list[Tensor]:
@@ -68,6 +110,16 @@ class Network(nn.Module):
         "torch", or compiler and instruction set of kernels, whose results differ by rounding.
         """
         return "torch"
+
+
+N = TypeVar("N", bound=Network)
+
+
+def for_task(network: N, task: Task) -> N:
+    """The network with the last layer of a task; networks themselves are built for a regression."""
+    if task is CLASSIFICATION:
+        network.scale = ClassScale()
+    return network
 
 
 class PairNetwork(Network):

@@ -9,7 +9,7 @@ class DummySettings(Section):
     """Predicts one statistic of the training targets for every crystal.
 
     Attributes:
-        statistic: The predicted statistic.
+        statistic: The predicted statistic. Of classes, the mean is the share of class 1, the median the larger class.
     """
 
     kind: Literal["dummy"] = "dummy"

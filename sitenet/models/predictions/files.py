@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sitenet.data.csv_rows import csv_rows
-from sitenet.data.targets import NUMBER
+from sitenet.data.targets import CLASSES, NUMBER
 from sitenet.errors import UserError
 from sitenet.files import RepeatedKey, unrepeated
 from sitenet.models.predictions.settings import CSV, MATBENCH
+from sitenet.tasks import TaskName
 
 log = logging.getLogger("sitenet")
 NEEDED, NUMBERS, PLACES = ("id", "prediction"), ("prediction", "uncertainty"), ("fold", "seed")
@@ -41,6 +42,7 @@ class Wanted:
         known: Ids of all crystals of the data set, if others are to be counted.
         needs_fold: Folds may share test crystals, so that a prediction must say which fold's training it is from.
         part: What the crystals are, for messages.
+        task: What is predicted. Of a class it is the probability of class 1, or true and false.
     """
 
     dataset: str
@@ -50,6 +52,7 @@ class Wanted:
     known: Collection[str] | None = None
     needs_fold: bool = False
     part: str = "test"
+    task: TaskName = "regression"
 
 
 def read_predictions(path: Path, wanted: Wanted) -> pd.DataFrame:
@@ -80,9 +83,10 @@ def read_predictions(path: Path, wanted: Wanted) -> pd.DataFrame:
     _refuse(path, "has two or more predictions for", rows["id"][rows["id"].duplicated()].unique().tolist(), where)
     for name in NUMBERS:
         if name in rows:
-            values = rows[name].map(_number)
+            values = rows[name].map(_probability if _is_probability(name, wanted) else _number)
             bad = ~np.isfinite(values) | ((values < 0) if name == "uncertainty" else False)
             what = "negative or not a finite number" if name == "uncertainty" else "not a finite number"
+            what = "no probability from 0 to 1" if _is_probability(name, wanted) else what
             _refuse(path, f"has a {name} that is {what} for", rows["id"][bad].tolist(), where)
             rows = rows.assign(**{name: values})
     return rows.set_index("id").loc[list(wanted.ids)].reset_index()[[c for c in ("id", *NUMBERS) if c in rows]]
@@ -121,6 +125,16 @@ def _number(value: Any) -> float:
         return np.nan if value is None or isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return np.nan
+
+
+def _is_probability(name: str, wanted: Wanted) -> bool:
+    return name == "prediction" and wanted.task == "classification"
+
+
+def _probability(value: Any) -> float:
+    """The value as a probability, or a class as 0 or 1; NaN if it is neither."""
+    number = CLASSES.get(str(value).strip().lower(), _number(value))
+    return number if 0 <= number <= 1 else np.nan
 
 
 def _csv_table(path: Path) -> pd.DataFrame:

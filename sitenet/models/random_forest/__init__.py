@@ -3,4 +3,9 @@
 from sitenet.models.random_forest.settings import RandomForestSettings
 from sitenet.models.registry import ModelKind
 
-KIND = ModelKind(RandomForestSettings, "baseline", "sitenet.models.random_forest.regressor:build")
+KIND = ModelKind(
+    RandomForestSettings,
+    "baseline",
+    "sitenet.models.random_forest.regressor:build",
+    "sitenet.models.random_forest.regressor:build_classifying",
+)

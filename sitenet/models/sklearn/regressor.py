@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -40,7 +40,10 @@ class Regressor:
         if "n_jobs" in self.inner.get_params(deep=False):
             # Threads of a forest would add the trees' votes in changing order, and so round differently.
             self.inner.set_params(n_jobs=1)
-        return np.asarray(self.model.predict(features), dtype=np.float64).reshape(len(features))
+        return np.asarray(self._predict(features), dtype=np.float64).reshape(len(features))
+
+    def _predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        return self.model.predict(features)
 
 
 def build(settings: SklearnSettings, seed: int, threads: int) -> Regressor:
@@ -63,6 +66,15 @@ def build_regressor(
     Raises:
         UserError: There is no such regressor, or it does not have one of the parameters.
     """
+    return Regressor(estimator.rpartition(".")[2], make(estimator, parameters, seed, threads, "regressor"), standardise)
+
+
+def make(estimator: str, parameters: Mapping[str, Any], seed: int, threads: int, what: str) -> Any:
+    """An unfitted estimator of scikit-learn's interface; `what` is "regressor" or "classifier".
+
+    Raises:
+        UserError: There is no such estimator, or it does not have one of the parameters.
+    """
     try:
         check_estimator(estimator)
     except ValueError as problem:
@@ -70,7 +82,7 @@ def build_regressor(
     module, _, name = estimator.rpartition(".")
     found = getattr(import_module(module), name, None)
     if not isinstance(found, type) or not hasattr(found, "get_params"):
-        raise UserError(f"model.estimator: {estimator} is no regressor")
+        raise UserError(f"model.estimator: {estimator} is no {what}")
     accepted = signature(found).parameters
     if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in accepted.values()):
         for parameter in parameters:
@@ -82,9 +94,9 @@ def build_regressor(
         inner.set_params(**{key: value for key, value in given.items() if key in inner.get_params(deep=False)})
     except (ValueError, TypeError) as error:
         raise UserError(f"model.parameters: {name} cannot be made: {_short(error)}") from None
-    if not is_regressor(inner):
-        raise UserError(f"model.estimator: {estimator} is no regressor")
-    return Regressor(name, inner, standardise)
+    if not {"regressor": is_regressor, "classifier": is_classifier}[what](inner):
+        raise UserError(f"model.estimator: {estimator} is no {what}")
+    return inner
 
 
 def _short(error: Exception) -> str:

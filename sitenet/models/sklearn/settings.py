@@ -25,10 +25,11 @@ TAKEN = {"random_state": "the key 'seeds'", "n_jobs": "the threads of the job"}
 
 
 class SklearnSettings(Section):
-    """A regressor with the interface of scikit-learn.
+    """A regressor, or a classifier for classes, with the interface of scikit-learn.
 
     Attributes:
-        estimator: Import path of the regressor: of scikit-learn, or of XGBoost or LightGBM where they are installed.
+        estimator: Import path of the regressor or classifier: of scikit-learn, or of XGBoost or LightGBM where they are
+            installed.
         parameters: Its parameters by name. A list is a scan over its values, here as everywhere in the grid.
         features: What it sees of a crystal: Magpie statistics of its composition, a few numbers of its structure, or
             both; `chgnet`, mean, maximum, minimum and deviation over its sites of what the pretrained network CHGNet
