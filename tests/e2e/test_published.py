@@ -37,6 +37,8 @@ def write_inputs(folder: Path) -> Path:
     sha256 = hashlib.sha256(packed).hexdigest()
     write_mine(folder, dict.fromkeys(TARGETS, 1.0))
     network = {"kind": "sitenet_radial", "blocks": 1, "width": 16, "hidden_width": 8, "heads": 2}
+    training = {"max_epochs": 2, "learning_rate": 0.01}
+    described = {"model": network | {"descriptor": "chgnet"}, "features": {"radius": 4.0, "descriptor": "chgnet"}}
     config: dict[str, Any] = {
         "name": "small",
         "dataset": {"source": "matbench", "name": TASK, "mirror": str(mirror), "expected_sha256": sha256},
@@ -46,7 +48,9 @@ def write_inputs(folder: Path) -> Path:
         "shards": 1,
         "resamples": 200,
         "grid": [
-            {"model": network, "features": {"radius": 4.0}, "training": {"max_epochs": 2, "learning_rate": 0.01}},
+            {"model": network, "features": {"radius": 4.0}, "training": training},
+            described | {"training": training},
+            {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "chgnet"}},
             {"model": {"kind": "published", "submission": SUBMISSION}},
             {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "both"}},
             {"model": {"kind": "predictions", "path": str(mirror / SUBMISSION / "results.json.gz")}},
@@ -85,7 +89,14 @@ def test_published_predictions_and_ensembles_are_rows_of_the_leaderboard(finishe
         f"published ({SUBMISSION})",
     )
     boosting = "sklearn (HistGradientBoostingRegressor, both)"
-    assert set(rows.index) == {single, ensemble, published, boosting, "predictions (MODNet 0.4)", file_of(finished)}
+    on_descriptors = "sklearn (HistGradientBoostingRegressor, chgnet)"
+    pretrained = {"sitenet_radial with chgnet", "sitenet_radial with chgnet, ensemble of 2 seeds", on_descriptors}
+    others = {single, ensemble, published, boosting, "predictions (MODNet 0.4)", file_of(finished)}
+    assert set(rows.index) == pretrained | others
+    assert set(rows.index[rows["pretrained"] == "CHGNet 0.3.0"]) == pretrained
+    assert rows[["rank", "rank_alike"]].isna().all(axis=None)  # of fewer than 50 formulas
+    table = (finished / "results/tables/small/leaderboard.md").read_text()
+    assert "read features of sites by CHGNet 0.3.0, which saw energies, forces" in table
     training = pd.read_parquet(finished / f"results/data/small/folds/fold{FOLD}/train.parquet")
     assert rows.loc[boosting, "n_train"] == len(training)  # fitted again with the validation crystals
     tested = [id_ for id_ in official_folds(TASK)[FOLD][1] if id_ in TARGETS]

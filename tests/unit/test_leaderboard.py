@@ -81,6 +81,25 @@ def test_a_budget_of_time_stands_beside_the_trial(tmp_path: Path) -> None:
     assert table.loc[1, "trial"] == f"best of 4 by validation: {SITENET[1]} in 2, within 56 minutes a run"
 
 
+def test_pretrained_models_are_marked_and_also_ranked_apart(tmp_path: Path) -> None:
+    runs = write_benchmark(tmp_path)
+    for number, run in enumerate(runs):
+        if run.result.key.trial in (FOREST, DUMMY_MEDIAN):
+            model = run.result.settings["model"] | {"features": "chgnet"}
+            read = run.result.model_copy(update={"settings": run.result.settings | {"model": model}})
+            runs[number] = Run(read, run.folder)
+    found = results(runs)
+    table = leaderboard_table(found).set_index("model")
+    assert table["pretrained"].tolist() == ["CHGNet 0.3.0", "", "CHGNet 0.3.0", ""]
+    assert table["rank_alike"].tolist() == [1, 1, 2, 2]
+    write_tables(found, tmp_path, ablation=False)
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert (
+        "- Pretrained: random_forest; dummy (median) read features of sites by CHGNet 0.3.0, which saw energies" in text
+    )
+    assert "- Ranks without pretrained models: 1 sitenet; 2 dummy (mean)." in text
+
+
 def test_selected_row_takes_each_folds_own_choice(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     selections = select(runs)
