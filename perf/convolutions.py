@@ -7,15 +7,11 @@ thread. All networks take turns in one run.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from radial_options import Step, crystals_of_a_step
-
-from sitenet.environment import hardware
-from sitenet.models.base.batch import collate
+from radial_options import Step, compared, crystals_of_a_step, write
 
 WIDE = {"blocks": 4, "width": 128}  # as sitenet_radial
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,28 +29,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    point_sets = crystals_of_a_step()
-    batch, targets = collate(point_sets), torch.linspace(0, 5, len(point_sets))
     steps = {name: Step(options, kind) for name, (kind, options) in NETWORKS.items()}
-    turns: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(arguments.rounds + 1):
-        for name, step in steps.items():
-            turns[name].append(step.seconds(batch, targets))
-    seconds = {name: min(times[1:]) for name, times in turns.items()}
-    report = {
-        "hardware": hardware(),
-        "torch": torch.__version__,
-        "computed_by": {name: step.model.computed_by() for name, step in steps.items()},
-        "crystals_a_step": len(point_sets),
-        "pairs_a_step": len(batch.distances),
-        "parameters": {name: sum(p.numel() for p in step.model.parameters()) for name, step in steps.items()},
-        "seconds_a_step": seconds,
-        "crystals_a_second": {name: len(point_sets) / value for name, value in seconds.items()},
-        "rate_over_sitenet_radial": {name: seconds["sitenet_radial"] / value for name, value in seconds.items()},
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report, indent=2))
+    write(compared(steps, crystals_of_a_step(), "sitenet_radial", arguments.rounds), arguments.output)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ one run. What counts is processor time, of the fastest step of each: the one lea
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -68,21 +69,15 @@ def crystals_of_a_step() -> list[PointSet]:
     return chosen
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("results/costs/radial_options.json"))
-    parser.add_argument("--rounds", type=int, default=10)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    point_sets = crystals_of_a_step()
+def compared(steps: Mapping[str, Step], point_sets: Sequence[PointSet], reference: str, rounds: int) -> dict[str, Any]:
+    """What the steps of some networks take, which take turns, and their rates over that of one of them."""
     batch, targets = collate(point_sets), torch.linspace(0, 5, len(point_sets))
-    steps = {name: Step(options) for name, options in OPTIONS.items()}
     turns: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(arguments.rounds + 1):
+    for _ in range(rounds + 1):
         for name, step in steps.items():
             turns[name].append(step.seconds(batch, targets))
     seconds = {name: min(times[1:]) for name, times in turns.items()}
-    report = {
+    return {
         "hardware": hardware(),
         "torch": torch.__version__,
         "computed_by": {name: step.model.computed_by() for name, step in steps.items()},
@@ -91,11 +86,26 @@ def main() -> None:
         "parameters": {name: sum(p.numel() for p in step.model.parameters()) for name, step in steps.items()},
         "seconds_a_step": seconds,
         "median_seconds_a_step": {name: median(times[1:]) for name, times in turns.items()},
-        "rate_over_none": {name: seconds["none"] / value for name, value in seconds.items()},
+        "crystals_a_second": {name: len(point_sets) / value for name, value in seconds.items()},
+        f"rate_over_{reference}": {name: seconds[reference] / value for name, value in seconds.items()},
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def write(report: dict[str, Any], path: Path) -> None:
+    """Writes and shows a report."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("results/costs/radial_options.json"))
+    parser.add_argument("--rounds", type=int, default=10)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    steps = {name: Step(options) for name, options in OPTIONS.items()}
+    write(compared(steps, crystals_of_a_step(), "none", arguments.rounds), arguments.output)
 
 
 if __name__ == "__main__":

@@ -58,9 +58,8 @@ def _rank(results: Results, i: int) -> tuple[Any, ...]:
 
 
 def _rank_alike(results: Results, i: int) -> tuple[Any, ...]:
-    rows = results.standings.rows
-    alike = [k for k in range(results.standings.n_ranked) if bool(rows[k].descriptors) == bool(rows[i].descriptors)]
-    return (alike.index(i) + 1 if i in alike else pd.NA,)
+    pretrained = [bool(row.descriptors) for row in results.standings.rows[: results.standings.n_ranked]]
+    return (pretrained[: i + 1].count(pretrained[i]) if i < len(pretrained) else pd.NA,)
 
 
 def _spread(results: Results, i: int) -> tuple[Any, ...]:
