@@ -106,6 +106,12 @@ rule load_data:
 rule split:
     input:
         given=benchmark.settings.splits.files,
+        download=(
+            f"{DATA}/download.json"
+            if benchmark.settings.dataset.downloads_folds
+            and benchmark.settings.splits.kind == "official"
+            else []
+        ),
         targets=rules.load_data.output.targets,
         data=rules.load_data.output.manifest,
     output:

@@ -169,7 +169,10 @@ rule track_benchmark:
 
 
 # Only when requested: `snakemake matbench_submission`, after all official folds have run.
-if benchmark.settings.splits.kind == "official":
+if (
+    benchmark.settings.splits.kind == "official"
+    and benchmark.settings.dataset.source == "matbench"
+):
 
     rule matbench_submission:
         input:

@@ -105,7 +105,7 @@ def rate_of(trial: Trial, crystals: int, measured: Mapping[str, Rate]) -> Rate:
 def training_crystals(trial: Trial, benchmark: Benchmark, n_crystals: int) -> int:
     """Crystals that one run learns from."""
     splits = benchmark.settings.splits
-    available = round(n_crystals * (1 - 1 / splits.n_folds))
+    available = round(n_crystals * (1 - 1 / len(benchmark.available_folds)))
     available = min(available, splits.max_train or available)
     available = round(available * (1 - splits.validation_share))
     return min(available, trial.training.max_crystals or available)

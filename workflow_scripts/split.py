@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sitenet.data.manifest import Manifest
+from sitenet.data.manifest import Download, Manifest
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.write import write_splits
 from sitenet.logs import run_job
@@ -16,7 +16,8 @@ def main(snakemake: Any) -> None:
     Manifest.read(snakemake.input.data, check=["targets.parquet"])
     splits = TypeAdapter(SplitSettings).validate_python(snakemake.params.splits)
     dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
-    write_splits(splits, dataset, Path(snakemake.input.targets).parent)
+    download = Download.read(snakemake.input.download) if snakemake.input.download else None
+    write_splits(splits, dataset, Path(snakemake.input.targets).parent, download)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ class Benchmark:
         self.settings = validate(BenchmarkSettings, values, "")
         self.trials: dict[str, Trial] = expand_grid(self.settings.grid)
         self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
-        self.folds = self._planned_folds()
         self._check_splits()
+        self.folds = self._planned_folds()
         self._check_models()
         self.analysed = self._analysed_runs()
 
@@ -88,18 +88,21 @@ class Benchmark:
 
     def _check_splits(self) -> None:
         dataset, kind = self.settings.dataset, self.settings.splits.kind
-        if kind == "official" and dataset.source != "matbench":
+        if kind == "official" and not dataset.n_official_folds:
             raise UserError(
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
                 f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
             )
         official = [trial for trial in self.predictions.values() if _is_of_matbench(trial)]
-        if kind != "official" and official:
+        if official and (kind != "official" or dataset.source != "matbench"):
             model = official[0].settings["model"]
             source = model.get("submission") or model["path"]
+            key, value, valid = "splits.kind", str(kind), "official"
+            if kind == "official":
+                key, value, valid = "dataset.source", dataset.source, "matbench"
             raise UserError(
-                f"configuration key 'splits.kind' has the value '{kind}', but the grid has predictions of a Matbench "
-                f"submission, {source}: they are for the official folds (valid: official)"
+                f"configuration key '{key}' has the value '{value}', but the grid has predictions of a Matbench "
+                f"submission, {source}: they are for the official folds (valid: {valid})"
             )
 
     def _check_models(self) -> None:
@@ -196,7 +199,8 @@ class Benchmark:
     @property
     def available_folds(self) -> tuple[int, ...]:
         """Numbers of all folds of the splits, planned or not."""
-        return tuple(range(self.settings.splits.n_folds))
+        splits, dataset = self.settings.splits, self.settings.dataset
+        return tuple(range(dataset.n_official_folds if splits.kind == "official" else splits.n_folds))
 
     @cached_property
     def networks(self) -> dict[str, Trial]:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 6
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 CHUNK = 1 << 20
+KEY = "dataset.expected_sha256"
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -27,7 +28,7 @@ class _Retry(Exception):  # noqa: N818
         self.wait = wait
 
 
-def fetch(location: str, path: Path, sha256: str | None) -> None:
+def fetch(location: str, path: Path, sha256: str | None, key: str = KEY) -> None:
     """Brings the file at a URL or in a folder to `path`.
 
     What an interrupted download left in `path`.part is continued where the server allows it.
@@ -37,6 +38,7 @@ def fetch(location: str, path: Path, sha256: str | None) -> None:
         path: Where the file shall lie.
         sha256: Its checksum; None where it is not known beforehand, which starts anew: nothing would tell whether
             an old part belongs to the file.
+        key: Where the user may state another checksum.
 
     Raises:
         UserError: The file cannot be had, or its checksum differs.
@@ -56,15 +58,15 @@ def fetch(location: str, path: Path, sha256: str | None) -> None:
         _copy(Path(location), part)
     try:
         if sha256:
-            check_sha256(part, sha256, location)
+            check_sha256(part, sha256, location, key)
     except UserError:
         part.unlink()
         raise
     part.replace(path)
 
 
-def check_sha256(path: Path, sha256: str, name: str) -> None:
-    """Compares a file's checksum with the expected one.
+def check_sha256(path: Path, sha256: str, name: str, key: str = KEY) -> None:
+    """Compares a file's checksum with the expected one, which the user may have stated as `key`.
 
     Raises:
         UserError: They differ.
@@ -73,7 +75,7 @@ def check_sha256(path: Path, sha256: str, name: str) -> None:
     if found != sha256:
         raise UserError(
             f"{name} has the SHA-256 {found}, but {sha256} is expected; "
-            f"if this is the file you mean, set dataset.expected_sha256 to the former"
+            f"if this is the file you mean, set {key} to the former"
         )
 
 

@@ -16,7 +16,7 @@ from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.formula import reduced_formula
 from sitenet.data.manifest import Counts, Download, Manifest, TargetRange
 from sitenet.data.sources import DatasetSettings
-from sitenet.data.sources.base import Source, SourceRow
+from sitenet.data.sources.base import LeftOut, Source, SourceRow
 from sitenet.data.table import copy_rows, write_crystals
 from sitenet.errors import UserError, plain
 from sitenet.failures import Failure, write_failures
@@ -51,6 +51,8 @@ class _Rows:
         for row in source.rows:
             id_ = plain(row.id)
             self.ids[id_] += 1
+            if isinstance(row, LeftOut):
+                continue
             try:
                 crystal = _checked(row, settings)
             except BadCrystal as reason:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from pydantic import Field
+
 from sitenet.records import FileRecord, Record
 from sitenet.tasks import TASKS, Task, TaskName
 
@@ -14,10 +16,11 @@ class Export(FileRecord):
 
 
 class Download(FileRecord):
-    """A file that a data set is read from."""
+    """A file that a data set is read from, and the file of its official splits where that is another one."""
 
     path: str
     sha256: str
+    splits: "Download | None" = Field(default=None, exclude_if=lambda splits: splits is None)
 
 
 class Counts(Record):

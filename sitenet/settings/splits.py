@@ -43,10 +43,12 @@ class HoldoutSplits(_Splits):
 
 
 class OfficialSplits(_Splits):
-    """The published folds of a Matbench task."""
+    """The published folds of a data set that has some: Matbench's tasks and those of JARVIS.
+
+    `validation_share` is for folds without a validation part, such as Matbench's.
+    """
 
     kind: Literal["official"]
-    n_folds: ClassVar[int] = 5
 
 
 class GivenSplits(_Splits):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sitenet.data.crystal import BadCrystal, Crystal
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Ids of the training, validation and test part of a fold.
+Parts = tuple[list[str], list[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class SourceRow:
     target: float | None
     group: str | None = None
     file: str | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that is counted but not used, such as one of another task; `id` is as the source gives it."""
+
+    id: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class Source:
     """An opened data set; `rows` can be iterated once."""
 
     provenance: Provenance
-    rows: Iterable[SourceRow]
+    rows: Iterable[SourceRow | LeftOut]
 
 
 class BaseDataset(Section):
@@ -84,6 +94,8 @@ class BaseDataset(Section):
     """
 
     needs_download: ClassVar[bool] = False
+    n_official_folds: ClassVar[int] = 0
+    downloads_folds: ClassVar[bool] = False  # whether `official_folds` reads what `download` fetched
 
     max_sites: Annotated[int, Field(ge=1)] | None = None
     max_crystals: Annotated[int, Field(ge=1)] | None = None
@@ -107,6 +119,14 @@ class BaseDataset(Section):
             UserError: It cannot be had, or is not what the settings ask for.
         """
         raise UserError(f"data set '{type(self).__name__}' needs no download")
+
+    def official_folds(self, download: Download | None = None) -> list[Parts]:
+        """The published folds, for sources that have `n_official_folds`; no validation part leaves it to the user.
+
+        Raises:
+            UserError: The file that they are read from is missing, damaged or not what was downloaded.
+        """
+        raise UserError(f"data set '{type(self).__name__}' has no official folds")
 
     @abstractmethod
     def open(self, download: Download | None = None) -> Source:

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import NamedDataset, Source, Target, check_unchanged, known_name
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+from sitenet.data.sources.base import NamedDataset, Parts, Sha256, Source, Target, check_unchanged, known_name
 
 # Names and units as in the metadata of the `matbench` package (a test compares them).
 MATBENCH_TARGETS = {
@@ -34,6 +32,7 @@ class MatbenchDataset(NamedDataset):
 
     targets = MATBENCH_TARGETS
     needs_download = True
+    n_official_folds = 5
     source: Literal["matbench"]
     name: Annotated[str, AfterValidator(lambda name: known_name(name, MATBENCH_TARGETS))]
     mirror: str | None = None
@@ -44,6 +43,12 @@ class MatbenchDataset(NamedDataset):
         from sitenet.data.sources.matbench_file import download_matbench
 
         return download_matbench(self.name, self.mirror, self.expected_sha256, folder)
+
+    def official_folds(self, download: Download | None = None) -> list[Parts]:
+        """The five folds, which the `matbench` package has; they have no validation part."""
+        from sitenet.data.matbench_task import official_folds
+
+        return [(train, [], test) for train, test in official_folds(self.name)]
 
     def open(self, download: Download | None = None) -> Source:
         """Opens the downloaded file."""

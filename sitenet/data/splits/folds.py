@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sitenet.data.csv_rows import csv_rows
-from sitenet.data.matbench_task import official_folds
+from sitenet.data.manifest import Download
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.settings.splits import GivenSplits, HoldoutSplits, KFoldSplits, SplitSettings
@@ -28,13 +28,16 @@ class FoldIds:
     test: list[str]
 
 
-def planned_folds(splits: SplitSettings, dataset: DatasetSettings, groups: Mapping[str, str]) -> list[FoldIds]:
+def planned_folds(
+    splits: SplitSettings, dataset: DatasetSettings, groups: Mapping[str, str], download: Download | None = None
+) -> list[FoldIds]:
     """The parts of every fold as the kind of splits defines them.
 
     Args:
         splits: The kind of splits.
         dataset: Names the task whose official folds are meant.
         groups: Id of each crystal -> group that must stay together.
+        download: What the data set was read from, for official folds that were downloaded with it.
     """
     if isinstance(splits, KFoldSplits):
         tests = deal(groups, splits.n_folds, splits.seed)
@@ -44,8 +47,7 @@ def planned_folds(splits: SplitSettings, dataset: DatasetSettings, groups: Mappi
         return [_complement(groups, test)]
     if isinstance(splits, GivenSplits):
         return given_folds(splits)
-    assert dataset.source == "matbench", "the configuration refuses official folds of other sources"
-    return [FoldIds(train, [], test) for train, test in official_folds(dataset.name)]
+    return [FoldIds(*parts) for parts in dataset.official_folds(download)]
 
 
 def _complement(ids: Iterable[str], test: set[str]) -> FoldIds:

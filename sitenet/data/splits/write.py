@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sitenet.data.manifest import FoldCounts, Splits
+from sitenet.data.manifest import Download, FoldCounts, Splits
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.folds import PARTS, FoldIds, planned_folds, take
 from sitenet.errors import UserError
@@ -18,7 +18,9 @@ from sitenet.settings.splits import KFoldSplits, SplitSettings
 log = logging.getLogger(__name__)
 
 
-def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path | str) -> Splits:
+def write_splits(
+    splits: SplitSettings, dataset: DatasetSettings, data_dir: Path | str, download: Download | None = None
+) -> Splits:
     """Reads `targets.parquet` and writes `folds/` in the same folder.
 
     Each `folds/fold{k}/` holds `train.parquet` (id, target, part), `test_inputs.parquet` (id) and
@@ -33,7 +35,7 @@ def write_splits(splits: SplitSettings, dataset: DatasetSettings, data_dir: Path
     groups = dict(zip(table["id"], table["group"], strict=True))
     if not (isinstance(splits, KFoldSplits) and splits.kind == "grouped_kfold"):
         groups = {id_: id_ for id_ in targets}
-    planned = planned_folds(splits, dataset, groups)
+    planned = planned_folds(splits, dataset, groups, download)
     folds = [used_fold(fold, number, targets, groups, splits) for number, fold in enumerate(planned)]
     if dataset.task_name == "classification":
         _require_both_classes(folds, targets)

@@ -46,11 +46,16 @@ def _atomic_number(index: int, species: list[dict[str, Any]]) -> int:
     if len(species) != 1 or not abs(species[0]["occu"] - 1) <= FULL:  # not: NaN
         held = ", ".join(f"{kind['element']} {kind['occu']}" for kind in species) or "nothing"
         raise BadCrystal(f"disordered: site {index} holds {held}")
-    return _number_of(species[0]["element"])
+    return number_of(species[0]["element"])
 
 
 @cache
-def _number_of(symbol: str) -> int:
+def number_of(symbol: str) -> int:
+    """Atomic number of an element's symbol.
+
+    Raises:
+        BadCrystal: It is none.
+    """
     try:
         return Element(symbol).Z
     except ValueError:
