@@ -22,6 +22,7 @@ from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
 from sitenet.settings.descriptors import DESCRIPTORS
 from sitenet.settings.features import pooled_features
+from sitenet.settings.splits import OUT_OF_DISTRIBUTION
 from sitenet.terminal import ending
 
 
@@ -215,6 +216,16 @@ def baseline_features(wildcards, ending):
     )
     names = FEATURE_TABLES[chosen]
     return [f"results/features/{benchmark.name}/{name}.{ending}" for name in names]
+
+
+def clustered(ending):
+    """The table of features whose clusters are held out, or its record; none for other kinds of splits."""
+    splits = benchmark.settings.splits
+    return (
+        f"results/features/{benchmark.name}/{splits.features}.{ending}"
+        if splits.kind == "cluster"
+        else []
+    )
 
 
 def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):

@@ -107,6 +107,13 @@ rule split:
     input:
         given=benchmark.settings.splits.files,
         targets=rules.load_data.output.targets,
+        structures=(
+            rules.load_data.output.structures
+            if benchmark.settings.splits.kind in OUT_OF_DISTRIBUTION
+            else []
+        ),
+        features=clustered("parquet"),
+        features_record=clustered("json"),
         data=rules.load_data.output.manifest,
     output:
         summary=f"{DATA}/splits.json",

@@ -132,7 +132,8 @@ def _name_choices(key: str, value: Schema, section: type[BaseModel]) -> None:
     if key == "name" and isinstance(targets, dict):
         value["enum"] = list(targets)
     if key in ("elements", "exclude_elements"):
-        value["items"]["enum"] = list(SYMBOLS)
+        items = value["items"]
+        items.get("items", items)["enum"] = list(SYMBOLS)  # of each fold of splits there is a list
 
 
 def _attributes(docstring: str) -> dict[str, str]:

@@ -88,7 +88,8 @@ class Benchmark:
         if kind == "official" and dataset.source != "matbench":
             raise UserError(
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
-                f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
+                f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, "
+                "chemical_system, element, cluster, holdout, ids)"
             )
         official = [trial for trial in self.predictions.values() if _is_of_matbench(trial)]
         if kind != "official" and official:

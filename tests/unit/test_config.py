@@ -54,6 +54,8 @@ def trial(**sections: dict) -> Trial:
         (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
         (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
         (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
+        (["splits"], {"kind": "element", "elements": [["Ox"]]}, "'splits.elements.0.0' has the value 'Ox': no element"),
+        (["splits"], {"kind": "cluster", "features": "both"}, "'splits.features' has the value 'both'"),
         (
             ["splits"],
             {"kind": "ids", "path": "{x}.csv"},
