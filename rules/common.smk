@@ -14,7 +14,7 @@ from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
 from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
 from sitenet.errors import UserError
-from sitenet.evaluation import former
+from sitenet.evaluation import former, shift
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
 from sitenet.models.sklearn.settings import FEATURE_TABLES
@@ -67,6 +67,13 @@ FIGURES_FOLDER = f"results/figures/{benchmark.name}"
 LOGS = f"results/logs/{benchmark.name}"
 COSTS = f"results/costs/{benchmark.name}"
 WANDB = f"{tracking.FOLDER}/{benchmark.name}"
+
+# The tables of the benchmark that errors are compared with.
+OTHER = []
+if benchmark.settings.compare_to:
+    other_tables = Path("results/tables", benchmark.settings.compare_to)
+    checked(shift.check_other, other_tables.name, other_tables, DATASET)
+    OTHER = [str(other_tables / name) for name in shift.FILES]
 
 # Once the data are read, their source may be elsewhere.
 if not Path(f"{DATA}/manifest.json").exists():

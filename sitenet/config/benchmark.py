@@ -27,18 +27,20 @@ from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
 
 Index = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class BenchmarkSettings(Section):
     """Top level of config.yaml; each key is explained there."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
+    name: Name | None = None
     dataset: DatasetSettings
     splits: SplitSettings
     folds: tuple[Index, ...] | None = None
     seeds: tuple[Index, ...] = (0,)
     shards: Annotated[int, Field(ge=1, le=1000)] = 4
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    compare_to: Name | None = None
     tracking: TrackingSettings = TrackingSettings()
     analysis: AnalysisSettings | None = None
     search: SearchSettings | None = None
@@ -85,6 +87,8 @@ class Benchmark:
 
     def _check_splits(self) -> None:
         dataset, kind = self.settings.dataset, self.settings.splits.kind
+        if self.settings.compare_to == self.name:
+            raise UserError(f"configuration key 'compare_to' has the value '{self.name}': it is this benchmark")
         if kind == "official" and dataset.source != "matbench":
             raise UserError(
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
@@ -222,7 +226,7 @@ class Benchmark:
 
         The trials are those of the grid; a search adds its own when they are drawn.
         """
-        absent = {name for name in ("analysis", "search") if getattr(self.settings, name) is None}
+        absent = {name for name in ("analysis", "compare_to", "search") if getattr(self.settings, name) is None}
         return {
             **self.settings.model_dump(mode="json", exclude={"tracking"} | absent),
             "name": self.name,

@@ -44,6 +44,7 @@ def trial(**sections: dict) -> Trial:
         (["fold"], [1], "'fold' is unknown; did you mean 'folds'?"),
         (["folds"], [], "at least one value is needed"),
         (["folds"], [0, 7], "'folds' has the value 7: the splits have folds 0 to 4"),
+        (["compare_to"], "mp_dielectric_gap", "'compare_to' has the value 'mp_dielectric_gap': it is this benchmark"),
         (["seeds"], [-1], "greater than or equal to 0"),
         (["seeds"], [1, 1], "none may be repeated"),
         (["shards"], 0, "'shards' has the value 0"),
