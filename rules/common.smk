@@ -14,7 +14,7 @@ from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
 from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
 from sitenet.errors import UserError
-from sitenet.evaluation import former
+from sitenet.evaluation import former, shift
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
 from sitenet.models.sklearn.settings import FEATURE_TABLES
@@ -22,6 +22,7 @@ from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
 from sitenet.settings import tracking
 from sitenet.settings.descriptors import DESCRIPTORS
 from sitenet.settings.features import pooled_features
+from sitenet.settings.splits import OUT_OF_DISTRIBUTION
 from sitenet.terminal import ending
 
 
@@ -66,6 +67,13 @@ FIGURES_FOLDER = f"results/figures/{benchmark.name}"
 LOGS = f"results/logs/{benchmark.name}"
 COSTS = f"results/costs/{benchmark.name}"
 WANDB = f"{tracking.FOLDER}/{benchmark.name}"
+
+# The tables of the benchmark that errors are compared with.
+OTHER = []
+if benchmark.settings.compare_to:
+    other_tables = Path("results/tables", benchmark.settings.compare_to)
+    checked(shift.check_other, other_tables.name, other_tables, DATASET)
+    OTHER = [str(other_tables / name) for name in shift.FILES]
 
 # Once the data are read, their source may be elsewhere.
 if not Path(f"{DATA}/manifest.json").exists():
@@ -215,6 +223,16 @@ def baseline_features(wildcards, ending):
     )
     names = FEATURE_TABLES[chosen]
     return [f"results/features/{benchmark.name}/{name}.{ending}" for name in names]
+
+
+def clustered(ending):
+    """The table of features whose clusters are held out, or its record; none for other kinds of splits."""
+    splits = benchmark.settings.splits
+    return (
+        f"results/features/{benchmark.name}/{splits.features}.{ending}"
+        if splits.kind == "cluster"
+        else []
+    )
 
 
 def runs(pattern, trials=tuple(benchmark.trials), folds=benchmark.folds):

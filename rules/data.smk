@@ -113,6 +113,13 @@ rule split:
             else []
         ),
         targets=rules.load_data.output.targets,
+        structures=(
+            rules.load_data.output.structures
+            if benchmark.settings.splits.kind in OUT_OF_DISTRIBUTION
+            else []
+        ),
+        features=clustered("parquet"),
+        features_record=clustered("json"),
         data=rules.load_data.output.manifest,
     output:
         summary=f"{DATA}/splits.json",

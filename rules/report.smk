@@ -28,6 +28,7 @@ rule leaderboard:
     input:
         **RESULTS,
         structures=rules.load_data.output.structures,
+        other=OTHER,
     output:
         config=f"{TABLES}/config.yaml",
         csv=reported("leaderboard"),
@@ -37,6 +38,7 @@ rule leaderboard:
         trials=table("trials"),
         comparisons=table("comparisons"),
         ablation=table("ablation") if benchmark.compares_trials else [],
+        shift=table("shift") if OTHER else [],
         search=(
             [
                 reported("search_progress"),

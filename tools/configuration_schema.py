@@ -32,6 +32,8 @@ MEANINGS = {
     "shards": "Featurizing runs in this many parallel jobs. Results do not depend on it, but changing it featurizes "
     "and trains again.",
     "resamples": "Bootstrap resamples behind the 95 % intervals of the tables.",
+    "compare_to": "Name of a finished benchmark of the same data, with random folds for example. `shift.md` then says "
+    "how much larger each model's errors are here; [more](out_of_distribution.md).",
     "tracking": "Weights & Biases; changing it reruns no training.",
     "analysis": "What the networks attend to, and what range they use; [more](attention.md). Null leaves it out.",
     "search": "Draws trials from the distributions in the grid; [more](search.md).",
@@ -132,7 +134,8 @@ def _name_choices(key: str, value: Schema, section: type[BaseModel]) -> None:
     if key == "name" and isinstance(targets, dict):
         value["enum"] = list(targets)
     if key in ("elements", "exclude_elements"):
-        value["items"]["enum"] = list(SYMBOLS)
+        items = value["items"]
+        items.get("items", items)["enum"] = list(SYMBOLS)  # of each fold of splits there is a list
 
 
 def _attributes(docstring: str) -> dict[str, str]:

@@ -71,6 +71,19 @@ the best.
 | `p_value` | p-value of both being equally good, corrected for all pairs of ranked models |
 | `folds`, `n_test` | number of folds that both have, and of their labelled test crystals |
 
+With `compare_to`, `shift.csv` and `shift.md` say how much larger the errors of each model are than in the benchmark of
+that name ([out of distribution](out_of_distribution.md)). Both benchmarks need the same data set. Models are compared
+that have the same name and trials in both; ensembles are left out.
+
+| column | meaning |
+|---|---|
+| `model` | the model |
+| `mae` | its MAE, mean over the folds of this benchmark, of the crystals that both benchmarks have tested |
+| `other`, `other_mae` | the other benchmark, and the MAE of the same crystals there |
+| `difference` | `mae` minus `other_mae` |
+| `difference_low`, `difference_high` | 95 % interval of the difference, from a paired bootstrap over formulas |
+| `folds`, `n_test` | number of folds, and of their labelled test crystals that both have tested |
+
 `predictions.csv.gz` has every prediction of the models in the leaderboard, in one table that pandas, R and others
 read as it is. It is compressed: 500 runs on 100,000 crystals each are 2 GB, and would be 5 GB as text. An ensemble
 has no rows: it predicts the mean of its seeds.

@@ -30,7 +30,7 @@ def main(snakemake: Any) -> None:
         seed=key.seed,
         ids=pd.read_parquet(files.ids)["id"].tolist(),
         known=pd.read_parquet(files.structures, columns=["id"])["id"].tolist(),
-        needs_fold=splits.kind == "ids" and len(splits.folds) > 1,
+        needs_fold=splits.kind in ("ids", "element") and len(splits.folds) > 1,
         task=data.task,
     )
     read_predictions(path, wanted).to_parquet(snakemake.output.predictions, index=False)

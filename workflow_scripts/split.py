@@ -13,11 +13,16 @@ from sitenet.settings.splits import SplitSettings
 
 
 def main(snakemake: Any) -> None:
-    Manifest.read(snakemake.input.data, check=["targets.parquet"])
+    files = snakemake.input
+    Manifest.read(files.data, check=[Path(path).name for path in (files.targets, files.structures) if path])
+    if files.features:
+        from sitenet.features.composition import FeatureTable  # takes seconds, which other kinds of splits save
+
+        FeatureTable.read(files.features_record, check=[Path(files.features).name])
     splits = TypeAdapter(SplitSettings).validate_python(snakemake.params.splits)
     dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])
-    download = Download.read(snakemake.input.download) if snakemake.input.download else None
-    write_splits(splits, dataset, Path(snakemake.input.targets).parent, download)
+    download = Download.read(files.download) if files.download else None
+    write_splits(splits, dataset, Path(files.targets).parent, files.features or None, download)
 
 
 if __name__ == "__main__":

@@ -29,18 +29,20 @@ from sitenet.settings.training import TrainingSettings
 from sitenet.tasks import CLASSIFICATION, TASKS, Task
 
 Index = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class BenchmarkSettings(Section):
     """Top level of config.yaml; each key is explained there."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
+    name: Name | None = None
     dataset: DatasetSettings
     splits: SplitSettings
     folds: tuple[Index, ...] | None = None
     seeds: tuple[Index, ...] = (0,)
     shards: Annotated[int, Field(ge=1, le=1000)] = 4
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    compare_to: Name | None = None
     tracking: TrackingSettings = TrackingSettings()
     analysis: AnalysisSettings | None = None
     search: SearchSettings | None = None
@@ -88,10 +90,13 @@ class Benchmark:
 
     def _check_splits(self) -> None:
         dataset, kind = self.settings.dataset, self.settings.splits.kind
+        if self.settings.compare_to == self.name:
+            raise UserError(f"configuration key 'compare_to' has the value '{self.name}': it is this benchmark")
         if kind == "official" and not dataset.n_official_folds:
             raise UserError(
                 f"configuration key 'splits.kind' has the value 'official', but '{dataset.name}' of source "
-                f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, holdout, ids)"
+                f"'{dataset.source}' has no official folds (valid: kfold, grouped_kfold, "
+                "chemical_system, element, cluster, holdout, ids)"
             )
         official = [trial for trial in self.predictions.values() if _is_of_matbench(trial)]
         if official and (kind != "official" or dataset.source != "matbench"):
@@ -113,6 +118,11 @@ class Benchmark:
         """
         if self.task is not CLASSIFICATION:
             return
+        if self.settings.compare_to:
+            raise UserError(
+                f"configuration key 'compare_to' has the value '{self.settings.compare_to}': leave it out, since the "
+                "target of this data set is a class, and the comparison is of errors of numbers"
+            )
         for trial in self.baselines.values():
             if not model_kinds()[trial.kind].classifier:
                 raise UserError(
@@ -257,7 +267,7 @@ class Benchmark:
 
         The trials are those of the grid; a search adds its own when they are drawn.
         """
-        absent = {name for name in ("analysis", "search") if getattr(self.settings, name) is None}
+        absent = {name for name in ("analysis", "compare_to", "search") if getattr(self.settings, name) is None}
         return {
             **self.settings.model_dump(mode="json", exclude={"tracking"} | absent),
             "name": self.name,

@@ -137,12 +137,25 @@ class FoldCounts(Record):
 
 
 class Splits(FileRecord):
-    """What the folds of a data set are; `sha256` covers every id and its part in every fold."""
+    """What the folds of a data set are; `sha256` covers every id and its part in every fold.
+
+    Attributes:
+        held_out: What the test part of each fold has and its training part lacks, in words; empty for kinds of splits
+            whose folds have no name.
+    """
 
     kind: str
     seed: int
     folds: tuple[FoldCounts, ...]
     sha256: str
+    held_out: tuple[str, ...] = ()
+
+    def held_out_notes(self, folds: Iterable[int]) -> list[str]:
+        """A line for each of `folds` that holds out something with a name, for the footer of tables."""
+        return [
+            f"Fold {k} holds out {self.held_out[k]}: {self.folds[k].full_test:,} crystals."
+            for k in (folds if self.held_out else ())
+        ]
 
     def subset_notes(self, folds: Iterable[int]) -> list[str]:
         """A line for each of `folds` that is not used whole, for the footer of tables."""

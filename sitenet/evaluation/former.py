@@ -22,8 +22,8 @@ def losses(tables: Path, planned: Mapping[str, Any]) -> list[str]:
     try:
         former = yaml.safe_load((tables / RECORD).read_text("utf-8"))
         return [
-            *_changed("dataset", former["dataset"], planned["dataset"]),
-            *_changed("splits", former["splits"], planned["splits"]),
+            *differing("dataset", former["dataset"], planned["dataset"]),
+            *differing("splits", former["splits"], planned["splits"]),
             *(
                 f"{key} {planned[key]} in place of {former[key]}"
                 for key in ("folds", "seeds")
@@ -37,7 +37,8 @@ def losses(tables: Path, planned: Mapping[str, Any]) -> list[str]:
         return [f"a {RECORD} that cannot be read"]
 
 
-def _changed(section: str, former: Mapping[str, Any], planned: Mapping[str, Any]) -> list[str]:
+def differing(section: str, former: Mapping[str, Any], planned: Mapping[str, Any]) -> list[str]:
+    """The keys of a section on which results depend and whose values differ, each with both values."""
     names = [name for name in {**former, **planned} if former.get(name) != planned.get(name) and name not in NO_MATTER]
     return [f"{section}.{name} {planned.get(name)} in place of {former.get(name)}" for name in names]
 

@@ -1,6 +1,8 @@
 """Symbols of the chemical elements and names of their tabulated properties."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 _SYMBOLS = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
@@ -9,6 +11,15 @@ Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf E
 Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 """
 SYMBOLS = tuple(_SYMBOLS.split())  # index z - 1 holds the symbol of atomic number z
+
+
+def _element(symbol: str) -> str:
+    if symbol not in SYMBOLS:
+        raise ValueError("no element has this symbol")
+    return symbol
+
+
+Symbol = Annotated[str, AfterValidator(_element)]
 
 # The columns of sitenet/features/elements.csv (a test compares them).
 ElementalProperty = Literal[

@@ -157,6 +157,11 @@ def test_what_means_nothing_for_classes_is_refused(grid: list, dataset: dict, me
         Benchmark(config(grid, **dataset))
 
 
+def test_errors_of_classes_are_not_compared_with_another_benchmark() -> None:
+    with pytest.raises(UserError, match="'compare_to' has the value 'other': leave it out, since the target"):
+        Benchmark(config(DUMMY) | {"compare_to": "other"})
+
+
 def test_a_search_draws_no_loss() -> None:
     entry = {"model": {"kind": "sitenet"}, "training": {"loss": {"choice": ["l1", "huber"]}}}
     with pytest.raises(UserError, match=r"'training.loss' has the value 'huber': leave it out"):

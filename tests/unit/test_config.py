@@ -44,6 +44,7 @@ def trial(**sections: dict) -> Trial:
         (["fold"], [1], "'fold' is unknown; did you mean 'folds'?"),
         (["folds"], [], "at least one value is needed"),
         (["folds"], [0, 7], "'folds' has the value 7: the splits have folds 0 to 4"),
+        (["compare_to"], "mp_dielectric_gap", "'compare_to' has the value 'mp_dielectric_gap': it is this benchmark"),
         (["seeds"], [-1], "greater than or equal to 0"),
         (["seeds"], [1, 1], "none may be repeated"),
         (["shards"], 0, "'shards' has the value 0"),
@@ -54,6 +55,8 @@ def trial(**sections: dict) -> Trial:
         (["splits", "kind"], "kfolds", "did you mean 'kfold'?"),
         (["splits", "n_fold"], 3, "did you mean 'splits.n_folds'?"),
         (["splits"], {"kind": "official"}, "'mp_dielectric_gap' of source 'bundled' has no official folds"),
+        (["splits"], {"kind": "element", "elements": [["Ox"]]}, "'splits.elements.0.0' has the value 'Ox': no element"),
+        (["splits"], {"kind": "cluster", "features": "both"}, "'splits.features' has the value 'both'"),
         (
             ["splits"],
             {"kind": "ids", "path": "{x}.csv"},

@@ -148,7 +148,7 @@ def test_the_official_parts_are_used_as_published(tmp_path: Path) -> None:
     rows = records(20)
     load(tmp_path, rows)
     asked = settings()
-    record = write_splits(OFFICIAL, asked, tmp_path / "out", asked.download(tmp_path))
+    record = write_splits(OFFICIAL, asked, tmp_path / "out", download=asked.download(tmp_path))
     parts = splits_of(rows)
     fold = tmp_path / "out" / "folds" / "fold0"
     train = pq.read_table(fold / "train.parquet").to_pylist()
@@ -173,7 +173,7 @@ def test_what_data_and_splits_do_not_have_in_common_is_one_line(
         "crystals with a target, but in no part: 1 (JVASP-4); targets that are not those of the splits: 1 (JVASP-6)"
     ]
     asked = settings()
-    record = write_splits(OFFICIAL, asked, tmp_path / "out", asked.download(tmp_path))
+    record = write_splits(OFFICIAL, asked, tmp_path / "out", download=asked.download(tmp_path))
     assert "fold 0: 2 of 21 crystals are not used" in caplog.text
     assert "(2 ids are not in the data set: JVASP-100, JVASP-101)" in caplog.text
     assert (record.folds[0].train, record.folds[0].full_train) == (12, 18)

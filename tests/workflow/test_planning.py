@@ -99,6 +99,36 @@ def test_scoring_alone_reads_test_targets_and_selection_reads_no_score(tmp_path:
     assert names["train"] == {"manifest.json", "splits.json", "train.parquet", "test_inputs.parquet"}
 
 
+@pytest.mark.parametrize(
+    ("splits", "read"),
+    [
+        ("{kind: kfold}", {"targets.parquet", "manifest.json"}),
+        ("{kind: chemical_system}", {"targets.parquet", "manifest.json", "structures.parquet"}),
+        ("{kind: element}", {"targets.parquet", "manifest.json", "structures.parquet"}),
+        (
+            "{kind: cluster, features: structure}",
+            {"targets.parquet", "manifest.json", "structures.parquet", "structure.parquet", "structure.json"},
+        ),
+    ],
+)
+def test_a_split_reads_what_its_kind_needs(splits: str, read: set[str], tmp_path: Path) -> None:
+    run = snakemake("-n", "--verbose", "--config", f"splits={splits}", directory=tmp_path)
+    (paths,) = re.findall(r"^rule split:\n    input: (.*)$", run.stdout, flags=re.MULTILINE)
+    assert {path.rsplit("/", 1)[-1] for path in paths.split(", ")} == read
+    assert job_counts(run)["train"] == 10
+
+
+def test_the_folds_are_those_of_the_listed_elements(tmp_path: Path) -> None:
+    splits = "splits={kind: element, elements: [[O], [F, Cl]]}"
+    config = tmp_path / "config.yaml"
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    elements = {"kind": "element", "elements": [["O"], ["F", "Cl"]]}
+    config.write_text(yaml.safe_dump(values | {"splits": elements, "folds": None}))
+    assert job_counts(snakemake("-n", "--configfile", config, directory=tmp_path))["train"] == 4
+    clash = snakemake("-n", "--config", splits, directory=tmp_path, check=False)  # config.yaml has five folds
+    assert "'splits.n_folds' has the value 5: 'elements' lists 2 folds; leave n_folds out" in clash.stderr
+
+
 def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
     counts = job_counts(snakemake("-n", "--config", "seeds=[0,1,2]", "folds=[1]", directory=tmp_path))
     assert counts["train"] == 6
@@ -111,6 +141,10 @@ def test_more_seeds_are_more_runs(tmp_path: Path) -> None:
         ("folds=[9]", "configuration key 'folds' has the value 9: the splits have folds 0 to 4"),
         ("fold=[1]", "configuration key 'fold' is unknown; did you mean 'folds'?"),
         ("grid=[]", "configuration key 'grid' is empty"),
+        (
+            "compare_to=before",
+            "'compare_to' has the value 'before': there is no results/tables/before/config.yaml",
+        ),
     ],
 )
 def test_configuration_error_is_one_line(override: str, expected: str, tmp_path: Path) -> None:

@@ -7,16 +7,10 @@ from pydantic import AfterValidator, Field
 
 from sitenet.data.manifest import Download
 from sitenet.data.sources.base import Identifier, Source, StatedTarget, check_unchanged
-from sitenet.settings.elements import SYMBOLS
+from sitenet.settings.elements import Symbol
 
 N = TypeVar("N", int, float)
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
-
-
-def _element(symbol: str) -> str:
-    if symbol not in SYMBOLS:
-        raise ValueError("no element has this symbol")
-    return symbol
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -25,7 +19,6 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
-Symbol = Annotated[str, AfterValidator(_element)]
 Limits = Annotated[tuple[N, N], AfterValidator(_ordered)]
 
 

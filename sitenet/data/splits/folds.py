@@ -8,12 +8,21 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sitenet.data.csv_rows import csv_rows
 from sitenet.data.manifest import Download
 from sitenet.data.sources import DatasetSettings
+from sitenet.data.splits.held_out import cluster_tests, element_tests
 from sitenet.errors import UserError
-from sitenet.settings.splits import GivenSplits, HoldoutSplits, KFoldSplits, SplitSettings
+from sitenet.settings.splits import (
+    ClusterSplits,
+    ElementSplits,
+    GivenSplits,
+    HoldoutSplits,
+    KFoldSplits,
+    SplitSettings,
+)
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("id", "fold", "part")
@@ -21,24 +30,36 @@ COLUMNS = ("id", "fold", "part")
 
 @dataclass(frozen=True)
 class FoldIds:
-    """Ids of each part of one fold."""
+    """Ids of each part of one fold, and what it holds out in words, where that has a name."""
 
     train: list[str]
     validation: list[str]
     test: list[str]
+    held_out: str = ""
 
 
 def planned_folds(
-    splits: SplitSettings, dataset: DatasetSettings, groups: Mapping[str, str], download: Download | None = None
+    splits: SplitSettings,
+    dataset: DatasetSettings,
+    groups: Mapping[str, str],
+    features: Path | str | None = None,
+    download: Download | None = None,
 ) -> list[FoldIds]:
     """The parts of every fold as the kind of splits defines them.
 
     Args:
         splits: The kind of splits.
         dataset: Names the task whose official folds are meant.
-        groups: Id of each crystal -> group that must stay together.
+        groups: Id of each crystal -> group that must stay together; the chemical system, where elements or clusters
+            are held out.
+        features: Table of the features that clusters are made of.
         download: What the data set was read from, for official folds that were downloaded with it.
     """
+    if isinstance(splits, ElementSplits):
+        return [_complement(groups, ids, name) for name, ids in element_tests(groups, splits).items()]
+    if isinstance(splits, ClusterSplits):
+        assert features is not None, "the workflow gives the table of features"
+        return [_complement(groups, ids, name) for name, ids in cluster_tests(features, groups, splits).items()]
     if isinstance(splits, KFoldSplits):
         tests = deal(groups, splits.n_folds, splits.seed)
         return [_complement(groups, test) for test in tests]
@@ -50,8 +71,8 @@ def planned_folds(
     return [FoldIds(*parts) for parts in dataset.official_folds(download)]
 
 
-def _complement(ids: Iterable[str], test: set[str]) -> FoldIds:
-    return FoldIds([id_ for id_ in ids if id_ not in test], [], [id_ for id_ in ids if id_ in test])
+def _complement(ids: Iterable[str], test: set[str], held_out: str = "") -> FoldIds:
+    return FoldIds([id_ for id_ in ids if id_ not in test], [], [id_ for id_ in ids if id_ in test], held_out)
 
 
 def deal(groups: Mapping[str, str], n_folds: int, seed: int) -> list[set[str]]:

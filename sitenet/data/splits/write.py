@@ -11,20 +11,32 @@ import pyarrow.parquet as pq
 from sitenet.data.manifest import Download, FoldCounts, Splits
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.folds import PARTS, FoldIds, planned_folds, take
+from sitenet.data.splits.held_out import chemical_systems
 from sitenet.errors import UserError
 from sitenet.files import replacing
-from sitenet.settings.splits import KFoldSplits, SplitSettings
+from sitenet.settings.splits import OUT_OF_DISTRIBUTION, SplitSettings
 
 log = logging.getLogger(__name__)
 
 
 def write_splits(
-    splits: SplitSettings, dataset: DatasetSettings, data_dir: Path | str, download: Download | None = None
+    splits: SplitSettings,
+    dataset: DatasetSettings,
+    data_dir: Path | str,
+    features: Path | str | None = None,
+    download: Download | None = None,
 ) -> Splits:
-    """Reads `targets.parquet` and writes `folds/` in the same folder.
+    """Reads `targets.parquet`, for some kinds also `structures.parquet`, and writes `folds/` in the same folder.
 
     Each `folds/fold{k}/` holds `train.parquet` (id, target, part), `test_inputs.parquet` (id) and
     `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`.
+
+    Args:
+        splits: The kind of splits.
+        dataset: What is split.
+        data_dir: The folder.
+        features: Table of the features that clusters are made of.
+        download: What the data set was read from, for official folds that were downloaded with it.
 
     Raises:
         UserError: The kind does not suit the data set, or a part of a fold is empty or lacks a class.
@@ -32,10 +44,15 @@ def write_splits(
     folder = Path(data_dir)
     table = pq.read_table(folder / "targets.parquet").to_pydict()
     targets = dict(zip(table["id"], table["target"], strict=True))
-    groups = dict(zip(table["id"], table["group"], strict=True))
-    if not (isinstance(splits, KFoldSplits) and splits.kind == "grouped_kfold"):
-        groups = {id_: id_ for id_ in targets}
-    planned = planned_folds(splits, dataset, groups, download)
+    groups = {id_: id_ for id_ in targets}
+    if splits.kind == "grouped_kfold":
+        groups = dict(zip(table["id"], table["group"], strict=True))
+    elif splits.kind in OUT_OF_DISTRIBUTION:
+        # Validation parts are whole chemical systems, too: a random one would choose epochs and trials by how well a
+        # network interpolates. A whole element or cluster would leave too little to train on.
+        systems = chemical_systems(folder / "structures.parquet")
+        groups = {id_: systems[id_] for id_ in targets}
+    planned = planned_folds(splits, dataset, groups, features, download)
     folds = [used_fold(fold, number, targets, groups, splits) for number, fold in enumerate(planned)]
     if dataset.task_name == "classification":
         _require_both_classes(folds, targets)
@@ -46,6 +63,7 @@ def write_splits(
         seed=splits.seed,
         folds=tuple(_counts(fold, whole, targets) for fold, whole in zip(folds, planned, strict=True)),
         sha256=_checksum(folds),
+        held_out=tuple(fold.held_out for fold in planned if fold.held_out),
     )
     names = ("train", "test_inputs", "test_targets")
     files = [f"folds/fold{number}/{name}.parquet" for number in range(len(folds)) for name in names]

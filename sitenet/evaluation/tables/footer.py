@@ -54,7 +54,7 @@ def _targets(manifest: Manifest) -> list[str]:
 def _splits(splits: Splits, folds: Sequence[int]) -> list[str]:
     shown = f"folds {', '.join(map(str, folds))} of {len(splits.folds)}"
     identity = f"Splits: {splits.kind}, seed {splits.seed}, {shown}, SHA-256 {splits.sha256[:12]}..."
-    return [identity, *splits.subset_notes(folds)]
+    return [identity, *splits.held_out_notes(folds), *splits.subset_notes(folds)]
 
 
 def _failures(manifest: Manifest, failures: Sequence[Failure]) -> str:

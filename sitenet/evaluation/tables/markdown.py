@@ -3,6 +3,7 @@
 import pandas as pd
 from tabulate import tabulate
 
+from sitenet.evaluation.shift import OtherBenchmark
 from sitenet.evaluation.tables.formats import column, integer, markdown, out_of
 from sitenet.evaluation.tables.leaderboard import MANY
 from sitenet.evaluation.tables.record import without_missing
@@ -51,6 +52,33 @@ def comparison_markdown(table: pd.DataFrame, unit: str, task: Task = REGRESSION)
         f"one benchmark of twenty. Of more than {MANY} models, each is compared with the best alone."
     )
     return f"{markdown(pd.DataFrame(columns), text_columns=2)}\n\n{notes}"
+
+
+def shift_markdown(table: pd.DataFrame, unit: str, splits: str, other: OtherBenchmark) -> str:
+    """The comparison with another benchmark as a Markdown table, with explanations.
+
+    Args:
+        table: The comparison.
+        unit: Unit of the errors.
+        splits: Kind of splits of this benchmark.
+        other: The other benchmark.
+    """
+    columns = {
+        "model": table["model"],
+        f"MAE ({unit})": column(table, measured, "mae"),
+        f"MAE in {other.name} ({unit})": column(table, measured, "other_mae"),
+        "difference, 95 % interval": _differences(table, "difference"),
+        "folds": column(table, integer, "folds"),
+        "test crystals": column(table, integer, "n_test"),
+    }
+    notes = (
+        f"Splits: {splits} here, {other.splits} in {other.name}. Both errors are of the same crystals: those that this "
+        f"benchmark tests and {other.name} tests, too. They are means over the folds of this benchmark. Positive "
+        "differences are what a model loses with these splits. "
+        "Intervals are those of a bootstrap over formulas, for these trained models. Ensembles, and models whose "
+        f"trials {other.name} lacks, are left out."
+    )
+    return f"{markdown(pd.DataFrame(columns), text_columns=1)}\n\n{notes}"
 
 
 def trials_markdown(table: pd.DataFrame, unit: str, task: Task = REGRESSION) -> str:

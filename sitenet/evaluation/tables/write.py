@@ -1,5 +1,6 @@
 """Writes the tables of a benchmark."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pandas as pd
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.search import importances, search_progress
+from sitenet.evaluation.shift import OtherBenchmark, shift_table
 from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import (
@@ -14,6 +16,7 @@ from sitenet.evaluation.tables.markdown import (
     comparison_markdown,
     leaderboard_latex,
     leaderboard_markdown,
+    shift_markdown,
     trials_markdown,
 )
 from sitenet.evaluation.tables.record import leaderboard_record
@@ -25,7 +28,13 @@ from sitenet.files import write_text
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_tables(results: Results, folder: Path | str, ablation: bool, search: bool = False) -> None:
+def write_tables(
+    results: Results,
+    folder: Path | str,
+    ablation: bool,
+    search: bool = False,
+    other: OtherBenchmark | None = None,
+) -> None:
     """Writes the tables to `folder`: as CSV with every digit, rounded as Markdown, the leaderboard as JSON and LaTeX.
 
     Args:
@@ -33,6 +42,7 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
         folder: An existing folder.
         ablation: Also compare the trials of each network with the first one.
         search: Also list the progress of searches, and what mattered.
+        other: Also compare the errors with those in this benchmark.
     """
     folder, manifest = Path(folder), results.manifest
     table = leaderboard_table(results)
@@ -43,7 +53,7 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
     write_text(folder / "leaderboard.tex", leaderboard_latex(table, manifest.unit, results.task) + "\n")
     write_text(folder / "leaderboard.json", leaderboard_record(table, results).model_dump_json(indent=1) + "\n")
     comparisons, trials = comparison_table(results.standings), trials_table(results)
-    tables = {
+    tables: dict[str, tuple[str, pd.DataFrame, Callable[..., str]]] = {
         "comparisons": ("Paired comparisons", comparisons, comparison_markdown),
         "trials": ("Trials", trials, trials_markdown),
     }
@@ -52,6 +62,10 @@ def write_tables(results: Results, folder: Path | str, ablation: bool, search: b
             compare_trials(results.runs, results.planned.grid, results.groups), results.planned, results.task
         )
         tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
+    if other:
+        shift = shift_table(results, other)
+        text = shift_markdown(shift, manifest.unit, results.splits.kind, other)
+        tables["shift"] = (f"Difference to {other.name}", shift, lambda *_: text)
     for name, (heading, frame, as_markdown) in tables.items():
         _write_csv(identified(frame, results), folder / f"{name}.csv")
         write_text(folder / f"{name}.md", f"# {heading}\n\n{as_markdown(frame, manifest.unit, results.task)}\n")
