@@ -14,7 +14,7 @@ from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
 from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
 from sitenet.errors import UserError
-from sitenet.evaluation import former, shift
+from sitenet.evaluation import former, other
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
 from sitenet.models.sklearn.settings import FEATURE_TABLES
@@ -72,8 +72,8 @@ WANDB = f"{tracking.FOLDER}/{benchmark.name}"
 OTHER = []
 if benchmark.settings.compare_to:
     other_tables = Path("results/tables", benchmark.settings.compare_to)
-    checked(shift.check_other, other_tables.name, other_tables, DATASET)
-    OTHER = [str(other_tables / name) for name in shift.FILES]
+    checked(other.check_other, other_tables.name, other_tables, DATASET)
+    OTHER = [str(other_tables / name) for name in other.FILES]
 
 # Once the data are read, their source may be elsewhere.
 if not Path(f"{DATA}/manifest.json").exists():

@@ -7,18 +7,15 @@ errors are of the same crystals, so that held-out crystals which are hard anyway
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
 
-from sitenet.errors import UserError
-from sitenet.evaluation.former import RECORD, differing
+from sitenet.evaluation.other import PREDICTIONS, RECORD
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
 from sitenet.evaluation.statistics.bootstrap import bootstrap_scores
 
-FILES = (RECORD, "predictions.csv.gz")  # what is read of the other benchmark's tables
 COLUMNS = ("model", "mae", "other", "other_mae", "difference", "difference_low", "difference_high", "folds", "n_test")
 
 
@@ -43,7 +40,7 @@ class OtherBenchmark:
         """Reads the tables of a benchmark from their folder, which `check_other` has found to be there."""
         config = yaml.safe_load((tables / RECORD).read_text("utf-8"))
         frame = pd.read_csv(
-            tables / FILES[1],
+            tables / PREDICTIONS,
             usecols=["id", "model", "error"],
             dtype={"id": str, "model": str, "error": float},
             keep_default_na=False,  # "NA" may be an id
@@ -55,30 +52,6 @@ class OtherBenchmark:
 
 def _mean_absolute(errors: pd.Series) -> float:
     return float(errors.abs().mean())
-
-
-def check_other(name: str, tables: Path, dataset: Mapping[str, Any]) -> None:
-    """Checks that a benchmark is finished and has the same crystals and targets.
-
-    Args:
-        name: Its name.
-        tables: Folder of its tables.
-        dataset: The section `dataset` of the benchmark that is compared with it.
-
-    Raises:
-        UserError: A table is missing or cannot be read, or the data sets differ.
-    """
-    where = f"configuration key 'compare_to' has the value '{name}'"
-    for file in FILES:
-        if not (tables / file).exists():
-            raise UserError(f"{where}: there is no {tables / file}; run that benchmark first")
-    try:
-        other = yaml.safe_load((tables / RECORD).read_text("utf-8"))["dataset"]
-        found = differing("dataset", dataset, other)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
-        raise UserError(f"{where}: {tables / RECORD} cannot be read; run that benchmark again") from None
-    if found:
-        raise UserError(f"{where}, which has another data set: {', '.join(found)}")
 
 
 def shift_table(results: Results, other: OtherBenchmark) -> pd.DataFrame:

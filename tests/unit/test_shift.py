@@ -12,8 +12,9 @@ from sitenet.data.crystal import Crystal
 from sitenet.data.manifest import Splits
 from sitenet.data.table import write_crystals
 from sitenet.errors import UserError
+from sitenet.evaluation.other import check_other
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.shift import COLUMNS, OtherBenchmark, check_other, shift_table
+from sitenet.evaluation.shift import COLUMNS, OtherBenchmark, shift_table
 from sitenet.evaluation.tables.markdown import shift_markdown
 from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
