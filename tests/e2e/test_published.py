@@ -49,12 +49,12 @@ def write_inputs(folder: Path) -> Path:
         "resamples": 200,
         "grid": [
             {"model": network, "features": {"radius": 4.0}, "training": training},
-            described | {"training": training},
-            {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "chgnet"}},
             {"model": {"kind": "published", "submission": SUBMISSION}},
             {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "both"}},
             {"model": {"kind": "predictions", "path": str(mirror / SUBMISSION / "results.json.gz")}},
             {"model": {"kind": "predictions", "path": str(folder / "mine.csv"), "name": "MODNet 0.4"}},
+            described | {"training": training},
+            {"model": {"kind": "sklearn", "parameters": {"max_iter": 20}, "features": "chgnet"}},
         ],
     }
     path = folder / "config.yaml"
@@ -76,8 +76,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predictions_of(finished: Path, kind: str) -> list[pd.DataFrame]:
+    """Of the runs of a model kind, from scratch."""
+
+    def of(run: dict) -> bool:
+        return run["kind"] == kind and not run["settings"]["model"].get("descriptor")
+
     records = sorted(finished.glob(f"results/runs/small/*/fold{FOLD}/seed*/result.json"))
-    own = [path for path in records if json.loads(path.read_text())["kind"] == kind]
+    own = [path for path in records if of(json.loads(path.read_text()))]
     return [pd.read_parquet(path.parent / "test_predictions.parquet").set_index("id") for path in own]
 
 

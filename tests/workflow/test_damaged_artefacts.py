@@ -80,8 +80,8 @@ class Workspace:
         train, ids = self.fold / "train.parquet", self.fold / "test_inputs.parquet"
         own: dict[str, dict[str, Any]] = {
             "composition_features": {"structures": table},
-            "featurize": {"structures": table},
-            "split": {"targets": self.data / "targets.parquet"},
+            "featurize": {"structures": table, "described": []},
+            "split": {"targets": self.data / "targets.parquet", "structures": [], "features": [], "download": []},
             "collect_features": {"shards": self._shards()},
             "train": {"features": features, "train": train, "ids": ids, "start": []},
             "baseline": {"features": [composition], "features_records": [composition.with_suffix(".json")]},
