@@ -11,6 +11,7 @@ trainings get the minutes that are left, whatever `max_minutes` says.
 import argparse
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -148,6 +149,8 @@ def main() -> None:
     place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
     featurize_all(place, benchmark, arguments.device)
     minutes = arguments.until and math.floor((arguments.until - time.time() - LOADING) / 6) / 10
+    if minutes is not None and minutes <= 0:
+        sys.exit(f"features took {time.monotonic() - began:.0f} s, which leaves no time for trainings: give more")
     print(f"features after {time.monotonic() - began:.0f} s, trainings of {minutes} minutes", flush=True)
     for line in train_all(place, benchmark, arguments.device, minutes):
         print(f"{line}, {time.monotonic() - began:.0f} s after the start", flush=True)

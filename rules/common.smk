@@ -112,24 +112,21 @@ def shards(features):
     return expand(pattern, features=features, shard=range(benchmark.settings.shards))
 
 
-def described_of(wildcards):
-    """The descriptors that a shard of features takes in, if it does."""
+def described_of(wildcards, ending):
+    """The descriptors that a shard of features takes in, if it does, or their record."""
     described = benchmark.feature_sets[wildcards.features].descriptor_set
-    pattern = f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet"
-    return (
-        [pattern.format(described=described, shard=wildcards.shard)]
-        if described
-        else []
-    )
+    return described_shards(described, [wildcards.shard], ending) if described else []
 
 
-def pooled_from(wildcards):
-    """All shards of a descriptor that regressors read."""
-    return expand(
-        f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet",
-        described=pooled_features(wildcards.descriptor).descriptor_set,
-        shard=range(benchmark.settings.shards),
-    )
+def pooled_from(wildcards, ending):
+    """All shards of a descriptor that regressors read, or their records."""
+    described = pooled_features(wildcards.descriptor).descriptor_set
+    return described_shards(described, range(benchmark.settings.shards), ending)
+
+
+def described_shards(described, numbers, ending):
+    pattern = f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.{ending}"
+    return expand(pattern, described=described, shard=numbers)
 
 
 @cache

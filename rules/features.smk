@@ -7,6 +7,7 @@ rule describe_sites:
         structures=rules.load_data.output.structures,
     output:
         shard=f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.parquet",
+        record=f"{DESCRIBED}/shard{{shard}}of{benchmark.settings.shards}.json",
     log:
         f"{LOGS}/describe_sites/{{described}}/shard{{shard}}.log",
     benchmark:
@@ -30,7 +31,8 @@ rule describe_sites:
 rule pooled_descriptors:
     input:
         data=rules.load_data.output.manifest,
-        shards=pooled_from,
+        shards=lambda wildcards: pooled_from(wildcards, "parquet"),
+        records=lambda wildcards: pooled_from(wildcards, "json"),
     output:
         table=f"results/features/{benchmark.name}/{{descriptor}}.parquet",
         record=f"results/features/{benchmark.name}/{{descriptor}}.json",
@@ -54,7 +56,8 @@ rule featurize:
     input:
         data=rules.load_data.output.manifest,
         structures=rules.load_data.output.structures,
-        described=described_of,
+        described=lambda wildcards: described_of(wildcards, "parquet"),
+        described_record=lambda wildcards: described_of(wildcards, "json"),
     output:
         shard=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.arrow",
         manifest=f"{FEATURES}/shard{{shard}}of{benchmark.settings.shards}.json",

@@ -130,6 +130,10 @@ def _checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+class FeatureTable(FileRecord):
+    """Keeps the checksum of a table beside it: features of composition or structure, descriptors, or these pooled."""
+
+
 class Cost(Record):
     """Time and memory of a run, restarts included."""
 

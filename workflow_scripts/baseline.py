@@ -9,9 +9,8 @@ import pandas as pd
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest, Splits
 from sitenet.environment import hardware, package_versions, peak_memory_mb
-from sitenet.features.composition import FeatureTable
 from sitenet.logs import run_job
-from sitenet.records import Cost, Predictions, RunKey, RunResult
+from sitenet.records import Cost, FeatureTable, Predictions, RunKey, RunResult
 from sitenet.training.baseline import fit_baseline
 
 

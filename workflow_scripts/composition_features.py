@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from sitenet.data.manifest import Manifest
-from sitenet.features.composition import FeatureTable, write_composition_features
+from sitenet.features.composition import write_composition_features
 from sitenet.logs import run_job
+from sitenet.records import FeatureTable
 
 
 def main(snakemake: Any) -> None:

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from sitenet.features.composition import FeatureTable
 from sitenet.features.descriptors.shard import pooled
 from sitenet.logs import run_job
+from sitenet.records import FeatureTable
 from sitenet.settings.descriptors import DESCRIPTORS
 
 
 def main(snakemake: Any) -> None:
-    name, out = snakemake.wildcards.descriptor, Path(snakemake.output.table)
-    pooled([Path(path) for path in snakemake.input.shards], name, DESCRIPTORS[name].width).to_parquet(out, index=False)
+    name, out, shards = snakemake.wildcards.descriptor, Path(snakemake.output.table), snakemake.input.shards
+    for record, shard in zip(snakemake.input.records, shards, strict=True):
+        FeatureTable.read(record, check=[Path(shard).name])
+    pooled([Path(shard) for shard in shards], name, DESCRIPTORS[name].width).to_parquet(out, index=False)
     FeatureTable().write(snakemake.output.record, files=[out.name])
 
 

@@ -9,6 +9,7 @@ from sitenet.data.manifest import Download, Manifest
 from sitenet.data.sources import DatasetSettings
 from sitenet.data.splits.write import write_splits
 from sitenet.logs import run_job
+from sitenet.records import FeatureTable
 from sitenet.settings.splits import SplitSettings
 
 
@@ -16,8 +17,6 @@ def main(snakemake: Any) -> None:
     files = snakemake.input
     Manifest.read(files.data, check=[Path(path).name for path in (files.targets, files.structures) if path])
     if files.features:
-        from sitenet.features.composition import FeatureTable  # takes seconds, which other kinds of splits save
-
         FeatureTable.read(files.features_record, check=[Path(files.features).name])
     splits = TypeAdapter(SplitSettings).validate_python(snakemake.params.splits)
     dataset = TypeAdapter(DatasetSettings).validate_python(snakemake.config["dataset"])

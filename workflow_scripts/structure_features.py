@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from sitenet.data.manifest import Manifest
-from sitenet.features.composition import FeatureTable
 from sitenet.features.structure import write_structure_features
 from sitenet.logs import run_job
+from sitenet.records import FeatureTable
 
 
 def main(snakemake: Any) -> None:

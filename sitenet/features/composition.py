@@ -11,14 +11,9 @@ from pymatgen.core import Composition
 
 from sitenet.data.formula import reduced_formula
 from sitenet.data.table import CrystalTable
-from sitenet.records import FileRecord
 
 logger = logging.getLogger("sitenet")
 _LOG_EVERY = 2000
-
-
-class FeatureTable(FileRecord):
-    """Keeps the checksum of a table of features beside it, of composition or structure."""
 
 
 def write_composition_features(structures: Path | str, path: Path | str) -> None:

@@ -31,7 +31,7 @@ CONFIG = {
     "grid": [
         {
             "model": {"kind": "sitenet_radial", "width": 16, "blocks": 1},
-            "features": {"radius": 3.0},
+            "features": {"radius": 3.0, "descriptor": "chgnet"},
             "training": {"max_epochs": 1},
         },
         {"model": {"kind": "random_forest", "n_trees": 5}},
@@ -48,6 +48,7 @@ class Workspace:
         results = root / "results"
         self.data, self.runs = results / "data/small", results / "runs/small"
         self.features = results / "features/small" / self.network.feature_id
+        self.described = results / "descriptors/small/chgnet-0.01"
         self.composition = results / "features/small/composition.parquet"
         self.fold = self.data / "folds/fold0"
 
@@ -60,13 +61,14 @@ class Workspace:
         run, elsewhere = self.run(trial.id), self.runs.parents[1] / "redone"
         elsewhere.mkdir(exist_ok=True)
         place = {"trial": trial.id, "fold": "0", "seed": "0"}
+        place = {"featurize": {"shard": "0"}, "pooled_descriptors": {"descriptor": "chgnet"}}.get(rule, place)
         dataset = self.benchmark.settings.dataset.model_dump(mode="json")
         import_module(f"workflow_scripts.{rule}").main(
             SimpleNamespace(
                 input=SimpleNamespace(**self._inputs(rule, run)),
                 params=SimpleNamespace(**self._params(rule, trial)),
                 config=CONFIG | {"dataset": dataset, "tracking": {"mode": "disabled"}},
-                wildcards=Wildcards({"shard": "0"} if rule == "featurize" else place),
+                wildcards=Wildcards(place),
                 output=Outputs(run if rule == "train" else elsewhere, rule),
                 resources=SimpleNamespace(get=lambda *_: None, checkpoint_seconds=20),
                 threads=1,
@@ -78,9 +80,11 @@ class Workspace:
         common = {"data": self.data / "manifest.json", "splits": self.data / "splits.json"}
         table, composition = self.data / "structures.parquet", self.composition
         train, ids = self.fold / "train.parquet", self.fold / "test_inputs.parquet"
+        described, records = (sorted(map(str, self.described.glob(f"*.{ending}"))) for ending in ("parquet", "json"))
         own: dict[str, dict[str, Any]] = {
             "composition_features": {"structures": table},
-            "featurize": {"structures": table, "described": []},
+            "featurize": {"structures": table, "described": described[:1], "described_record": records[:1]},
+            "pooled_descriptors": {"shards": described, "records": records},
             "split": {"targets": self.data / "targets.parquet", "structures": [], "features": [], "download": []},
             "collect_features": {"shards": self._shards()},
             "train": {"features": features, "train": train, "ids": ids, "start": []},
@@ -173,6 +177,9 @@ def empty(path: Path) -> None:
 
 READ = [
     ("featurize", "data/small/structures.parquet"),
+    ("featurize", "descriptors/small/chgnet-0.01/shard0of2.parquet"),
+    ("featurize", "descriptors/small/chgnet-0.01/shard0of2.json"),
+    ("pooled_descriptors", "descriptors/small/chgnet-0.01/shard1of2.parquet"),
     ("composition_features", "data/small/structures.parquet"),
     ("split", "data/small/targets.parquet"),
     ("split", "data/small/manifest.json"),

@@ -68,12 +68,9 @@ def read_descriptors(path: Path, width: int) -> Iterator[tuple[str, SiteDescript
     try:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                for row in file.read_row_group(group).to_pylist():
-                    if row["reason"] is not None:
-                        yield row["id"], row["reason"]
-                        continue
-                    values = np.array(row["values"], dtype=np.float32).reshape(-1, width)
-                    yield row["id"], SiteDescriptors(values, np.array(row["of_site"], dtype=np.int64))
+                rows = file.read_row_group(group).to_pandas()
+                for id_, values, of_site, reason in rows[SCHEMA.names].itertuples(index=False):
+                    yield id_, reason or SiteDescriptors(values.reshape(-1, width), of_site)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"descriptors {path} cannot be read ({error}); delete the file and run again") from error
 
