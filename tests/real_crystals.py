@@ -1,7 +1,10 @@
 """Real crystals of the bundled data set, featurized for tests of the network."""
 
+from dataclasses import replace
 from functools import cache
+from random import Random
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +34,23 @@ def point_set(crystal_id: str, max_sites: int, reduced: bool = True) -> PointSet
     if not reduced:
         settings = settings.model_copy(update={"distance_tolerance": 0.0})
     return featurize(crystals()[crystal_id], settings)
+
+
+def moved(crystal: Crystal, shift: tuple[float, ...], random: Random) -> Crystal:
+    """The same crystal with another origin and its sites in another order."""
+    order = random.sample(range(len(crystal.atomic_numbers)), len(crystal.atomic_numbers))
+    frac_coords = (crystal.frac_coords + np.array(shift))[order]
+    return replace(crystal, atomic_numbers=crystal.atomic_numbers[order], frac_coords=frac_coords)
+
+
+def in_other_cell(crystal: Crystal, shear: tuple[int, int, int], copies: int) -> Crystal:
+    """The same crystal in a sheared cell that holds it `copies` times."""
+    matrix = np.eye(3, dtype=int)
+    matrix[[0, 0, 1], [1, 2, 2]] = shear
+    matrix[2] *= copies
+    frac_coords = np.concatenate([crystal.frac_coords + np.array([0, 0, n]) for n in range(copies)])
+    numbers = np.tile(crystal.atomic_numbers, copies)
+    return Crystal(crystal.id, matrix @ crystal.lattice, numbers, frac_coords @ np.linalg.inv(matrix))
 
 
 def some_point_sets(max_sites: int = 50, reduced: bool = True) -> list[PointSet]:

@@ -24,7 +24,7 @@ from sitenet.models.base.convolution import ConvolutionNetwork
 from sitenet.models.base.radial_functions import KNOTS
 from sitenet.models.registry import model_kinds
 from sitenet.settings.features import FeatureSettings
-from tests.real_crystals import SOME_IDS, crystals, some_point_sets
+from tests.real_crystals import SOME_IDS, crystals, in_other_cell, moved, some_point_sets
 
 KINDS = ("cgcnn", "schnet")
 SPHERE = FeatureSettings(radius=4.0)
@@ -198,26 +198,14 @@ def test_rotations_and_reflections(crystal_id: str, seed: int) -> None:
 @given(crystal_ids, st.tuples(*[st.floats(-2, 2)] * 3), st.randoms(use_true_random=False))
 def test_origin_and_order_of_sites(crystal_id: str, shift: tuple[float, ...], random: Random) -> None:
     crystal = crystals()[crystal_id]
-    order = random.sample(range(len(crystal.atomic_numbers)), len(crystal.atomic_numbers))
-    frac_coords = (crystal.frac_coords + np.array(shift))[order]
-    assert_same_predictions(
-        crystal, replace(crystal, atomic_numbers=crystal.atomic_numbers[order], frac_coords=frac_coords)
-    )
+    assert_same_predictions(crystal, moved(crystal, shift, random))
 
 
 @settings(max_examples=15, deadline=None)
 @given(crystal_ids, st.tuples(*[st.integers(-2, 2)] * 3), st.sampled_from([1, 2]))
 def test_choice_of_cell(crystal_id: str, shear: tuple[int, int, int], copies: int) -> None:
-    """A sheared cell, and twice the cell."""
     crystal = crystals()[crystal_id]
-    matrix = np.eye(3, dtype=int)
-    matrix[[0, 0, 1], [1, 2, 2]] = shear
-    matrix[2] *= copies
-    frac_coords = np.concatenate([crystal.frac_coords + np.array([0, 0, n]) for n in range(copies)])
-    numbers = np.tile(crystal.atomic_numbers, copies)
-    assert_same_predictions(
-        crystal, Crystal(crystal.id, matrix @ crystal.lattice, numbers, frac_coords @ np.linalg.inv(matrix))
-    )
+    assert_same_predictions(crystal, in_other_cell(crystal, shear, copies))
 
 
 @pytest.mark.parametrize("kind", KINDS)

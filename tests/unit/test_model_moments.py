@@ -24,7 +24,7 @@ from sitenet.models.sitenet_radial import moment_kernels
 from sitenet.models.sitenet_radial.network import RadialSiteNet
 from sitenet.models.sitenet_radial.settings import RadialSiteNetSettings
 from sitenet.settings.features import FeatureSettings
-from tests.real_crystals import SOME_IDS, crystals
+from tests.real_crystals import SOME_IDS, crystals, in_other_cell, moved
 from tests.unit.cells import close_packing
 from tests.unit.test_model_kernels import OTHER_COMPILERS
 
@@ -92,25 +92,14 @@ def test_rotations_and_reflections(crystal_id: str, seed: int) -> None:
 @given(crystal_ids, st.tuples(*[st.floats(-2, 2)] * 3), st.randoms(use_true_random=False))
 def test_origin_and_order_of_sites(crystal_id: str, shift: tuple[float, ...], random: Random) -> None:
     crystal = crystals()[crystal_id]
-    order = random.sample(range(len(crystal.atomic_numbers)), len(crystal.atomic_numbers))
-    frac_coords = (crystal.frac_coords + np.array(shift))[order]
-    assert_same_prediction(
-        crystal, replace(crystal, atomic_numbers=crystal.atomic_numbers[order], frac_coords=frac_coords)
-    )
+    assert_same_prediction(crystal, moved(crystal, shift, random))
 
 
 @settings(max_examples=15, deadline=None)
 @given(crystal_ids, st.tuples(*[st.integers(-2, 2)] * 3), st.sampled_from([1, 2]))
 def test_choice_of_cell(crystal_id: str, shear: tuple[int, int, int], copies: int) -> None:
-    """A sheared cell, and twice the cell."""
     crystal = crystals()[crystal_id]
-    matrix = np.eye(3, dtype=int)
-    matrix[[0, 0, 1], [1, 2, 2]] = shear
-    matrix[2] *= copies
-    frac_coords = np.concatenate([crystal.frac_coords + np.array([0, 0, n]) for n in range(copies)])
-    numbers = np.tile(crystal.atomic_numbers, copies)
-    other = Crystal(crystal.id, matrix @ crystal.lattice, numbers, frac_coords @ np.linalg.inv(matrix))
-    assert_same_prediction(crystal, other)
+    assert_same_prediction(crystal, in_other_cell(crystal, shear, copies))
 
 
 def test_a_stored_crystal_is_as_invariant() -> None:

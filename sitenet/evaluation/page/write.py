@@ -60,40 +60,43 @@ def write_page(
         attention: The analysis of attention, which has a section where runs were analysed.
     """
     analysis = attention or AttentionAnalysis(results, {}, {})
+    content = _content(results, crystals, analysis) | {"config": _configuration(config)}
+    write_text(path, _environment().get_template("page.html.j2").render(content))
+
+
+def _content(results: Results, crystals: TestCrystals, analysis: AttentionAnalysis) -> dict[str, Any]:
+    """What the template of the page reads, without the configuration."""
     models, charts = _models(results, crystals)
     settings = setting_charts(results)
     charts |= _training(results) | {f"setting/{name}": chart for name, chart in settings.items()}
     charts |= attention_charts(analysis)
-    page = _environment().get_template("page.html.j2")
-    text = page.render(
-        results=results,
-        name=results.benchmark,
-        target=results.manifest.target.replace("_", " "),
-        unit=results.unit,
-        in_unit=f" ({results.unit})" if results.task.score.has_unit else "",
-        task=results.task,
-        shown=PREDICTION_CHARTS[results.task.name],
-        answers=leaderboard.answers(results),
-        heads=leaderboard.heads(results),
-        rows=leaderboard.rows(results),
-        models=models,
-        attention=attention_section(analysis),
-        has_files=bool((crystals.facts["file"] != "").any()),
-        glossary=glossary(results.task.name),
-        costs=COSTS,
-        groupings=[g for g in GROUPINGS if any(f"group-{g.key}/{model['index']}" in charts for model in models)],
-        settings=[(name, name) for name in settings],
-        charts={key: chart.to_json() for key, chart in charts.items()},
-        trials=_trials(results),
-        failures=results.failures[:MAX_FAILURES],
-        failure_kinds=Counter(failure.kind for failure in results.failures).most_common(),
-        notes=[line.removeprefix("- ").partition(": ")[::2] for line in footer(results).splitlines()],
-        versions=_versions(results),
-        config=_configuration(config),
-        version=__version__,
-        libraries=_libraries(),
-    )
-    write_text(path, text)
+    return {
+        "results": results,
+        "name": results.benchmark,
+        "target": results.manifest.target.replace("_", " "),
+        "unit": results.unit,
+        "in_unit": f" ({results.unit})" if results.task.score.has_unit else "",
+        "task": results.task,
+        "shown": PREDICTION_CHARTS[results.task.name],
+        "answers": leaderboard.answers(results),
+        "heads": leaderboard.heads(results),
+        "rows": leaderboard.rows(results),
+        "models": models,
+        "attention": attention_section(analysis),
+        "has_files": bool((crystals.facts["file"] != "").any()),
+        "glossary": glossary(results.task.name),
+        "costs": COSTS,
+        "groupings": [g for g in GROUPINGS if any(f"group-{g.key}/{model['index']}" in charts for model in models)],
+        "settings": [(name, name) for name in settings],
+        "charts": {key: chart.to_json() for key, chart in charts.items()},
+        "trials": _trials(results),
+        "failures": results.failures[:MAX_FAILURES],
+        "failure_kinds": Counter(failure.kind for failure in results.failures).most_common(),
+        "notes": [line.removeprefix("- ").partition(": ")[::2] for line in footer(results).splitlines()],
+        "versions": _versions(results),
+        "version": __version__,
+        "libraries": _libraries(),
+    }
 
 
 def _models(results: Results, crystals: TestCrystals) -> tuple[list[dict[str, Any]], dict[str, Chart]]:

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.kernels import WIDTH_MULTIPLE
 from sitenet.models.base.radial_functions import Places
 
 NAME = "base/gate"
@@ -45,20 +45,14 @@ class _GatedSums(torch.autograd.Function):
         ctx: Any, near_NF: Tensor, far_NF: Tensor, radial_KF: Tensor, places: Places, batch: Batch, soft: bool
     ) -> Tensor:
         """(N, G) sums."""
-        rows = kernels.chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS)
-        inputs = {
-            "chunk_rows": rows,
-            "row_starts": batch.row_starts,
-            "far_sites": batch.pair_j,
-            "knot": places.knots,
-            "fraction": places.fractions.float(),
+        inputs = kernels.pair_inputs(batch, places) | {
             "weights": batch.pair_counts.float(),
             "near": near_NF.contiguous(),
             "far": far_NF.contiguous(),
             "table": radial_KF.contiguous(),
         }
         sums_NG = near_NF.new_empty(len(near_NF), near_NF.shape[1] // 2)
-        ctx.sizes = (torch.get_num_threads(), len(rows) - 1, sums_NG.shape[1], len(radial_KF), soft)
+        ctx.sizes = (torch.get_num_threads(), len(inputs["chunk_rows"]) - 1, sums_NG.shape[1], len(radial_KF), soft)
         kernels.call(NAME, "gate_forward", KernelArguments(*ctx.sizes), inputs | {"sums": sums_NG})
         ctx.save_for_backward(*inputs.values())
         return sums_NG

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sitenet.models.base.batch import Batch
+from sitenet.models.base.radial_functions import Places
 
 WIDTH_MULTIPLE = 16  # widths are padded to its multiples, enough for every vector size in vectors.h
 HEADER = Path(__file__).with_name("vectors.h")
@@ -105,6 +106,17 @@ def call(name: str, kernel: str, arguments: ctypes.Structure, arrays: Mapping[st
     for name, array in arrays.items():
         setattr(arguments, name, array.data_ptr())
     getattr(compiled, kernel)(ctypes.byref(arguments))
+
+
+def pair_inputs(batch: Batch, places: Places) -> dict[str, Tensor]:
+    """What kernels with a table read of the pairs, without their weights."""
+    return {
+        "chunk_rows": chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS),
+        "row_starts": batch.row_starts,
+        "far_sites": batch.pair_j,
+        "knot": places.knots,
+        "fraction": places.fractions.float(),
+    }
 
 
 def chunk_rows(batch: Batch, least_pairs: int, most_chunks: int) -> Tensor:

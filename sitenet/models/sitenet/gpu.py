@@ -55,6 +55,7 @@ class _Dense(torch.autograd.Function):
         epsilon: float,
         batch: Batch,
     ) -> Tensor:
+        """(E, F) results."""
         from sitenet.models.sitenet import gpu_kernels
 
         (N, F), (_, *topology) = near_NF.shape, pairs(batch)
@@ -69,6 +70,7 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_result_EF: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs in their order."""
         from sitenet.models.sitenet import gpu_kernels
 
         before_EF, gain_F, row_starts, _ = ctx.saved_tensors
@@ -84,6 +86,7 @@ class _Dense(torch.autograd.Function):
 class _Mix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits_EH: Tensor, values_EV: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sums (N, V, H) and weights (E, H)."""
         from sitenet.models.sitenet import gpu_kernels
 
         H, V = logits_EH.shape[1], values_EV.shape[1]
@@ -98,6 +101,7 @@ class _Mix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_mixed_NVH: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs in their order."""
         from sitenet.models.sitenet import gpu_kernels
 
         values_EV, row_starts, _, alpha_EH = ctx.saved_tensors

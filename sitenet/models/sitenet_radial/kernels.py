@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.kernels import WIDTH_MULTIPLE
 from sitenet.models.base.radial_functions import Places
 
 MOST_HEADS = 8  # the lanes of the shortest vectors
@@ -89,13 +89,8 @@ class _RadialAttention(torch.autograd.Function):
         batch: Batch,
     ) -> tuple[Tensor, Tensor]:
         """Mixed features (N, D) and weights (E, H)."""
-        rows, heads = kernels.chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS), b_KH.shape[1]
-        inputs = {
-            "chunk_rows": rows,
-            "row_starts": batch.row_starts,
-            "far_sites": batch.pair_j,
-            "knot": places.knots,
-            "fraction": places.fractions.float(),
+        heads = b_KH.shape[1]
+        inputs = kernels.pair_inputs(batch, places) | {
             "log_counts": batch.pair_counts.to(q_ND.dtype).log(),
             "query": q_ND.contiguous(),
             "key": k_ND.contiguous(),
@@ -106,7 +101,7 @@ class _RadialAttention(torch.autograd.Function):
             "alpha": q_ND.new_empty(len(batch.distances), ALPHA_WIDTH),
             "mixed": torch.empty_like(inputs["query"]),
         }
-        sizes = (torch.get_num_threads(), len(rows) - 1, heads, q_ND.shape[1], len(f_KD))
+        sizes = (torch.get_num_threads(), len(inputs["chunk_rows"]) - 1, heads, q_ND.shape[1], len(f_KD))
         kernels.call("sitenet_radial/kernels", "radial_forward", KernelArguments(*sizes), inputs | results)
         ctx.sizes, ctx.names = sizes, [*inputs, *results]
         ctx.save_for_backward(*inputs.values(), *results.values())

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from sitenet.models.base import kernels
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.kernels import CHUNK_PAIRS, MAX_CHUNKS, WIDTH_MULTIPLE
+from sitenet.models.base.kernels import WIDTH_MULTIPLE
 from sitenet.models.base.radial_functions import Places
 
 NAME = "sitenet_radial/moments"
@@ -42,20 +42,15 @@ class _MomentSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v_NK: Tensor, w_KF: Tensor, moments_EM: Tensor, places: Places, batch: Batch) -> Tensor:
         """(N, M, K) sums."""
-        rows, degree = kernels.chunk_rows(batch, CHUNK_PAIRS, MAX_CHUNKS), math.isqrt(moments_EM.shape[1] + 1) - 1
-        inputs = {
-            "chunk_rows": rows,
-            "row_starts": batch.row_starts,
-            "far_sites": batch.pair_j,
-            "knot": places.knots,
-            "fraction": places.fractions.float(),
+        degree = math.isqrt(moments_EM.shape[1] + 1) - 1
+        inputs = kernels.pair_inputs(batch, places) | {
             "weights": batch.pair_counts.float(),
             "moments": moments_EM.contiguous(),
             "value": v_NK.contiguous(),
             "table": w_KF.contiguous(),
         }
         sums_NMK = v_NK.new_empty(len(v_NK), moments_EM.shape[1], v_NK.shape[1])
-        ctx.sizes = (torch.get_num_threads(), len(rows) - 1, v_NK.shape[1], degree, len(w_KF))
+        ctx.sizes = (torch.get_num_threads(), len(inputs["chunk_rows"]) - 1, v_NK.shape[1], degree, len(w_KF))
         kernels.call(NAME, "moments_forward", KernelArguments(*ctx.sizes), inputs | {"sums": sums_NMK})
         ctx.save_for_backward(*inputs.values())
         return sums_NMK
