@@ -9,7 +9,7 @@
 
 #include "../base/vectors.h"
 
-enum { ROWS = LANES, TILE = 32 };
+enum { ROWS = LANES / 2, COLUMNS = 3, DEPTH = 64, TILE = 32 };
 
 typedef struct {
     int64_t threads, chunks, heads;
@@ -43,44 +43,66 @@ const int64_t arguments_size = sizeof(KernelArguments);
 
 /* mish(x) = x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2), and its derivative. */
 static inline vec mish(vec x, vec *slope) {
-    vec e = exponential(x), n = e * (e + 2.0f), r = 1.0f / (n + 2.0f), t = n * r;
+    vec e = exponential(x), n = e * (e + 2.0f), r = reciprocal(n + 2.0f), t = n * r;
     *slope = t + 4.0f * x * (e * r) * ((e + 1.0f) * r);
     return x * t;
 }
 
-/* c (m x n vecs) = or += a (m x k) b (k x n vecs), m a multiple of ROWS; a(i, p) lies at i * ai + p * ap. */
-static inline void multiply(const float *a, int64_t ai, int64_t ap, const vec *b, vec *c, int64_t m,
-                            int64_t k, int64_t n, int add) {
-    for (int64_t i = 0; i < m; i += ROWS)
-        for (int64_t j = 0; j < n; j++) {
-            vec acc[ROWS];
+/* A tile of `columns` vecs of c, ROWS high, = or += a b: what stays in the registers. */
+INLINE void multiply_tile(const float *a, int64_t ai, int64_t ap, const vec *b, vec *c, int64_t k, int64_t n, int add,
+                          const int columns) {
+    vec acc[ROWS][COLUMNS], bp[COLUMNS];
 #pragma GCC unroll 16
-            for (int row = 0; row < ROWS; row++) acc[row] = add ? c[(i + row) * n + j] : splat(0);
-            for (int64_t p = 0; p < k; p++) {
-                vec bp = b[p * n + j];
+    for (int row = 0; row < ROWS; row++)
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) acc[row][j] = add ? c[row * n + j] : splat(0);
+    for (int64_t p = 0; p < k; p++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) bp[j] = b[p * n + j];
 #pragma GCC unroll 16
-                for (int row = 0; row < ROWS; row++) acc[row] += a[(i + row) * ai + p * ap] * bp;
-            }
+        for (int row = 0; row < ROWS; row++)
+#pragma GCC unroll 4
+            for (int j = 0; j < columns; j++) acc[row][j] += a[row * ai + p * ap] * bp[j];
+    }
 #pragma GCC unroll 16
-            for (int row = 0; row < ROWS; row++) c[(i + row) * n + j] = acc[row];
-        }
+    for (int row = 0; row < ROWS; row++)
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) c[row * n + j] = acc[row][j];
+}
+
+/* c (m x n vecs) = or += a (m x k) b (k x n vecs), m a multiple of ROWS; a(i, p) lies at i * ai + p * ap. A block of b,
+   DEPTH rows of COLUMNS vecs, serves all rows of a while it lies in the innermost cache. */
+static void multiply(const float *a, int64_t ai, int64_t ap, const vec *b, vec *c, int64_t m, int64_t k, int64_t n,
+                     int add) {
+    for (int64_t p = 0; p < k; p += DEPTH) {
+        const int64_t depth = k - p < DEPTH ? k - p : DEPTH;
+        const int more = add || p > 0;
+        int64_t j = 0;
+        for (; j + COLUMNS <= n; j += COLUMNS)
+            for (int64_t i = 0; i < m; i += ROWS)
+                multiply_tile(a + i * ai + p * ap, ai, ap, b + p * n + j, c + i * n + j, depth, n, more, COLUMNS);
+        for (; j < n; j++)
+            for (int64_t i = 0; i < m; i += ROWS)
+                multiply_tile(a + i * ai + p * ap, ai, ap, b + p * n + j, c + i * n + j, depth, n, more, 1);
+    }
 }
 
 /* Rows of pairs [first, first + n) for the tile: h = W b_ij, zero rows beyond the n-th. */
 static inline void linear_maps(const KernelArguments *a, int64_t first, int64_t n, const int64_t *near_sites,
                                float *old, vec *h, int64_t k) {
-    memset(old, 0, TILE * a->in * sizeof(float));
+    memset(old + n * a->in, 0, (TILE - n) * a->in * sizeof(float));
     memcpy(old, a->pairs + first * a->in, n * a->in * sizeof(float));
-    multiply(old, a->in, 1, (const vec *)a->weight, h, TILE, a->in, k, 0);
     for (int64_t t = 0; t < n; t++) {
         const vec *near = (const vec *)a->near + near_sites[t] * k;
         const vec *far = (const vec *)a->far + a->far_sites[first + t] * k;
-        for (int64_t j = 0; j < k; j++) h[t * k + j] += near[j] + far[j];
+        for (int64_t j = 0; j < k; j++) h[t * k + j] = near[j] + far[j];
     }
+    memset(h + n * k, 0, (TILE - n) * k * sizeof(vec));
+    multiply(old, a->in, 1, (const vec *)a->weight, h, TILE, a->in, k, 1);
 }
 
-/* Replaces n vecs by their normalised mish; the last `padding` lanes are 0. statistics: mean, 1/deviation. */
-static inline void mish_norm(vec *h, int64_t n, int64_t padding, float *statistics) {
+/* h becomes mish(h) - mean, where the last `padding` lanes are 0. statistics: mean, 1/deviation, which is returned. */
+static inline float mish_norm(vec *h, int64_t n, int64_t padding, float *statistics) {
     float width = n * LANES - padding;
     vec total = {}, squares = {}, slope;
     for (int64_t j = 0; j < n; j++) total += h[j] = mish(h[j], &slope);
@@ -88,10 +110,8 @@ static inline void mish_norm(vec *h, int64_t n, int64_t padding, float *statisti
     for (int64_t j = 0; j < n; j++) h[j] -= mean;
     for (int64_t j = n * LANES - padding; j < n * LANES; j++) ((float *)h)[j] = 0;
     for (int64_t j = 0; j < n; j++) squares += h[j] * h[j];
-    float scale = 1 / sqrtf(sum(squares) / width + 1e-5f);
-    for (int64_t j = 0; j < n; j++) h[j] *= scale;
     statistics[0] = mean;
-    statistics[1] = scale;
+    return statistics[1] = 1 / sqrtf(sum(squares) / width + 1e-5f);
 }
 
 /* y = (mish(h) - mean) / deviation, as mish_norm gave, and the slope of mish. */
@@ -114,15 +134,26 @@ static void softmax_and_mix(const KernelArguments *a, int64_t row) {
     int64_t start = a->row_starts[row], stop = a->row_starts[row + 1], n = a->value / LANES, H = a->heads;
     for (int64_t head = 0; head < H; head++) {
         const float *logits = a->logits + head;
-        float *alpha = a->alpha + head, highest = -INFINITY, total = 0;
-        vec *mixed = (vec *)a->mixed + (row * H + head) * n;
+        float *alpha = a->alpha + head, highest = -INFINITY;
+        vec total = {};
         for (int64_t q = start; q < stop; q++) highest = fmaxf(highest, logits[q * H]);
-        for (int64_t q = start; q < stop; q++)
-            total += alpha[q * H] = a->counts[q] * expf(logits[q * H] - highest);
-        for (int64_t j = 0; j < n; j++) mixed[j] = splat(0);
-        for (int64_t q = start; q < stop; q++) {
-            alpha[q * H] /= total;
-            for (int64_t j = 0; j < n; j++) mixed[j] += alpha[q * H] * ((const vec *)a->values)[q * n + j];
+        for (int64_t q = start; q < stop; q += LANES) {
+            int64_t left = stop - q < LANES ? stop - q : LANES;
+            vec x = {}, counts = {};
+            for (int64_t lane = 0; lane < left; lane++) {
+                x[lane] = logits[(q + lane) * H] - highest;
+                counts[lane] = a->counts[q + lane];
+            }
+            x = counts * exponential(x);
+            total += x;
+            for (int64_t lane = 0; lane < left; lane++) alpha[(q + lane) * H] = x[lane];
+        }
+        float scale = 1 / sum(total);
+        for (int64_t q = start; q < stop; q++) alpha[q * H] *= scale;
+        for (int64_t j = 0; j < n; j++) {
+            vec mixed = {};
+            for (int64_t q = start; q < stop; q++) mixed += alpha[q * H] * ((const vec *)a->values)[q * n + j];
+            ((vec *)a->mixed)[(row * H + head) * n + j] = mixed;
         }
     }
 }
@@ -136,17 +167,24 @@ static void forward_tile(const KernelArguments *a, int64_t first, int64_t n, con
     for (int64_t t = 0; t < n; t++) {
         int64_t q = first + t;
         vec *hidden = h + t * k, *value = hidden + nh, *pair = value + nv;
-        float *statistics = a->statistics + 6 * q;
-        if (nh) mish_norm(hidden, nh, a->padding[0], statistics);
-        for (int64_t head = 0; head < a->heads; head++) {
-            vec logit = {};
-            for (int64_t j = 0; j < nh; j++) logit += hidden[j] * logit_weight[head * nh + j];
-            a->logits[q * a->heads + head] = sum(logit);
+        vec *values = (vec *)a->values + q * nv, *new_pair = (vec *)a->new_pairs + q * np;
+        float *statistics = a->statistics + 6 * q, scale;
+        if (nh) {
+            scale = mish_norm(hidden, nh, a->padding[0], statistics);
+            for (int64_t head = 0; head < a->heads; head++) {
+                vec logit = {};
+                for (int64_t j = 0; j < nh; j++) logit += hidden[j] * logit_weight[head * nh + j];
+                a->logits[q * a->heads + head] = scale * sum(logit);
+            }
         }
-        if (nv) mish_norm(value, nv, a->padding[1], statistics + 2);
-        for (int64_t j = 0; j < nv; j++) ((vec *)a->values)[q * nv + j] = value[j];
-        if (np) mish_norm(pair, np, a->padding[2], statistics + 4);
-        for (int64_t j = 0; j < np; j++) ((vec *)a->new_pairs)[q * np + j] = pair[j] * gain[j] + shift[j];
+        if (nv) {
+            scale = mish_norm(value, nv, a->padding[1], statistics + 2);
+            for (int64_t j = 0; j < nv; j++) values[j] = scale * value[j];
+        }
+        if (np) {
+            scale = mish_norm(pair, np, a->padding[2], statistics + 4);
+            for (int64_t j = 0; j < np; j++) new_pair[j] = scale * pair[j] * gain[j] + shift[j];
+        }
     }
 }
 
