@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sitenet.errors import UserError
 from sitenet.models.registry import model_kinds
 from sitenet.settings.problems import unknown
-from sitenet.settings.training import ALL, TrainingSettings
+from sitenet.settings.training import ALL, TrainingSettings, listed
 from sitenet.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_other_targets(benchmark: "Benchmark") -> None:
         UserError: A network would learn one of them.
     """
     valid = [other.name for other in benchmark.settings.dataset.others]
-    for name in (name for names in benchmark.training_values("other_targets") for name in names):
+    for name in (name for names in benchmark.training_values("other_targets") for name in listed(names)):
         if not valid:
             raise UserError(
                 f"configuration key 'training.other_targets' has the value {name!r}, but the data set has no further "

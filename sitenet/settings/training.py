@@ -9,11 +9,12 @@ from sitenet.settings.section import InputPath, Section, Share
 ALL = "all"
 
 
-def _listed(names: Any) -> Any:
+def listed(names: Any) -> Any:
+    """Names as a list, where one may be written without."""
     return (names,) if isinstance(names, str) else names
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | tuple[str, ...])]
 
 
 class TrainingSettings(Section):

@@ -16,6 +16,7 @@ from sitenet.data.sources.bundled import BundledDataset
 from sitenet.data.sources.files import FilesDataset
 from sitenet.data.splits.write import write_splits
 from sitenet.errors import UserError
+from sitenet.search.sampling import draw
 from sitenet.settings.splits import GivenSplits, KFoldSplits
 from tests.own_files import REAL, structure
 
@@ -251,3 +252,10 @@ def test_what_is_learnt_beside_is_scanned_and_names_a_trial() -> None:
     alone = benchmark(GAP)
     assert next(iter(trials)) == next(iter(alone.trials))
     assert "other_targets" not in json.dumps(alone.resolved())
+
+
+def test_a_search_may_draw_what_is_learnt_beside() -> None:
+    drawing = benchmark(TWO, {"other_targets": {"choice": [[], "all"]}}, search={"trials": 2, "sampler": "random"})
+    (search,) = drawing.searches.values()
+    trials = [search.space.trial(values) for values in draw(search, {}, {}, 2).values()]
+    assert sorted(trial.training.other_targets for trial in trials) == [(), ("all",)]
