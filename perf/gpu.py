@@ -128,7 +128,7 @@ def prepare(case: str, loaded: Loaded, device: torch.device, engine: str, precis
     training.store, training._recorded = store, NeverFits()
     if engine == "recorded":
         size = Size.for_batches(loaded.batches, store)
-        training._recorded = RecordedGradients(training._gradients, store, train.targets, size)
+        training._recorded = RecordedGradients(training._gradients, store, train.table, size)
     return training
 
 

@@ -142,7 +142,7 @@ def _valid(value: dict[str, Any]) -> str:
             return "`true`, `false`"
         case "null":
             return "`null`"
-        case "object" if value.get("additionalProperties") is True:
+        case "object" if value.get("additionalProperties"):
             return "names with their values"
         case "array" if "prefixItems" in value:
             return "`[lowest, highest]`"

@@ -133,6 +133,8 @@ def _name_choices(key: str, value: Schema, section: type[BaseModel]) -> None:
     targets = getattr(section, "targets", None)
     if key == "name" and isinstance(targets, dict):
         value["enum"] = list(targets)
+    if key == "other_targets" and isinstance(targets, dict):
+        value["items"]["enum"] = [target.name for target in targets.values()]
     if key in ("elements", "exclude_elements"):
         items = value["items"]
         items.get("items", items)["enum"] = list(SYMBOLS)  # of each fold of splits there is a list

@@ -11,11 +11,12 @@ from pydantic import Field, field_validator
 from sitenet.config.grid import expand_grid, search_spaces
 from sitenet.config.pretrained import pretrained_names, starting_network
 from sitenet.config.search import Search, searches
+from sitenet.config.targets import check_classes, check_other_targets
 from sitenet.config.trial import Trial, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.predictions.settings import MATBENCH
-from sitenet.models.registry import kinds_of_role, model_kinds
+from sitenet.models.registry import kinds_of_role
 from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.settings.analysis import AnalysisSettings
 from sitenet.settings.descriptors import DESCRIPTORS
@@ -25,8 +26,7 @@ from sitenet.settings.search import SearchSettings
 from sitenet.settings.section import Section
 from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
-from sitenet.settings.training import TrainingSettings
-from sitenet.tasks import CLASSIFICATION, TASKS, Task
+from sitenet.tasks import TASKS, Task
 
 Index = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -71,7 +71,8 @@ class Benchmark:
         self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
         self._check_splits()
         self.folds = self._planned_folds()
-        self._check_models()
+        check_classes(self)
+        check_other_targets(self)
         self.analysed = self._analysed_runs()
 
     def _analysed_runs(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -109,35 +110,6 @@ class Benchmark:
                 f"configuration key '{key}' has the value '{value}', but the grid has predictions of a Matbench "
                 f"submission, {source}: they are for the official folds (valid: {valid})"
             )
-
-    def _check_models(self) -> None:
-        """Refuses what has no meaning for a classification.
-
-        Raises:
-            UserError: A model cannot classify, or a network has a setting that is for numbers.
-        """
-        if self.task is not CLASSIFICATION:
-            return
-        if self.settings.compare_to:
-            raise UserError(
-                f"configuration key 'compare_to' has the value '{self.settings.compare_to}': leave it out, since the "
-                "target of this data set is a class, and the comparison is of errors of numbers"
-            )
-        for trial in self.baselines.values():
-            if not model_kinds()[trial.kind].classifier:
-                raise UserError(
-                    f"the model kind '{trial.kind}' is for regression, and the target of this data set is a class"
-                )
-        for key in ("loss", "standardise_target"):
-            written = [getattr(trial.training, key) for trial in self.networks.values()]
-            written += [
-                value for search in self.searches.values() for value in search.space.values_of(f"training.{key}")
-            ]
-            if other := [value for value in written if value != TrainingSettings.model_fields[key].default]:
-                raise UserError(
-                    f"configuration key 'training.{key}' has the value {other[0]!r}: leave it out, since the target of "
-                    "this data set is a class, and networks learn it by the cross-entropy"
-                )
 
     def _planned_folds(self) -> tuple[int, ...]:
         folds = self.settings.folds if self.settings.folds is not None else self.available_folds
@@ -211,6 +183,11 @@ class Benchmark:
         """Numbers of all folds of the splits, planned or not."""
         splits, dataset = self.settings.splits, self.settings.dataset
         return tuple(range(dataset.n_official_folds if splits.kind == "official" else splits.n_folds))
+
+    def training_values(self, key: str) -> list[Any]:
+        """All values of a setting of `training`, of the grid and of searches."""
+        own = [getattr(trial.training, key) for trial in self.networks.values()]
+        return own + [v for search in self.searches.values() for v in search.space.values_of(f"training.{key}")]
 
     @cached_property
     def networks(self) -> dict[str, Trial]:

@@ -14,6 +14,7 @@ from sitenet.tasks import REGRESSION, Task
 
 _NO_DEFAULT = object()
 NAME = "model.name"
+OTHERS = "training.other_targets"  # left out of the settings where it is empty
 Settings = Mapping[str, Mapping[str, Any]]  # settings of a trial by section and name
 
 
@@ -109,6 +110,18 @@ def flatten(settings: Settings) -> dict[str, Any]:
     return flat
 
 
+def settings_by_kind(trials: Mapping[str, Settings]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Trials of each model kind in their order, by id: settings with dotted names, the same for all of a kind."""
+    kinds: dict[str, dict[str, dict[str, Any]]] = {}
+    for id_, settings in trials.items():
+        kinds.setdefault(settings["model"]["kind"], {})[id_] = flatten(settings)
+    for own in kinds.values():
+        if any(OTHERS in settings for settings in own.values()):
+            for settings in own.values():
+                settings.setdefault(OTHERS, [])
+    return kinds
+
+
 def varying_settings(trials: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Dotted names of the settings that vary between the trials of one kind, in their order."""
     names = dict.fromkeys(name for settings in trials.values() for name in settings)
@@ -129,11 +142,8 @@ def family(settings: Settings) -> str:
 
 def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
     """Name of each trial by id: the model kind with what varies among its trials, such as "sitenet blocks=2"."""
-    by_kind: dict[str, dict[str, dict[str, Any]]] = {}
-    for id_, trial in trials.items():
-        by_kind.setdefault(trial.kind, {})[id_] = flatten(trial.settings)
     names = {}
-    for kind, settings in by_kind.items():
+    for kind, settings in settings_by_kind({id_: trial.settings for id_, trial in trials.items()}).items():
         for id_, values in settings.items():
             called = values.get(NAME)
             varying = varying_settings({k: other for k, other in settings.items() if other.get(NAME) == called})

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.formula import reduced_formula
-from sitenet.data.manifest import Counts, Download, Manifest, TargetRange
+from sitenet.data.manifest import Counts, Download, Manifest, OtherTarget, TargetRange
 from sitenet.data.sources import DatasetSettings
-from sitenet.data.sources.base import LeftOut, Source, SourceRow
+from sitenet.data.sources.base import LeftOut, Source, SourceRow, Target
 from sitenet.data.table import copy_rows, write_crystals
+from sitenet.data.targets import named
 from sitenet.errors import UserError, plain
 from sitenet.failures import Failure, write_failures
 from sitenet.files import replacing, sha256_of
@@ -35,6 +36,7 @@ class _Rows:
     Attributes:
         ids: How often each id occurred.
         targets: Targets of the valid crystals by id.
+        others: The same of each further target, by its name.
         groups: Groups of the valid crystals by id.
         own_files: The user's files of the valid crystals by id; empty for other data.
         failures: Rows that cannot be used.
@@ -42,6 +44,7 @@ class _Rows:
 
     ids: Counter[str] = field(default_factory=Counter)
     targets: Targets = field(default_factory=dict)
+    others: dict[str, Targets] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     own_files: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -58,7 +61,9 @@ class _Rows:
             except BadCrystal as reason:
                 self.failures.append(Failure(id_, "data", plain(" ".join(str(reason).split()))))
                 continue
-            self.targets[row.id] = None if row.target is None else float(row.target)
+            self.targets[row.id] = _number(row.target)
+            for other in settings.others:
+                self.others.setdefault(other.name, {})[row.id] = _number(row.others.get(other.name))
             self.groups[row.id] = reduced_formula(crystal.atomic_numbers) if row.group is None else row.group
             if row.file is not None:
                 self.own_files[row.id] = row.file
@@ -71,7 +76,8 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
     """Writes `structures.parquet`, `targets.parquet`, `failures.csv` and `manifest.json`.
 
     `targets.parquet` has the columns id, target (null: unlabelled) and group: the reduced formula, or what
-    the source says belongs together. For the user's own files it also has the column file.
+    the source says belongs together. For the user's own files it also has the column file, and for each further
+    target a column of its name.
 
     Rows that cannot be used are listed in `failures.csv` with their reason: unreadable, empty, disordered
     and too large structures, unusable targets, and every row whose id occurs more than once, since nothing
@@ -84,7 +90,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
 
     Raises:
         UserError: No crystal is valid, or a larger fraction than `max_failed_share` is not; the failures are then
-            listed in `unusable.csv`.
+            listed in `unusable.csv`. Or no crystal has one of the further targets.
     """
     out, rows = Path(out_dir), _Rows()
     out.mkdir(parents=True, exist_ok=True)
@@ -100,6 +106,7 @@ def load_dataset(settings: DatasetSettings, out_dir: Path | str, download: Downl
                 copy_rows(structures, subset, kept)
         checksum = sha256_of(structures)
     _require_both_classes(settings, kept)
+    _keep_others(settings, rows, kept)
     _write_targets(out / "targets.parquet", kept, rows)
     write_failures(out / "failures.csv", rows.failures)
     manifest = _manifest(settings, source, rows, kept, checksum)
@@ -114,16 +121,29 @@ def _checked(row: SourceRow, settings: DatasetSettings) -> Crystal:
     if plain(row.id) != row.id:
         raise BadCrystal("bad id: it has control characters, or is not UTF-8")
     check_crystal(row.crystal, settings.max_sites)
-    if row.target is not None:
-        if not (isinstance(row.target, int | float) and math.isfinite(row.target)):
-            raise BadCrystal(f"bad target: {row.target} is not a finite number")
-        if abs(row.target) > MAX_TARGET:
-            raise BadCrystal(f"bad target: {row.target} is larger than {MAX_TARGET:g}; use another unit or a logarithm")
-        if settings.task_name == "classification" and row.target not in (0, 1):
-            raise BadCrystal(f"bad target: {row.target} is no class, which is true or false, or 1 or 0")
-        if settings.non_negative and row.target < 0:
-            raise BadCrystal(f"bad target: {row.target} is negative, but {settings.target} is non-negative")
+    _check_target(row.target, Target(settings.target, settings.unit, settings.non_negative, settings.task_name))
+    for other in settings.others:
+        with named(other.name):
+            _check_target(row.others.get(other.name), other)
     return row.crystal
+
+
+def _check_target(value: float | None, target: Target) -> None:
+    """Raises BadCrystal with the reason if a value is known and cannot be used."""
+    if value is None:
+        return
+    if not (isinstance(value, int | float) and math.isfinite(value)):
+        raise BadCrystal(f"bad target: {value} is not a finite number")
+    if abs(value) > MAX_TARGET:
+        raise BadCrystal(f"bad target: {value} is larger than {MAX_TARGET:g}; use another unit or a logarithm")
+    if target.task == "classification" and value not in (0, 1):
+        raise BadCrystal(f"bad target: {value} is no class, which is true or false, or 1 or 0")
+    if target.non_negative and value < 0:
+        raise BadCrystal(f"bad target: {value} is negative, but {target.name} is non-negative")
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _reject_duplicates(rows: _Rows) -> None:
@@ -175,6 +195,14 @@ def _choose(targets: Targets, settings: DatasetSettings) -> Targets:
     return {id_: target for id_, target in targets.items() if id_ in chosen}
 
 
+def _keep_others(settings: DatasetSettings, rows: _Rows, kept: Targets) -> None:
+    """Drops the further targets of crystals that are not kept; one that no other crystal has is an error."""
+    for name, values in rows.others.items():
+        rows.others[name] = {id_: values[id_] for id_ in kept}
+        if not _known(rows.others[name]):
+            raise UserError(f"data set '{settings.name}': no crystal has the other target '{name}'")
+
+
 def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
     columns = {
         "id": pa.array(kept, pa.string()),
@@ -183,12 +211,17 @@ def _write_targets(path: Path, kept: Targets, rows: _Rows) -> None:
     }
     if rows.own_files:
         columns["file"] = pa.array(map(rows.own_files.get, kept), pa.string())
+    columns |= {name: pa.array(values.values(), pa.float64()) for name, values in rows.others.items()}
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
 
+def _known(targets: Targets) -> list[float]:
+    return [target for target in targets.values() if target is not None]
+
+
 def _range(kept: Targets) -> TargetRange | None:
-    targets = [target for target in kept.values() if target is not None]
+    targets = _known(kept)
     if not targets:
         return None
     return TargetRange(smallest=min(targets), median=statistics.median(targets), largest=max(targets))
@@ -220,6 +253,10 @@ def _manifest(
         ),
         targets=_range(kept) if settings.task_name == "regression" else None,
         positives=_positives(kept) if settings.task_name == "classification" else None,
+        other_targets=tuple(
+            OtherTarget(name=other.name, unit=other.unit, known=len(_known(rows.others[other.name])))
+            for other in settings.others
+        ),
         filters={name: limit for name, limit in limits.items() if limit is not None},
         failures=_kinds(rows),
         structures_sha256=structures_sha256,

@@ -41,6 +41,14 @@ class TargetRange(Record):
     largest: float
 
 
+class OtherTarget(Record):
+    """A further target; `known` is the number of crystals that have it."""
+
+    name: str
+    unit: str
+    known: int
+
+
 class Manifest(FileRecord):
     """What a data set is, where it comes from and what became of its rows.
 
@@ -50,6 +58,7 @@ class Manifest(FileRecord):
         task: What the target is: a number, or one of two classes.
         targets: What numbers are like; None where none is known, or in manifests of before there were ranges.
         positives: Number of crystals of class 1; None of a regression.
+        other_targets: Further targets, which networks may learn beside this one.
         filters: Settings that leave crystals out.
         failures: Number of failed rows of each kind; each is listed in `failures.csv`.
     """
@@ -69,6 +78,7 @@ class Manifest(FileRecord):
     counts: Counts
     targets: TargetRange | None = None
     positives: int | None = None
+    other_targets: tuple[OtherTarget, ...] = Field(default=(), exclude_if=lambda others: not others)
     filters: dict[str, int]
     failures: dict[str, int]
     structures_sha256: str
@@ -78,10 +88,11 @@ class Manifest(FileRecord):
         read = (
             f"{self.name}: {self.counts.kept - self.counts.unlabelled:,} targets of {self.counts.rows:,} rows are used"
         )
+        others = "".join(f"; {other.known:,} of {other.name}" for other in self.other_targets)
         if self.targets is None:
-            return read + (f" ({self.target}): {self.classes}" if self.positives is not None else "")
-        numbers = vars(self.targets)
-        return f"{read} ({self.target}, {self.unit}): " + ", ".join(f"{name} {numbers[name]:.4g}" for name in numbers)
+            return read + (f" ({self.target}): {self.classes}" if self.positives is not None else "") + others
+        numbers = ", ".join(f"{name} {number:.4g}" for name, number in vars(self.targets).items())
+        return f"{read} ({self.target}, {self.unit}): {numbers}{others}"
 
     @property
     def classes(self) -> str:
@@ -112,6 +123,7 @@ class FoldCounts(Record):
         test_unlabelled: Those among `test` without a target, which are not scored.
         full_train: Training and validation crystals, with failed, left-out and unlabelled ones.
         full_test: Test crystals, with failed and left-out ones.
+        beside: Crystals that networks may train on, too: they lack the target and have another one.
     """
 
     train: int
@@ -120,6 +132,7 @@ class FoldCounts(Record):
     test_unlabelled: int
     full_train: int
     full_test: int
+    beside: int = Field(default=0, exclude_if=lambda beside: beside == 0)
 
     def describe(self) -> str:
         """What is used of the full parts, such as "100 of 84,890 training crystals ..."."""
@@ -127,7 +140,8 @@ class FoldCounts(Record):
             f"{self.train + self.validation:,} of {self.full_train:,} training crystals "
             f"({self.validation:,} of them for validation), {self.test:,} of {self.full_test:,} test crystals"
         )
-        return text + (f" ({self.test_unlabelled:,} unlabelled, not scored)" if self.test_unlabelled else "")
+        text += f" ({self.test_unlabelled:,} unlabelled, not scored)" if self.test_unlabelled else ""
+        return text + (f", {self.beside:,} training crystals with other targets alone" if self.beside else "")
 
     @property
     def is_whole(self) -> bool:

@@ -13,7 +13,7 @@ from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.sources.base import SourceRow
 from sitenet.data.structures.pymatgen_json import from_dict
-from sitenet.data.targets import Parser, parse_group, parse_target
+from sitenet.data.targets import TARGET, TargetColumns, parse_group
 from sitenet.errors import UserError
 from sitenet.files import RepeatedKey, unrepeated
 
@@ -28,12 +28,12 @@ COLUMNS = {
 }
 
 
-def json_rows(path: Path, parse: Parser = parse_target) -> Iterator[SourceRow]:
+def json_rows(path: Path, columns: TargetColumns = TARGET) -> Iterator[SourceRow]:
     """Entries of a JSON list of objects with the keys id, target and structure, and if wanted group.
 
     Args:
         path: The file.
-        parse: Reads a target.
+        columns: Which targets there are.
 
     Raises:
         UserError: The file is something else.
@@ -42,7 +42,7 @@ def json_rows(path: Path, parse: Parser = parse_target) -> Iterator[SourceRow]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             for n, row in enumerate(_items(file), start=1):
-                yield _row(row if isinstance(row, dict) else {}, n, parse)
+                yield _row(row if isinstance(row, dict) else {}, n, columns)
     except RepeatedKey as key:
         raise UserError(f"{path}: crystal {n + 1} has the key '{key}' twice: keep the one that counts") from None
     except RecursionError:
@@ -95,14 +95,14 @@ def _skip_blanks(text: str, at: int) -> int:
     return at
 
 
-def parquet_rows(path: Path, parse: Parser | None = parse_target) -> Iterator[SourceRow]:
+def parquet_rows(path: Path, columns: TargetColumns | None = TARGET) -> Iterator[SourceRow]:
     """Entries of a Parquet file with the columns id and target, and if wanted group.
 
     Structures are either the other columns of a crystal table, or pymatgen JSON in the column structure.
 
     Args:
         path: The file.
-        parse: Reads a target; None reads neither targets nor groups, and only the structures are needed.
+        columns: Which targets there are; None reads neither targets nor groups, and only the structures are needed.
 
     Raises:
         UserError: A column is missing or of another type.
@@ -112,7 +112,7 @@ def parquet_rows(path: Path, parse: Parser | None = parse_target) -> Iterator[So
     except pa.ArrowInvalid as error:
         raise UserError(f"{path} is not a Parquet file: {error}") from None
     names = file.schema_arrow.names
-    needed = [*(["id", "target"] if parse else []), *(COLUMNS if set(COLUMNS) <= set(names) else ["structure"])]
+    needed = [*(["id", *columns.names] if columns else []), *(COLUMNS if set(COLUMNS) <= set(names) else ["structure"])]
     for name in needed:
         if name not in names:
             raise UserError(f"{path} lacks the column '{name}'; it has {', '.join(names)}")
@@ -120,11 +120,11 @@ def parquet_rows(path: Path, parse: Parser | None = parse_target) -> Iterator[So
             raise UserError(f"{path} has the column '{name}' twice: keep the one that counts")
     number = 0
     try:
-        read = {*needed, *{"group" if parse else "id"}.intersection(names)}
+        read = {*needed, *{"group" if columns else "id"}.intersection(names)}
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=sorted(read)):
             for row in _rows(_cast(batch, path)):
                 number += 1
-                yield _row(row, number, parse) if isinstance(row, dict) else SourceRow(f"row {number}", row, None)
+                yield _row(row, number, columns) if isinstance(row, dict) else SourceRow(f"row {number}", row, None)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged after {number} crystals: {' '.join(str(error).split())[:200]}") from None
 
@@ -154,17 +154,17 @@ def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
     return table
 
 
-def _row(row: dict[str, Any], number: int, parse: Parser | None) -> SourceRow:
+def _row(row: dict[str, Any], number: int, columns: TargetColumns | None) -> SourceRow:
     no_id = row.get("id") in (None, "")
     id_ = f"row {number}" if no_id else str(row["id"])
     read = _from_columns if "frac_coords" in row else _from_json
     try:
-        if parse is None:
+        if columns is None:
             return SourceRow(id_, read(id_, row), None)
         if no_id:
             raise BadCrystal("missing id: the field is empty")
-        target = parse(row.get("target"))
-        return SourceRow(id_, read(id_, row), target, parse_group(row.get("group")))
+        target, others = columns.read(row)
+        return SourceRow(id_, read(id_, row), target, parse_group(row.get("group")), others=others)
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)
 

@@ -5,7 +5,9 @@ import io
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sitenet.data.crystal import BadCrystal
@@ -21,13 +23,18 @@ SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a field is empty."""
+    return value is None or str(value).strip().lower() in ("", "nan", "none", "null")
+
+
 def parse_target(value: Any) -> float:
     """A target as a number, which need not be finite.
 
     Raises:
         BadCrystal: It is missing or not a number.
     """
-    if value is None or str(value).strip().lower() in ("", "nan", "none", "null"):
+    if is_missing(value):
         raise BadCrystal("missing target: the field is empty")
     text = str(value).strip()
     if isinstance(value, bool) or not (
@@ -66,13 +73,58 @@ Parser = Callable[[Any], float]
 PARSERS: dict[TaskName, Parser] = {"regression": parse_target, "classification": parse_class}
 
 
+@contextmanager
+def named(target: str) -> Iterator[None]:
+    """Adds to what is wrong with a value which of several targets it is of."""
+    try:
+        yield
+    except BadCrystal as reason:
+        raise BadCrystal(f"{reason} ({target})") from None
+
+
+@dataclass(frozen=True)
+class TargetColumns:
+    """The columns of a table in which targets are.
+
+    Attributes:
+        parse: Reads the target that is predicted, in the column `target`.
+        others: Names of further targets, numbers in columns of these names.
+    """
+
+    parse: Parser = parse_target
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return ("target", *self.others)
+
+    def read(self, row: Mapping[str, Any]) -> tuple[float | None, dict[str, float | None]]:
+        """The target of a row, and its others by name; None is not known.
+
+        Raises:
+            BadCrystal: One is no number, or all are missing.
+        """
+        others: dict[str, float | None] = {}
+        for name in self.others:
+            with named(name):
+                others[name] = None if is_missing(row.get(name)) else parse_target(row[name])
+        target = row.get("target")
+        if is_missing(target) and any(value is not None for value in others.values()):
+            return None, others
+        return self.parse(target), others
+
+
+TARGET = TargetColumns()
+
+
 def parse_group(value: Any) -> str | None:
     """A group as text; None where it is missing (null, NaN or blank)."""
     missing = value is None or value != value  # NaN alone differs from itself
     return None if missing else str(value).strip() or None
 
 
-def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
+def read_targets(content: bytes, name: str, others: Sequence[str] = ()) -> list[dict[str, str]]:
     """Rows of a table with the columns file and target, and if wanted id and group.
 
     Columns are separated by commas, semicolons or tabs, whichever makes the header one with file and target. The
@@ -81,6 +133,7 @@ def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
     Args:
         content: What the file holds.
         name: Its name, for messages.
+        others: Further columns that it must have.
 
     Raises:
         UserError: It is no such table: the line and the reason.
@@ -88,7 +141,7 @@ def read_targets(content: bytes, name: str) -> list[dict[str, str]]:
     text = _decoded(content, name)
     if text.count("\n") > MAX_ROWS:
         raise UserError(f"{name} has more than {MAX_ROWS:,} rows: use a Parquet file for a data set of that size")
-    separator, header = _header(text, name)
+    separator, header = _header(text, name, others)
     log.info("%s: columns %s, separated by %s", name, ", ".join(filter(None, header)), SEPARATORS[separator])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
@@ -116,7 +169,7 @@ def _decoded(content: bytes, name: str) -> str:
         raise UserError(f"{name} is not a CSV file in UTF-8: line {line}: {error.reason}; save it as UTF-8") from None
 
 
-def _header(text: str, name: str) -> tuple[str, list[str]]:
+def _header(text: str, name: str, others: Sequence[str]) -> tuple[str, list[str]]:
     """The separator and the names of the columns, those that matter in lower case."""
     line = text.splitlines()[0] if text.strip() else ""
     found = {}
@@ -125,7 +178,7 @@ def _header(text: str, name: str) -> tuple[str, list[str]]:
         found[separator] = [field.lower() if field.lower() in COLUMNS else field for field in names]
     separator = max(SEPARATORS, key=lambda s: (len({"file", "target"} & set(found[s])), len(found[s])))
     header = found[separator]
-    for column in ("file", "target"):
+    for column in ("file", "target", *others):
         if column not in header:
             raise UserError(f"{name} lacks the column '{column}'; it has {', '.join(header) or 'no columns'}")
     twice = [column for column, n in Counter(header).items() if column and n > 1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import Settings, family, flatten, varying_settings
+from sitenet.config.trial import Settings, family, settings_by_kind, varying_settings
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.metrics import METRICS_OF, compute_metrics
 from sitenet.history import FILE as HISTORY
@@ -127,10 +127,7 @@ class PlannedRuns:
 
     def trials_by_kind(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Trials of each model kind in the order planned, their settings by dotted names ("model.kind")."""
-        kinds: dict[str, dict[str, dict[str, Any]]] = {}
-        for trial, settings in self.trials.items():
-            kinds.setdefault(settings["model"]["kind"], {})[trial] = flatten(settings)
-        return kinds
+        return settings_by_kind(self.trials)
 
 
 @dataclass(frozen=True)

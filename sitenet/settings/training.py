@@ -1,10 +1,20 @@
 """Settings of the training."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sitenet.settings.section import InputPath, Section, Share
+
+ALL = "all"
+
+
+def listed(names: Any) -> Any:
+    """Names as a list, where one may be written without."""
+    return (names,) if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | tuple[str, ...])]
 
 
 class TrainingSettings(Section):
@@ -43,6 +53,10 @@ class TrainingSettings(Section):
             features must have the same settings. The read-out, the layers after the pooling of sites, begins anew
             where the target has another name. Null begins with random weights.
         trained: What is trained: the whole network, or its read-out alone, which needs a network to start from.
+        other_targets: Further targets of the data set to learn beside its target, each with a read-out of its own: a
+            name, a list of names, or `all`. `[[], density, all]` scans none, one and all. Each is standardised, and
+            their mean loss is added. Crystals that lack the target teach the others; `max_crystals` does not count
+            them.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 8.126e-4
@@ -64,9 +78,19 @@ class TrainingSettings(Section):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     start_from: InputPath | None = None
     trained: Literal["all", "readout"] = "all"
+    other_targets: Names = Field(default=(), exclude_if=lambda names: not names)
+
+    @field_validator("other_targets")
+    @classmethod
+    def _not_repeated(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("none may be repeated")
+        return names
 
     @model_validator(mode="after")
     def _a_readout_needs_trained_sites(self) -> Self:
         if self.trained == "readout" and self.start_from is None:
             raise ValueError("trained: readout needs a network to start from: set start_from")
+        if self.trained == "readout" and self.other_targets:
+            raise ValueError("trained: readout leaves nothing that other targets could teach: leave other_targets out")
         return self

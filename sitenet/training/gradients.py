@@ -1,12 +1,13 @@
 """Forward and backward pass of a training step: a batch in, gradients of the weights out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from sitenet.models.base.batch import Batch
-from sitenet.models.base.network import Network
+from sitenet.models.base.network import Network, PairNetwork, TargetScale
 from sitenet.settings.training import TrainingSettings
 
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -18,7 +19,8 @@ class Step:
 
     Attributes:
         ids: Identifiers of its crystals.
-        figures: (3,) mean loss, sum of errors, and 1 where loss and gradient are finite, else 0.
+        figures: (4,) of the target mean loss and sum of errors; 1 where loss and gradient are finite, else 0; and the
+            number of crystals that have the target.
     """
 
     ids: tuple[str, ...]
@@ -26,12 +28,29 @@ class Step:
 
 
 class Gradients:
-    """Computes the gradient of the loss of a batch, clipped, into the weights' `grad`."""
+    """Computes the gradient of the loss of a batch, clipped, into the weights' `grad`.
+
+    The loss is that of the target, plus the mean over further targets of theirs.
+
+    Args:
+        model: The network.
+        settings: Loss, clipping and precision.
+        optimiser: Changes the weights.
+        scaler: Scales the loss in half precision.
+        read_outs: For each further target a network without its sites, which reads those of `model`.
+    """
 
     def __init__(
-        self, model: Network, settings: TrainingSettings, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+        self,
+        model: Network,
+        settings: TrainingSettings,
+        optimiser: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        read_outs: Sequence[PairNetwork] = (),
     ):
         self.model, self.settings = model, settings
+        self.learnt = nn.ModuleList([model, *read_outs])
+        self._read_outs = read_outs
         self._optimiser, self._scaler = optimiser, scaler
 
     def autocast(self) -> torch.autocast:
@@ -44,20 +63,40 @@ class Gradients:
 
         Args:
             batch: C crystals.
-            targets: (C,) their targets; NaN is padding, which counts for nothing.
+            targets: (C, T) their targets, that of the network first; NaN is unknown or padding and counts for nothing.
         """
-        known, scale = targets.isfinite(), self.model.scale
         with self.autocast():
-            outputs = self.model(batch)
-        targets = torch.where(known, targets, outputs.detach())  # no NaN reaches a gradient
-        losses = scale.losses(self.settings.loss, outputs, targets)
-        loss = torch.where(known, losses, 0).sum() / known.sum()
+            outputs = self._outputs(batch)
+        scales = [self.model.scale, *(network.scale for network in self._read_outs)]
+        own, *others = (self._mean_loss(*one) for one in zip(scales, outputs, targets.unbind(1), strict=True))
+        loss = own + torch.stack(others).mean() if others else own
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or torch.inf)
+        norm = nn.utils.clip_grad_norm_(self.learnt.parameters(), self.settings.clip_norm or torch.inf)
         finite = loss.isfinite()
         # Float16 gradients overflow now and then by design; the gradient scaler skips such a step by itself.
         if not self._scaler.is_enabled():
             finite = finite & norm.isfinite()
-        errors = torch.where(known, scale.errors(outputs.detach(), targets), 0)
-        return torch.stack([loss.detach().double(), errors.double().sum(), finite.double()])
+        known, filled = _filled(outputs[0], targets[:, 0])
+        errors = torch.where(known, self.model.scale.errors(outputs[0].detach(), filled), 0)
+        return torch.stack([own.detach().double(), errors.double().sum(), finite.double(), known.sum().double()])
+
+    def _outputs(self, batch: Batch) -> list[Tensor]:
+        """(C,) outputs for each target; the sites are computed once."""
+        if not self._read_outs:
+            return [self.model(batch)]
+        assert isinstance(self.model, PairNetwork)
+        pooled = (self.model.site_states(batch), batch.site_counts, batch.site_crystal, batch.n_crystals)
+        return [network.predict_pooled(*pooled) for network in (self.model, *self._read_outs)]
+
+    def _mean_loss(self, scale: TargetScale, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of the crystals with a known target, of which a batch may have none."""
+        known, filled = _filled(outputs, targets)
+        losses = scale.losses(self.settings.loss, outputs, filled)
+        return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
+
+
+def _filled(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Which targets are known, and targets in which no NaN is left that could reach a gradient."""
+    known = targets.isfinite()
+    return known, torch.where(known, targets, outputs.detach())

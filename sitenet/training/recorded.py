@@ -55,7 +55,7 @@ class RecordedGradients:
     Args:
         gradients: Computes them.
         store: Crystals on the device.
-        targets: Target of each place on the device.
+        targets: (places, T) targets of each place on the device.
         size: Size of the recorded batch.
     """
 
@@ -68,7 +68,9 @@ class RecordedGradients:
     ):
         device = gradients.model.scale.target_std.device
         self._gradients, self._store, self._size = gradients, store, size
-        self._targets = torch.as_tensor(np.append(targets, np.nan), dtype=torch.float32, device=device)
+        self._targets = torch.as_tensor(
+            np.pad(targets, ((0, 1), (0, 0)), constant_values=np.nan), dtype=torch.float32, device=device
+        )
         self._places = torch.full((size.crystals,), -1, device=device)
         self._places[0] = 0  # the graph is recorded with one crystal
         self._launch: Callable[[], object] = self._compute
@@ -90,7 +92,7 @@ class RecordedGradients:
 
     def _compute(self) -> None:
         size = self._size
-        self._gradients.model.zero_grad()  # a graph writes its own gradients anew
+        self._gradients.learnt.zero_grad()  # a graph writes its own gradients anew
         batch = self._store.gather(self._places, ("",) * size.crystals, size.sites, size.pairs)
         self._figures = self._gradients(batch, self._targets[self._places])
 

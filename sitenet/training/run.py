@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import torch
+
 from sitenet import history, versions
 from sitenet.config.trial import Trial
 from sitenet.environment import hardware, package_versions, peak_memory_mb
+from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
 from sitenet.files import exclusive
 from sitenet.history import write_history
-from sitenet.models.base.network import for_task
+from sitenet.models.base.network import Network, PairNetwork, for_task
 from sitenet.records import Cost, RunKey, RunResult
 from sitenet.tasks import TASKS, TaskName
 from sitenet.training.allotment import DeviceName
@@ -22,7 +25,7 @@ from sitenet.training.checkpoint import RunDescription, restore, save_best, save
 from sitenet.training.device import choose_device, configure_torch, device_name
 from sitenet.training.start import start_from
 from sitenet.training.trainer import Trainer
-from sitenet.training.training_data import TrainingData, read_training_data
+from sitenet.training.training_data import TrainingData, known, read_training_data
 
 logger = logging.getLogger("sitenet")
 
@@ -82,10 +85,10 @@ def train(job: TrainJob) -> RunResult:
     with exclusive(job.folder):
         configure_torch(device, job.threads, job.key.seed)
         store = FeatureStore(job.features)
-        data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed)
+        data = read_training_data(job.fold_table, store, settings.max_crystals, job.key.seed, settings.other_targets)
         model = for_task(job.trial.build(job.non_negative), TASKS[job.task])
         origin = start_from(job.start, job.trial, job.target, model) if job.start else ""
-        trainer = Trainer(model, settings, store, data, job.key.seed, device)
+        trainer = Trainer(model, settings, store, data, job.key.seed, device, _read_outs(job.trial, model, data))
         recorder = _Recorder(job, trainer, _describe(job, data, trainer, origin))
         recorder.begin()
         if job.epochs is not None:
@@ -96,6 +99,16 @@ def train(job: TrainJob) -> RunResult:
         result = _result(job, trainer, recorder.description, trainer.state.best.validation_error)
         result.write(job.folder / "run.json", files=["best.pt", history.FILE])
         return result
+
+
+def _read_outs(trial: Trial, model: Network, data: TrainingData) -> list[PairNetwork]:
+    """A read-out for each further target that the trial learns; random numbers drawn later are as without them."""
+    if data.train.others and not (isinstance(model, PairNetwork) and model.readout()):
+        raise UserError(
+            f"training.other_targets: networks of the kind {trial.kind} do not say which layers are their read-out"
+        )
+    with torch.random.fork_rng(devices=[]):
+        return [trial.build(False).without_sites() for _ in data.train.others]
 
 
 def _train_part(job: TrainJob, trainer: Trainer, recorder: "_Recorder", epochs: int) -> RunResult:
@@ -126,7 +139,7 @@ def _describe(job: TrainJob, data: TrainingData, trainer: Trainer, origin: str) 
         task=job.task,
         data_checksum=job.data_checksum,
         fold_checksum=data.checksum,
-        mean_target=float(data.train.targets.mean()),
+        mean_target=float(known(data.train.targets).mean()),
         stages={"data": versions.DATA, "features": versions.FEATURES, "train": versions.TRAIN},
         packages=package_versions(),
         computed_by=(trainer.computed_by,),
@@ -232,7 +245,7 @@ def _result(job: TrainJob, trainer: Trainer, description: RunDescription, valida
         target=job.target,
         unit=job.unit,
         task=job.task,
-        n_train=len(data.train),
+        n_train=data.train.n_labelled,
         n_train_available=data.n_train_available,
         n_validation=len(data.validation),
         validation_error=validation_error,

@@ -42,10 +42,10 @@ class StepSums:
         """The sums since the last time, in the order of the steps; waits for the device."""
         crystals, loss, error, skipped = 0, 0.0, 0.0, []
         steps = torch.stack(self._steps).tolist() if self._steps else []
-        for ids, (step_loss, step_error, finite) in zip(self._ids, steps, strict=True):
+        for ids, (step_loss, step_error, finite, n) in zip(self._ids, steps, strict=True):
             if finite:
-                crystals += len(ids)
-                loss += step_loss * len(ids)
+                crystals += int(n)
+                loss += step_loss * n
                 error += step_error
             else:
                 skipped.append(ids)

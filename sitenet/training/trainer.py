@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sitenet.evaluation.statistics.metrics import error_of
 from sitenet.features.store import FeatureStore
 from sitenet.history import HistoryRow
-from sitenet.models.base.network import Network
+from sitenet.models.base.network import Network, PairNetwork
 from sitenet.settings.training import TrainingSettings
 from sitenet.tasks import Task
 from sitenet.training.batching import (
@@ -44,6 +44,7 @@ class Trainer:
 
     Attributes:
         model: The network; `target_mean` and `target_std` of its `scale` are set here.
+        read_outs: Those of further targets, which nobody needs after the training; their scales are set here, too.
         state: State of the training without its tensors.
         best_weights: Weights with the lowest validation error.
     """
@@ -56,6 +57,7 @@ class Trainer:
         data: TrainingData,
         seed: int,
         device: torch.device,
+        read_outs: Sequence[PairNetwork] = (),
     ):
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
         self.store: PointSets | BatchSource = store
@@ -63,17 +65,19 @@ class Trainer:
             used = np.concatenate([data.train.indices, data.validation.indices])
             self.store = ResidentPointSets(store, used, device)
         self.model = model.to(device)
+        self.read_outs = nn.ModuleList(read_outs).to(device)
         self.state = TrainingState()
         self.best_weights: dict[str, Tensor] = {}
         if settings.standardise_target:
-            self.model.scale.target_mean.fill_(data.train.targets.mean())
-            self.model.scale.target_std.fill_(data.train.targets.std() or 1.0)
+            self.model.scale.fit(data.train.targets)
+        for network, targets in zip(read_outs, data.train.others, strict=True):
+            network.scale.fit(targets)
         self._averaged: AveragedModel | None = None
         if settings.ema_decay is not None:
             self._averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
             self._averaged.n_averaged = self._averaged.n_averaged.cpu()  # it is compared in every step
         self._optimiser = torch.optim.AdamW(
-            [weight for weight in self.model.parameters() if weight.requires_grad],
+            [weight for weight in (*self.model.parameters(), *self.read_outs.parameters()) if weight.requires_grad],
             lr=settings.learning_rate,
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
@@ -81,7 +85,7 @@ class Trainer:
             fused=True,
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
-        self._gradients = Gradients(self.model, settings, self._optimiser, self._scaler)
+        self._gradients = Gradients(self.model, settings, self._optimiser, self._scaler, read_outs)
         self._recorded: RecordedGradients | None = None
         self._sums = StepSums(device)
         self._mark = monotonic()
@@ -138,6 +142,7 @@ class Trainer:
         self._collect()
         return {
             "model": self.model.state_dict(),
+            "read_outs": self.read_outs.state_dict(),
             "averaged": self._averaged.state_dict() if self._averaged else {},
             "optimiser": self._optimiser.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -150,6 +155,7 @@ class Trainer:
         """Restores a stored state."""
         self.state = state
         self.model.load_state_dict(tensors["model"])
+        self.read_outs.load_state_dict(tensors.get("read_outs", {}))  # earlier versions had none
         if self._averaged:
             self._averaged.load_state_dict(tensors["averaged"])
         self._optimiser.load_state_dict(tensors["optimiser"])
@@ -184,7 +190,7 @@ class Trainer:
 
     def _steps(self, batches: Sequence[Indices]) -> Iterator[Step]:
         """Computes the gradients of one batch of training rows after the other."""
-        train = self.data.train
+        train, table = self.data.train, self.data.train.table
         if self._recorded is None and isinstance(self.store, ResidentPointSets) and not self._scaler.is_enabled():
             self._recorded = self._record(self.store)
             self.state.setup_seconds += self._lap()
@@ -196,7 +202,7 @@ class Trainer:
                 assert self._recorded is not None
                 yield self._recorded(indices)
                 continue
-            batch, targets = next(slow), torch.as_tensor(train.targets[rows], dtype=torch.float32)
+            batch, targets = next(slow), torch.as_tensor(table[rows], dtype=torch.float32)
             # A graph goes on writing into the gradients that it was recorded with.
             self._optimiser.zero_grad(set_to_none=self._recorded is None)
             yield Step(batch.ids, self._gradients(batch.to(self.device), targets.to(self.device, non_blocking=True)))
@@ -205,8 +211,8 @@ class Trainer:
         train = self.data.train
         batches = [train.indices[rows] for rows in self._batches()]
         size = Size.for_batches(batches, store)
-        places = np.full(len(train) + len(self.data.validation), np.nan)
-        places[store.places(train.indices)] = train.targets
+        places = np.full((len(train) + len(self.data.validation), train.table.shape[1]), np.nan)
+        places[store.places(train.indices)] = train.table
         return RecordedGradients(self._gradients, store, places, size)
 
     def _update(self, step: Step) -> None:

@@ -168,10 +168,10 @@ def test_padding_changes_neither_loss_nor_gradient(inputs: Inputs) -> None:
     resident = ResidentPointSets(store, data.train.indices, trainer.device)
     batch, own = data.train.indices[:5], Size.of(data.train.indices[:5], resident)
     size = Size(own.crystals + 3, own.sites + 7, own.pairs + 40)
-    padded = RecordedGradients(trainer._gradients, resident, data.train.targets, size)(batch).figures
+    padded = RecordedGradients(trainer._gradients, resident, data.train.table, size)(batch).figures
     gradients = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
     model.zero_grad()
-    targets = torch.tensor(data.train.targets[:5]).float()
+    targets = torch.tensor(data.train.table[:5]).float()
     figures = trainer._gradients(resident.batch(batch), targets)
     torch.testing.assert_close(padded, figures, rtol=1e-5, atol=1e-6)
     expected = [weight.grad for weight in model.parameters() if weight.grad is not None]

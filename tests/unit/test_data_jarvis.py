@@ -17,7 +17,7 @@ from sitenet.data.splits.write import write_splits
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
 from sitenet.settings.splits import OfficialSplits
-from tests.jarvis_files import TASK, load, records, settings, splits_of
+from tests.jarvis_files import COLUMN, TASK, load, records, settings, splits_of
 
 OFFICIAL = OfficialSplits(kind="official")
 
@@ -207,3 +207,16 @@ def test_a_benchmark_has_the_one_official_fold() -> None:
 def test_submissions_to_matbench_are_not_for_jarvis() -> None:
     with pytest.raises(UserError, match=r"'dataset\.source' has the value 'jarvis', but .* \(valid: matbench\)"):
         Benchmark(configuration(grid=[{"model": {"kind": "published"}}]))
+
+
+def test_a_record_may_lack_the_target_if_it_has_another_one(tmp_path: Path) -> None:
+    rows = records(12)
+    for number, row in enumerate(rows):
+        row["mbj_bandgap"] = "na" if number % 2 else 10.0 + number
+    rows[1][COLUMN] = rows[2][COLUMN] = "na"
+    manifest = load(tmp_path, rows, other_targets=["mbj_bandgap"])
+    table = pq.read_table(tmp_path / "out" / "targets.parquet").to_pydict()
+    assert "JVASP-1" not in table["id"]
+    assert table["target"][:3] == [0.0, None, 1.5]
+    assert table["mbj_bandgap"][:3] == [10.0, 12.0, None]
+    assert (manifest.counts.left_out, manifest.other_targets[0].known) == (1, 6)

@@ -236,3 +236,19 @@ def test_refetching_shows_what_changed_and_keeps_the_old(service: Service, tmp_p
     assert (changes.old_version, changes.new_version) == ("2026.04.13", "2026.09.01")
     assert (tmp_path / "mine.2026.04.13.jsonl.gz").read_bytes() == before
     assert fetch(tmp_path).version.endswith("2026.09.01")
+
+
+def test_further_fields_can_be_targets_beside(service: Service, tmp_path: Path) -> None:
+    no_gap, no_modulus, neither, *_ = service.documents
+    del no_gap["band_gap"], no_modulus["bulk_modulus"], neither["band_gap"], neither["bulk_modulus"]
+    manifest = fetch(tmp_path, other_targets={"bulk_modulus.vrh": "GPa"}, max_failed_share=0.1)
+    table = pq.read_table(tmp_path / "out" / "targets.parquet").to_pydict()
+    moduli = dict(zip(table["id"], table["bulk_modulus.vrh"], strict=True))
+    assert moduli[no_gap["material_id"]] == no_gap["bulk_modulus"]["vrh"]
+    assert moduli[no_modulus["material_id"]] is None
+    assert manifest.failures == {"missing target": 1}
+    assert [(other.name, other.unit, other.known) for other in manifest.other_targets] == [
+        ("bulk_modulus.vrh", "GPa", 58)
+    ]
+    with pytest.raises(UserError, match=r"fetched for band_gap, bulk_modulus\.vrh with .* asks for band_gap with"):
+        settings().download(tmp_path)

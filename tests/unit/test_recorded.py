@@ -46,7 +46,7 @@ def steps(folder: Path, network: Section, features: FeatureSettings) -> tuple[Tr
     resident = ResidentPointSets(store, indices[::-1].copy(), CPU)
     batches = [indices[some] for some in pair_batches(store.n_pairs[indices], largest)]
     size = Size.for_batches(batches, resident)
-    return trainer, RecordedGradients(trainer._gradients, resident, data.train.targets[::-1], size), batches
+    return trainer, RecordedGradients(trainer._gradients, resident, data.train.table[::-1], size), batches
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -65,7 +65,7 @@ def test_padding_changes_neither_loss_nor_gradient(tmp_path: Path, name: str) ->
                 figures = step.figures
             else:
                 whole = ResidentPointSets(trainer.store, batch, CPU).batch(batch)
-                figures = trainer._gradients(whole, torch.tensor([targets[int(index)] for index in batch]).float())
+                figures = trainer._gradients(whole, torch.tensor([[targets[int(index)]] for index in batch]).float())
             found.append((figures, {key: weight.grad for key, weight in weights.items() if weight.grad is not None}))
         (figures, gradients), (expected, expected_gradients) = found
         torch.testing.assert_close(figures, expected, rtol=1e-5, atol=1e-6)

@@ -5,8 +5,8 @@ are imported in `download` and `open`.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
@@ -26,6 +26,8 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_le
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Ids of the training, validation and test part of a fold.
 Parts = tuple[list[str], list[str], list[str]]
+# Columns of the user's tables, and of those written from them, that are no target; `all` stands for all targets.
+RESERVED = ("id", "target", "group", "file", "part", "structure", "lattice", "atomic_numbers", "frac_coords", "all")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class SourceRow:
         target: Value to predict; None leaves the crystal unlabelled.
         group: What must not be split over training and test part; None takes the reduced formula.
         file: The user's file that it was read from, as the table of targets names it; None elsewhere.
+        others: Values of further targets by name; None, like an absent one, is not known.
     """
 
     id: str
@@ -45,6 +48,7 @@ class SourceRow:
     target: float | None
     group: str | None = None
     file: str | None = None
+    others: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,15 @@ class Source:
     rows: Iterable[SourceRow | LeftOut]
 
 
+class Target(NamedTuple):
+    """A property that is predicted; `non_negative` says that predictions are clamped at zero."""
+
+    name: str
+    unit: str
+    non_negative: bool
+    task: TaskName = "regression"
+
+
 class BaseDataset(Section):
     """What the settings of all data sources share; a subclass has the fields `source` and `name` too.
 
@@ -112,6 +125,11 @@ class BaseDataset(Section):
         """What the target is: a number, unless the source has classes."""
         return "regression"
 
+    @property
+    def others(self) -> tuple[Target, ...]:
+        """Further targets, which networks may learn beside the one that is predicted."""
+        return ()
+
     def download(self, folder: Path) -> Download:
         """Brings what is read into `folder`, for sources that say `needs_download`; a file that is there is checked.
 
@@ -138,15 +156,43 @@ class BaseDataset(Section):
 
 
 class StatedTarget(BaseDataset):
-    """A data set whose user says what its target is; a subclass has the fields `unit` and `non_negative` too."""
+    """A data set whose user says what its target is.
+
+    A subclass has the fields `target`, `unit` and `non_negative`, too.
+
+    Attributes:
+        other_targets: Further targets that networks may learn beside it, with their units, such as
+            `{density: g/cm^3}`: columns of the table, or fields of the documents. Crystals may lack some.
+    """
 
     model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].remove("unit"))
     task: TaskName = Field(default="regression", exclude_if=lambda task: task == "regression")
+    other_targets: dict[str, str] = Field(default={}, exclude_if=lambda units: not units)
 
     @property
     def task_name(self) -> TaskName:
         """What the target is, as the user says."""
         return self.task
+
+    @property
+    def others(self) -> tuple[Target, ...]:
+        """Further targets with the units that the user states."""
+        return tuple(Target(name, unit, non_negative=False) for name, unit in self.other_targets.items())
+
+    @field_validator("other_targets")
+    @classmethod
+    def _names_of_columns(cls, units: dict[str, str]) -> dict[str, str]:
+        for name in units:
+            if not name or name.strip() != name or name.lower() in RESERVED:
+                raise ValueError(f"'{name}' cannot be the name of a target")
+        return units
+
+    @field_validator("target", check_fields=False)
+    @classmethod
+    def _is_no_other(cls, target: str, info: ValidationInfo) -> str:
+        if target in info.data.get("other_targets", ()):
+            raise ValueError("it is among other_targets, too")
+        return target
 
     @model_validator(mode="before")
     @classmethod
@@ -160,15 +206,6 @@ class StatedTarget(BaseDataset):
         if value and info.data.get("task") == "classification":
             raise ValueError("leave it out, since the target is a class")
         return value
-
-
-class Target(NamedTuple):
-    """What a named data set predicts; `non_negative` says that predictions are clamped at zero."""
-
-    name: str
-    unit: str
-    non_negative: bool
-    task: TaskName = "regression"
 
 
 class NamedDataset(BaseDataset):
@@ -196,6 +233,33 @@ class NamedDataset(BaseDataset):
     def task_name(self) -> TaskName:
         """What the target is."""
         return self.targets[self.name].task
+
+
+class NamedTargets(NamedDataset):
+    """Several data sets of the same crystals, each with a target of its own.
+
+    Attributes:
+        other_targets: Targets of the other ones that networks may learn beside its own. Crystals may lack some.
+    """
+
+    other_targets: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+
+    @field_validator("other_targets")
+    @classmethod
+    def _of_other_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        valid = [target.name for key, target in cls.targets.items() if key != info.data.get("name")]
+        for name in names:
+            if name not in valid:
+                raise ValueError(unknown("target", name, valid))
+        if len(set(names)) < len(names):
+            raise ValueError("none may be repeated")
+        return names
+
+    @property
+    def others(self) -> tuple[Target, ...]:
+        """Further targets of the same crystals."""
+        known = {target.name: target for target in self.targets.values()}
+        return tuple(known[name] for name in self.other_targets)
 
 
 def known_name(name: str, targets: dict[str, Target]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import NamedDataset, Provenance, Source, SourceRow, Target, known_name
+from sitenet.data.sources.base import NamedTargets, Provenance, Source, SourceRow, Target, known_name
 from sitenet.files import sha256_of
 
 STRUCTURES = "mp_dielectric_gap"
@@ -17,10 +17,10 @@ BUNDLED_TARGETS = {
 }
 # Where the targets are; the table of structures has the first.
 _TABLES = {
-    "mp_dielectric_gap": STRUCTURES,
-    "mp_dielectric_index": "mp_dielectric_index",
-    "mp_dielectric_ewald": "mp_dielectric_electrostatics",
-    "mp_dielectric_screened": "mp_dielectric_electrostatics",
+    "band_gap": STRUCTURES,
+    "refractive_index": "mp_dielectric_index",
+    "ewald_energy": "mp_dielectric_electrostatics",
+    "screened_energy": "mp_dielectric_electrostatics",
 }
 _VERSION = "matminer 0.3.9, dielectric_constant.csv"
 _COMPUTED = {"mp_dielectric_electrostatics": "; energies of point charges computed from its structures"}
@@ -35,7 +35,7 @@ _PROVENANCE = {
 }
 
 
-class BundledDataset(NamedDataset):
+class BundledDataset(NamedTargets):
     """A data set that comes with the package."""
 
     targets = BUNDLED_TARGETS
@@ -43,15 +43,31 @@ class BundledDataset(NamedDataset):
     name: Annotated[str, AfterValidator(lambda name: known_name(name, BUNDLED_TARGETS))]
 
     def open(self, download: Download | None = None) -> Source:
-        """Opens the structures and the table of the target; crystals without a target are left out."""
-        import pyarrow.parquet as pq
-
+        """Opens the structures and the tables of the targets; crystals without any target are left out."""
         from sitenet.data.table import CrystalTable, bundled_path
 
-        name = _TABLES[self.name]
+        name = _TABLES[self.target]
         path, version = bundled_path(name), _VERSION + _COMPUTED.get(name, "")
-        table = pq.read_table(path, columns=["id", self.target])
-        values = dict(zip(table["id"].to_pylist(), table[self.target].to_pylist(), strict=True))
-        crystals = CrystalTable.open(bundled_path(STRUCTURES)).crystals()
-        rows = (SourceRow(crystal.id, crystal, values[crystal.id]) for crystal in crystals if crystal.id in values)
+        targets, others = _values(self.target), {name: _values(name) for name in self.other_targets}
+        known = set(targets).union(*others.values())
+        rows = (
+            SourceRow(
+                crystal.id,
+                crystal,
+                targets.get(crystal.id),
+                others={name: values.get(crystal.id) for name, values in others.items()},
+            )
+            for crystal in CrystalTable.open(bundled_path(STRUCTURES)).crystals()
+            if crystal.id in known
+        )
         return Source(Provenance(version, sha256=sha256_of(path), **_PROVENANCE), rows)
+
+
+def _values(target: str) -> dict[str, float]:
+    """A target by the id of each crystal that has it."""
+    import pyarrow.parquet as pq
+
+    from sitenet.data.table import bundled_path
+
+    table = pq.read_table(bundled_path(_TABLES[target]), columns=["id", target])
+    return dict(zip(table["id"].to_pylist(), table[target].to_pylist(), strict=True))

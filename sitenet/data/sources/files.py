@@ -45,9 +45,10 @@ class FilesDataset(StatedTarget):
     def open(self, download: Download | None = None) -> Source:
         """Opens the folder, archive or file."""
         from sitenet.data.sources.own_files import open_files
-        from sitenet.data.targets import PARSERS
+        from sitenet.data.targets import PARSERS, TargetColumns
 
         # The name alone: manifests are published, and where the files lie on this machine is nobody's business.
         name = Path(self.path).resolve().name
         stated = Provenance(self.version, name, "", self.licence, self.citation)
-        return open_files(Path(self.path), Path(self.targets) if self.targets else None, stated, PARSERS[self.task])
+        columns = TargetColumns(PARSERS[self.task], tuple(self.other_targets))
+        return open_files(Path(self.path), Path(self.targets) if self.targets else None, stated, columns)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from sitenet.data.manifest import Download
-from sitenet.data.sources.base import NamedDataset, Parts, Sha256, Source, Target, check_unchanged, known_name
+from sitenet.data.sources.base import NamedTargets, Parts, Sha256, Source, Target, check_unchanged, known_name
 
 # By the leaderboard's names; each target has the name of its key in the records.
 JARVIS_TARGETS = {
@@ -20,7 +20,7 @@ JARVIS_TARGETS = {
 }
 
 
-class JarvisDataset(NamedDataset):
+class JarvisDataset(NamedTargets):
     """A task of the JARVIS leaderboard: crystals of JARVIS-DFT, one of their properties and the official splits.
 
     Attributes:
@@ -56,4 +56,4 @@ class JarvisDataset(NamedDataset):
         """Opens the downloaded files."""
         from sitenet.data.sources.jarvis_file import open_jarvis
 
-        return open_jarvis(self.target, check_unchanged(download, "download"))
+        return open_jarvis(self.target, check_unchanged(download, "download"), self.other_targets)

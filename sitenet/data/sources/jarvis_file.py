@@ -22,7 +22,7 @@ from sitenet.data.download import KEY, check_sha256, fetch
 from sitenet.data.manifest import Download
 from sitenet.data.sources.base import LeftOut, Provenance, Source, SourceRow, check_unchanged
 from sitenet.data.structures.jarvis_atoms import from_atoms_dict
-from sitenet.data.targets import parse_target
+from sitenet.data.targets import TargetColumns
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 
@@ -77,12 +77,13 @@ def _obtain(url: str, path: Path, mirror: str | None, sha256: str | None, key: s
     return Download(path=str(path), sha256=found)
 
 
-def open_jarvis(column: str, download: Download) -> Source:
-    """Opens the file of crystals; records without the target are left out.
+def open_jarvis(column: str, download: Download, others: tuple[str, ...] = ()) -> Source:
+    """Opens the file of crystals; records without any target are left out.
 
     Args:
         column: Key of the target in the records.
         download: The files.
+        others: Keys of further targets.
     """
     provenance = Provenance(
         version=f"JARVIS-DFT 3D, {DATA_FILE}; splits of jarvis_leaderboard at commit {COMMIT}",
@@ -94,7 +95,7 @@ def open_jarvis(column: str, download: Download) -> Source:
             "Choudhary et al., npj Comput. Mater. 10, 93 (2024), doi:10.1038/s41524-024-01259-w"
         ),
     )
-    return Source(provenance, _rows(Path(download.path), column, read_splits(download)))
+    return Source(provenance, _rows(Path(download.path), column, others, read_splits(download)))
 
 
 def read_splits(download: Download) -> Splits:
@@ -134,12 +135,12 @@ def _member(path: Path) -> Iterator[IO[bytes]]:
         ) from None
 
 
-def _rows(path: Path, column: str, splits: Splits) -> Iterator[SourceRow | LeftOut]:
+def _rows(path: Path, column: str, others: tuple[str, ...], splits: Splits) -> Iterator[SourceRow | LeftOut]:
     targets: dict[str, float] = {}
     left_out = number = 0
     with _member(path) as file:
         for number, record in enumerate(_records(file), start=1):
-            row = _row(number, record, column)
+            row = _row(number, record, column, others)
             if isinstance(row, LeftOut):
                 left_out += 1
             elif row.target is not None:
@@ -177,19 +178,20 @@ def _records(file: IO[bytes]) -> Iterator[Any]:
         yield record
 
 
-def _row(number: int, record: Any, column: str) -> SourceRow | LeftOut:
+def _row(number: int, record: Any, column: str, others: tuple[str, ...]) -> SourceRow | LeftOut:
     """The row of a record, counted from 1."""
     if not isinstance(record, dict) or not isinstance(record.get("jid"), str):
         return SourceRow(f"record {number}", BadCrystal("unreadable: the record has no jid"), None)
-    id_, value = record["jid"], record.get(column)
-    if value in MISSING:
+    id_ = record["jid"]
+    known = {name: record[name] for name in (column, *others) if record.get(name) not in MISSING}
+    if not known:
         return LeftOut(id_)
     try:
-        target = parse_target(value)
+        target, beside = TargetColumns(others=others).read(known | {"target": known.get(column)})
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)
     try:
-        return SourceRow(id_, from_atoms_dict(id_, record.get("atoms")), target)
+        return SourceRow(id_, from_atoms_dict(id_, record.get("atoms")), target, others=beside)
     except BadCrystal as reason:
         return SourceRow(id_, reason, target)
 

@@ -1,13 +1,16 @@
 """The Materials Project (Jain et al., APL Mater. 1, 011002 (2013)), queried once into a snapshot."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
 from sitenet.data.manifest import Download
 from sitenet.data.sources.base import Identifier, Source, StatedTarget, check_unchanged
 from sitenet.settings.elements import Symbol
+
+if TYPE_CHECKING:
+    from sitenet.data.sources.materials_project_download import Query
 
 N = TypeVar("N", int, float)
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
@@ -64,17 +67,23 @@ class MaterialsProjectDataset(StatedTarget):
         always = {"deprecated": False, "include_gnome": False}
         return always | {name: value for name, value in given.items() if value is not None}
 
+    @property
+    def _query(self) -> "Query":
+        from sitenet.data.sources.materials_project_download import Query
+
+        return Query(self.name, self.target, self.criteria, tuple(self.other_targets))
+
     def download(self, folder: Path) -> Download:
         """Fetches a snapshot, or uses the one that is there."""
-        from sitenet.data.sources.materials_project_download import Query, download_materials_project
+        from sitenet.data.sources.materials_project_download import download_materials_project
 
-        return download_materials_project(Query(self.name, self.target, self.criteria), folder)
+        return download_materials_project(self._query, folder)
 
     def refetch(self, folder: Path) -> None:
         """Replaces the snapshot by what the database holds now."""
-        from sitenet.data.sources.materials_project_download import Query, refetch
+        from sitenet.data.sources.materials_project_download import refetch
 
-        refetch(Query(self.name, self.target, self.criteria), folder)
+        refetch(self._query, folder)
 
     def open(self, download: Download | None = None) -> Source:
         """Opens the snapshot."""

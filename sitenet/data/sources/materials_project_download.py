@@ -45,11 +45,18 @@ class Query:
         name: Name of the data set and of the snapshot.
         target: Field of the summary documents; a dot leads into it.
         criteria: Arguments of the client's summary search.
+        others: Fields of further targets.
     """
 
     name: str
     target: str
     criteria: dict[str, Any]
+    others: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All fields of targets."""
+        return (self.target, *self.others)
 
 
 def download_materials_project(query: Query, folder: Path) -> Download:
@@ -62,12 +69,17 @@ def download_materials_project(query: Query, folder: Path) -> Download:
     if not path.exists():
         _fetch(query, path)
     header = read_header(path)
-    if (header.target, header.criteria) != (query.target, query.criteria):
+    fetched = Query(query.name, header.target, header.criteria, header.others)
+    if fetched != query:
         raise UserError(
-            f"{path} was fetched for {header.target} with {json.dumps(header.criteria)}; the configuration "
-            f"asks for {query.target} with {json.dumps(query.criteria)}: choose another dataset.name, or refetch"
+            f"{path} was fetched for {_described(fetched)}; the configuration asks for {_described(query)}: "
+            "choose another dataset.name, or refetch"
         )
     return Download(path=str(path), sha256=sha256_of(path))
+
+
+def _described(query: Query) -> str:
+    return f"{', '.join(query.targets)} with {json.dumps(query.criteria)}"
 
 
 def refetch(query: Query, folder: Path) -> Changes:
@@ -111,20 +123,28 @@ def _fetch(query: Query, path: Path) -> None:
         database_version=service.version,
         target=query.target,
         criteria=query.criteria,
+        others=query.others,
     )
     snapshot, ids = GrowingSnapshot(path, header), service.ids(query.criteria)
     log.info("%s: %d crystals, %d of them fetched before", query.name, len(ids), len(snapshot.done))
     missing = [id_ for id_ in ids if id_ not in snapshot.done]
-    documents = service.documents(missing, [query.target.split(".")[0], "structure"])
-    snapshot.add(_row(document, query.target) for document in documents)
+    fields = dict.fromkeys(target.split(".")[0] for target in query.targets)
+    documents = service.documents(missing, [*fields, "structure"])
+    snapshot.add(_row(document, query) for document in documents)
     snapshot.finish()
 
 
-def _row(document: dict[str, Any], target: str) -> Row:
+def _row(document: dict[str, Any], query: Query) -> Row:
+    others = {"others": {name: _value(document, name) for name in query.others}} if query.others else {}
+    row = {"id": document["material_id"], "target": _value(document, query.target)}
+    return row | others | {"structure": document.get("structure")}
+
+
+def _value(document: dict[str, Any], field: str) -> Any:
     value: Any = document
-    for name in target.split("."):
+    for name in field.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return {"id": document["material_id"], "target": value, "structure": document.get("structure")}
+    return value
 
 
 def open_materials_project(download: Download) -> Source:
@@ -144,13 +164,13 @@ def open_materials_project(download: Download) -> Source:
 
 def _rows(path: Path, target: str) -> Iterator[SourceRow]:
     for row in read_rows(path):
-        yield SourceRow(row["id"], _crystal(row, target), row["target"])
+        yield SourceRow(row["id"], _crystal(row, target), row["target"], others=row.get("others", {}))
 
 
 def _crystal(row: Row, target: str) -> Crystal | BadCrystal:
     if row["structure"] is None:
         return BadCrystal("missing structure: the document has none")
-    if row["target"] is None:
+    if all(value is None for value in (row["target"], *row.get("others", {}).values())):
         return BadCrystal(f"missing target: the document has no {target}")
     try:
         return from_dict(row["id"], row["structure"])

@@ -13,22 +13,28 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from sitenet.errors import UserError
 from sitenet.files import replacing
 from sitenet.records import Record
 
 
 class SnapshotHeader(Record):
-    """What a snapshot was fetched for; `criteria` are the arguments of the client's summary search."""
+    """What a snapshot was fetched for.
+
+    `criteria` are the arguments of the client's summary search, `others` the fields of further targets.
+    """
 
     name: str
     endpoint: str
     database_version: str
     target: str
     criteria: dict[str, Any]
+    others: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
 
 
-Row = dict[str, Any]  # id, target, structure
+Row = dict[str, Any]  # id, target, structure, and if there are further targets others
 
 
 class GrowingSnapshot:

@@ -10,7 +10,7 @@ from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.base import Provenance, Source, SourceRow
 from sitenet.data.structure_tables import json_rows, parquet_rows
 from sitenet.data.structures.parse import is_structure_file, parse_structure
-from sitenet.data.targets import Parser, parse_group, parse_target, read_targets
+from sitenet.data.targets import TARGET, TargetColumns, parse_group, read_targets
 from sitenet.errors import UserError
 from sitenet.files import sha256_of
 
@@ -19,14 +19,14 @@ TARGETS = "targets.csv"
 READERS = {".parquet": parquet_rows, ".json": json_rows}
 
 
-def open_files(path: Path, targets: Path | None, stated: Provenance, parse: Parser = parse_target) -> Source:
+def open_files(path: Path, targets: Path | None, stated: Provenance, columns: TargetColumns = TARGET) -> Source:
     """Opens the user's own files.
 
     Args:
         path: Folder, archive or file.
         targets: Table of targets of a folder or archive; None looks for it inside.
         stated: What the user says of the data; the checksum is filled in.
-        parse: Reads a target.
+        columns: Which targets there are.
 
     Raises:
         UserError: A file or column is missing, or a file is of no known kind.
@@ -34,14 +34,14 @@ def open_files(path: Path, targets: Path | None, stated: Provenance, parse: Pars
     if not path.exists():
         raise UserError(f"dataset.path '{path}' does not exist")
     if path.is_dir():
-        return _collection(path, Folder(path), targets, stated, parse)
+        return _collection(path, Folder(path), targets, stated, columns)
     if path.suffix.lower() == ".zip":
-        return _collection(path, _archive(path), targets, stated, parse)
+        return _collection(path, _archive(path), targets, stated, columns)
     if path.suffix not in READERS:
         raise UserError(f"dataset.path '{path}' is neither a folder nor a .zip, .parquet or .json file")
     if not path.is_file():
         raise UserError(f"dataset.path '{path}' is no regular file")
-    return Source(replace(stated, sha256=sha256_of(path)), READERS[path.suffix](path, parse))
+    return Source(replace(stated, sha256=sha256_of(path)), READERS[path.suffix](path, columns))
 
 
 def _archive(path: Path) -> Archive:
@@ -51,7 +51,9 @@ def _archive(path: Path) -> Archive:
         raise UserError(f"dataset.path '{path}' is {reason}") from None
 
 
-def _collection(path: Path, container: Container, targets: Path | None, stated: Provenance, parse: Parser) -> Source:
+def _collection(
+    path: Path, container: Container, targets: Path | None, stated: Provenance, columns: TargetColumns
+) -> Source:
     if targets is None:
         container = _with_targets(path, container)
     try:
@@ -60,8 +62,8 @@ def _collection(path: Path, container: Container, targets: Path | None, stated: 
         raise UserError(f"dataset.path '{path}' needs {TARGETS} in it, or dataset.targets: {error}") from None
     names = [name for name in container.names() if is_structure_file(name) or name.endswith("/")]
     known = frozenset(names)
-    rows = [_with_plain_name(row, known) for row in read_targets(table, str(targets or TARGETS))]
-    return Source(replace(stated, sha256=_checksum(table, container, names)), _rows(container, names, rows, parse))
+    rows = [_with_plain_name(row, known) for row in read_targets(table, str(targets or TARGETS), columns.others)]
+    return Source(replace(stated, sha256=_checksum(table, container, names)), _rows(container, names, rows, columns))
 
 
 def _own_table(path: Path) -> bytes:
@@ -103,9 +105,11 @@ def _checksum(table: bytes, container: Container, names: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _rows(container: Container, names: list[str], rows: list[dict[str, str]], parse: Parser) -> Iterator[SourceRow]:
+def _rows(
+    container: Container, names: list[str], rows: list[dict[str, str]], columns: TargetColumns
+) -> Iterator[SourceRow]:
     for row in rows:
-        yield _row(container, row, parse)
+        yield _row(container, row, columns)
     listed = {row.get("file") for row in rows}
     for name in names:
         if name.endswith("/"):
@@ -114,13 +118,14 @@ def _rows(container: Container, names: list[str], rows: list[dict[str, str]], pa
             yield SourceRow(name, BadCrystal("missing target: the table of targets has no row for this file"), None)
 
 
-def _row(container: Container, row: dict[str, str], parse: Parser) -> SourceRow:
+def _row(container: Container, row: dict[str, str], columns: TargetColumns) -> SourceRow:
     name = row.get("file", "")
     id_ = row.get("id") or name
     try:
         if not name:
             raise BadCrystal("missing file: the field is empty")
-        target, group = parse(row.get("target")), parse_group(row.get("group"))
-        return SourceRow(id_, parse_structure(id_, name, container.read(name)), target, group, name)
+        target, others = columns.read(row)
+        crystal = parse_structure(id_, name, container.read(name))
+        return SourceRow(id_, crystal, target, parse_group(row.get("group")), name, others)
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)

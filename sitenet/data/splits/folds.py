@@ -7,7 +7,7 @@ on the version of a random generator.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sitenet.data.csv_rows import csv_rows
@@ -30,12 +30,17 @@ COLUMNS = ("id", "fold", "part")
 
 @dataclass(frozen=True)
 class FoldIds:
-    """Ids of each part of one fold, and what it holds out in words, where that has a name."""
+    """Ids of each part of one fold, and what it holds out in words, where that has a name.
+
+    Attributes:
+        beside: Crystals without the target, from whose other targets a network may learn in training.
+    """
 
     train: list[str]
     validation: list[str]
     test: list[str]
     held_out: str = ""
+    beside: list[str] = field(default_factory=list)
 
 
 def planned_folds(

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +30,8 @@ def write_splits(
     """Reads `targets.parquet`, for some kinds also `structures.parquet`, and writes `folds/` in the same folder.
 
     Each `folds/fold{k}/` holds `train.parquet` (id, target, part), `test_inputs.parquet` (id) and
-    `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`.
+    `test_targets.parquet` (id, target). The record that is returned becomes `splits.json`. Further targets are columns
+    of `train.parquet`, where crystals that have nothing else are the part "beside".
 
     Args:
         splits: The kind of splits.
@@ -44,6 +46,7 @@ def write_splits(
     folder = Path(data_dir)
     table = pq.read_table(folder / "targets.parquet").to_pydict()
     targets = dict(zip(table["id"], table["target"], strict=True))
+    others = {other.name: dict(zip(table["id"], table[other.name], strict=True)) for other in dataset.others}
     groups = {id_: id_ for id_ in targets}
     if splits.kind == "grouped_kfold":
         groups = dict(zip(table["id"], table["group"], strict=True))
@@ -53,11 +56,11 @@ def write_splits(
         systems = chemical_systems(folder / "structures.parquet")
         groups = {id_: systems[id_] for id_ in targets}
     planned = planned_folds(splits, dataset, groups, features, download)
-    folds = [used_fold(fold, number, targets, groups, splits) for number, fold in enumerate(planned)]
+    folds = [used_fold(fold, number, targets, groups, splits, bool(others)) for number, fold in enumerate(planned)]
     if dataset.task_name == "classification":
         _require_both_classes(folds, targets)
     for number, fold in enumerate(folds):
-        _write_fold(folder / "folds" / f"fold{number}", fold, targets)
+        _write_fold(folder / "folds" / f"fold{number}", fold, targets, others)
     record = Splits(
         kind=splits.kind,
         seed=splits.seed,
@@ -76,11 +79,13 @@ def used_fold(
     targets: Mapping[str, float | None],
     groups: Mapping[str, str],
     splits: SplitSettings,
+    has_others: bool = False,
 ) -> FoldIds:
     """What is used of a planned fold: crystals that are there and, outside the test part, labelled.
 
     Of the training part at most `max_train` crystals. Where none is planned as validation part,
-    `validation_share` of the training part becomes one.
+    `validation_share` of the training part becomes one. Where the data set `has_others`, further targets, crystals
+    without this one can teach those.
 
     Raises:
         UserError: A crystal is in two parts, or a part is empty.
@@ -96,6 +101,8 @@ def used_fold(
         validation = [id_ for id_ in train if id_ in chosen]
         train = [id_ for id_ in train if id_ not in chosen]
     fold = FoldIds(train, validation, [id_ for id_ in planned.test if id_ in targets])
+    if has_others:
+        fold = _with_unlabelled_beside(fold, planned, targets, groups)
     absent = _absent(planned, targets)
     _check(fold, number, absent)
     unused = _size(planned) - _size(fold)
@@ -103,6 +110,19 @@ def used_fold(
         text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s"
         log.warning(text, number, unused, _size(planned), absent)
     return fold
+
+
+def _with_unlabelled_beside(
+    fold: FoldIds, planned: FoldIds, targets: Mapping[str, float | None], groups: Mapping[str, str]
+) -> FoldIds:
+    """Adds the unlabelled crystals of the training part, but those whose group validates; the test part has none."""
+    validated = {groups[id_] for id_ in fold.validation}
+    unlabelled = [id_ for id_ in planned.train if id_ in targets and targets[id_] is None]
+    return replace(
+        fold,
+        test=[id_ for id_ in fold.test if targets[id_] is not None],
+        beside=[id_ for id_ in unlabelled if groups[id_] not in validated],
+    )
 
 
 def _require_both_classes(folds: list[FoldIds], targets: Mapping[str, float | None]) -> None:
@@ -128,7 +148,7 @@ def _absent(planned: FoldIds, targets: Mapping[str, float | None]) -> str:
 
 
 def _size(fold: FoldIds) -> int:
-    return len(fold.train) + len(fold.validation) + len(fold.test)
+    return len(fold.train) + len(fold.validation) + len(fold.test) + len(fold.beside)
 
 
 def _check(fold: FoldIds, number: int, absent: str) -> None:
@@ -143,12 +163,16 @@ def _check(fold: FoldIds, number: int, absent: str) -> None:
         seen.update(ids)
 
 
-def _write_fold(folder: Path, fold: FoldIds, targets: Mapping[str, float | None]) -> None:
+def _write_fold(
+    folder: Path, fold: FoldIds, targets: Mapping[str, float | None], others: Mapping[str, Mapping[str, float | None]]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    train = fold.train + fold.validation
-    parts = ["train"] * len(fold.train) + ["validation"] * len(fold.validation)
+    sizes = {part: len(getattr(fold, part)) for part in ("train", "validation", "beside")}
+    train = fold.train + fold.validation + fold.beside
+    parts = [part for part, size in sizes.items() for _ in range(size)]
+    further = {name: pa.array([values[id_] for id_ in train], pa.float64()) for name, values in others.items()}
     tables = {
-        "train": {**_columns(train, targets), "part": pa.array(parts)},
+        "train": {**_columns(train, targets), "part": pa.array(parts), **further},
         "test_inputs": {"id": pa.array(fold.test, pa.string())},
         "test_targets": _columns(fold.test, targets),
     }
@@ -169,13 +193,14 @@ def _counts(fold: FoldIds, planned: FoldIds, targets: Mapping[str, float | None]
         test_unlabelled=sum(targets[id_] is None for id_ in fold.test),
         full_train=len(planned.train) + len(planned.validation),
         full_test=len(planned.test),
+        beside=len(fold.beside),
     )
 
 
 def _checksum(folds: list[FoldIds]) -> str:
     digest = hashlib.sha256()
     for number, fold in enumerate(folds):
-        for part in PARTS:
+        for part in (*PARTS, "beside"):
             for id_ in getattr(fold, part):
                 digest.update(f"{number}\t{part}\t{id_}\n".encode())
     return digest.hexdigest()

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sitenet.models.base.batch import Batch
@@ -43,6 +45,12 @@ class TargetScale(nn.Module):
         self.non_negative = non_negative
         self.register_buffer("target_mean", torch.tensor(0.0))
         self.register_buffer("target_std", torch.tensor(1.0))
+
+    def fit(self, targets: NDArray[np.float64]) -> None:
+        """Sets mean and standard deviation to those of (C,) targets, of which NaN are not known."""
+        known = targets[~np.isnan(targets)]
+        self.target_mean.fill_(known.mean())
+        self.target_std.fill_(known.std() or 1.0)
 
     def forward(self, raw: Tensor) -> Tensor:
         """(C,) predictions of (C,) raw numbers, in the precision of the buffers."""
@@ -150,6 +158,14 @@ class PairNetwork(Network):
             n_crystals: Number of crystals.
         """
         raise NotImplementedError
+
+    def without_sites(self) -> Self:
+        """The network with nothing but what `predict_pooled` needs, the read-out; it reads the sites of another one."""
+        kept = [*self.readout(), self.scale]
+        for name, layer in list(self.named_children()):
+            if layer not in kept:
+                delattr(self, name)
+        return self
 
     def pair_weights(self, distances: Tensor) -> Tensor | None:
         """(E,) how much each pair counts at its distance; a pair with 0 is not seen. None: all count as they are."""

@@ -36,7 +36,7 @@ def parquet_items(path: Path) -> Iterator[Item]:
     Raises:
         UserError: A column is missing or of another type, or the file is damaged.
     """
-    return (Item(plain(row.id), row.crystal) for row in parquet_rows(path, parse=None))
+    return (Item(plain(row.id), row.crystal) for row in parquet_rows(path, columns=None))
 
 
 def is_json_table(path: Path) -> bool:
