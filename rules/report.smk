@@ -98,6 +98,7 @@ rule figures:
     input:
         **RESULTS,
         histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
+        other=OTHER,
     output:
         **{kind.name: figure(kind) for kind in FIGURES if kind.is_of(benchmark)},
     log:
@@ -120,6 +121,7 @@ rule page:
     input:
         **RESULTS,
         histories=lambda wildcards: runs(rules.train.output.history, benchmark.networks),
+        other=OTHER,
         attention=attention_records,
         facts=rules.describe_crystals.output.facts,
         facts_record=rules.describe_crystals.output.record,

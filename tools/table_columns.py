@@ -25,6 +25,9 @@ server: open it from the disk, send it to a colleague, or print it. It has
 
 - the leaderboard, which can be sorted and filtered: models that are tied with the best and those that were not trained
   here are marked, *Columns* adds columns, and the arrow of a row shows all its values;
+- with `compare_to`, the errors of each model here and in the other benchmark on the same crystals, and their
+  difference; also fold by fold, where folds hold out something with a name, such as an element
+  ([out of distribution](out_of_distribution.md));
 - test MAE against training time, with the Pareto front: the models that nothing cheaper beats;
 - predictions against references of each model: point at a crystal to see its formula, id and file.
   {points};

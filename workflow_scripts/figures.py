@@ -12,7 +12,7 @@ from sitenet.logs import run_job
 def main(snakemake: Any) -> None:
     files, config = snakemake.input, Benchmark(snakemake.config).resolved()
     read = [*files.results, *files.stopped], files.data, files.splits, files.features, files.selections, files.stages
-    results = read_results(config, *read)
+    results = read_results(config, *read, files.other)
     files_of = dict(snakemake.output.items())
     for kind in FIGURES:
         if kind.name in files_of:

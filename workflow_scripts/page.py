@@ -14,7 +14,7 @@ from sitenet.logs import run_job
 def main(snakemake: Any) -> None:
     files, config = snakemake.input, Benchmark(snakemake.config).resolved()
     read = [*files.results, *files.stopped], files.data, files.splits, files.features, files.selections, files.stages
-    results = read_results(config, *read)
+    results = read_results(config, *read, files.other)
     CrystalFacts.read(files.facts_record, check=["facts.parquet"])
     crystals = TestCrystals.read(files.facts, files.targets, dict(zip(config["folds"], files.train, strict=True)))
     attention = AttentionAnalysis.read(files.attention, results)

@@ -1,13 +1,17 @@
-"""Whether the benchmark that errors are compared with is finished; light to import, as planning asks."""
+"""The benchmark that errors are compared with: its errors, and whether it is finished; light to import for planning."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sitenet.errors import UserError
 from sitenet.evaluation.former import RECORD, differing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PREDICTIONS = "predictions.csv.gz"
 FILES = (RECORD, PREDICTIONS)  # what is read of its tables
@@ -35,3 +39,40 @@ def check_other(name: str, tables: Path, dataset: Mapping[str, Any]) -> None:
         raise UserError(f"{where}: {tables / RECORD} cannot be read; run that benchmark again") from None
     if found:
         raise UserError(f"{where}, which has another data set: {', '.join(found)}")
+
+
+@dataclass(frozen=True)
+class OtherBenchmark:
+    """A finished benchmark that is compared with.
+
+    Attributes:
+        name: Its name.
+        splits: Its kind of splits.
+        trials: Ids of its trials.
+        errors: Absolute error of each labelled test crystal by id, averaged over runs, by model.
+    """
+
+    name: str
+    splits: str
+    trials: frozenset[str]
+    errors: Mapping[str, "pd.Series[float]"]
+
+    @classmethod
+    def read(cls, tables: Path) -> "OtherBenchmark":
+        """Reads the tables of a benchmark from their folder, which `check_other` has found to be there."""
+        import pandas as pd
+
+        config = yaml.safe_load((tables / RECORD).read_text("utf-8"))
+        frame = pd.read_csv(
+            tables / PREDICTIONS,
+            usecols=["id", "model", "error"],
+            dtype={"id": str, "model": str, "error": float},
+            keep_default_na=False,  # "NA" may be an id
+            na_values={"error": [""]},
+        ).dropna(subset="error")
+        errors = {str(model): own.groupby("id")["error"].agg(_mean_absolute) for model, own in frame.groupby("model")}
+        return cls(config["name"], config["splits"]["kind"], frozenset(config["trials"]), errors)
+
+
+def _mean_absolute(errors: "pd.Series[float]") -> float:
+    return float(errors.abs().mean())

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sitenet.data.manifest import Manifest, Splits
+from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.selection import Selection, select_trials
 from sitenet.evaluation.standings import Standings, compute_standings
@@ -34,6 +35,7 @@ class Results:
         changed: Of each feature set, the number of crystals whose distortions the primitive cell averages away.
         groups: Id of each crystal -> its group: its reduced formula, or what the data set says.
         stages: The stages of searches, of each search and fold in their order.
+        other: The benchmark that errors are compared with, if there is one.
     """
 
     benchmark: str
@@ -45,6 +47,7 @@ class Results:
     changed: Mapping[str, int]
     groups: Mapping[str, str]
     stages: Sequence[Stage] = ()
+    other: OtherBenchmark | None = None
 
     @property
     def planned(self) -> PlannedRuns:
@@ -70,6 +73,7 @@ def read_results(
     features: Paths,
     selections: Paths | None = None,
     stages: Paths = (),
+    other: Paths = (),
 ) -> Results:
     """Reads the records of the finished runs and computes the standings.
 
@@ -82,6 +86,7 @@ def read_results(
         selections: `selection.json` of each planned fold, in the order of the configuration. None selects among
             the finished runs, while selections are missing.
         stages: Records of the stages of searches.
+        other: Tables of the benchmark that errors are compared with; none where there is no such benchmark.
     """
     decided = [Stage.read(path) for path in stages]
     planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
@@ -105,6 +110,7 @@ def read_results(
         {path.parent.name: record.changed for path, record in sets.items()},
         groups,
         decided,
+        OtherBenchmark.read(Path(other[0]).parent) if other else None,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from sitenet.data.manifest import Splits
+from tests.browser import chromium, needs_browser, watch
 from tests.workflow.running import job_counts, snakemake
 
 CONFIG = {
@@ -18,6 +19,7 @@ CONFIG = {
     "grid": [{"model": {"kind": "random_forest", "n_trees": 20}}, {"model": {"kind": "dummy"}}],
 }
 HELD_OUT = ("--config", "name=clusters", "splits={kind: cluster}", "compare_to=random")
+MADE_AGAIN = {"all": 1, "figures": 1, "leaderboard": 1, "page": 1, "total": 4}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_nothing_is_left_to_do_until_the_other_benchmark_changes(finished: Path)
     assert job_counts(snakemake(*again, directory=finished)) == {}
     path = finished / "results/tables/random/predictions.csv.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1))
-    assert job_counts(snakemake(*again, directory=finished)) == {"all": 1, "leaderboard": 1, "total": 2}
+    assert job_counts(snakemake(*again, directory=finished)) == MADE_AGAIN
 
 
 def test_a_benchmark_of_other_crystals_is_refused(finished: Path) -> None:
@@ -75,3 +77,29 @@ def test_a_benchmark_of_other_crystals_is_refused(finished: Path) -> None:
     assert run.returncode != 0
     assert "which has another data set: dataset.max_crystals 120 in place of 60" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_figure_is_drawn_where_benchmarks_are_compared(finished: Path) -> None:
+    drawn = sorted(path.parent.name for path in finished.glob("results/figures/*/shift.svg"))
+    assert drawn == ["clusters"]
+
+
+@needs_browser
+def test_page_draws_both_errors_of_models_and_of_clusters(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/tables/clusters/shift.csv")
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 400, "height": 900})
+        problems = watch(page)
+        page.goto((finished / "results/tables/clusters/index.html").as_uri())
+        page.wait_for_function("window.Plotly !== undefined")
+        page.locator("#shift select").select_option(label="dummy (mean)")
+        page.evaluate("charts.forEach((element) => { shown.add(element); draw(element); })")
+        drawn = page.evaluate("document.querySelector('[data-chart=shift]').data.slice(1).map(trace => trace.x)")
+        assert drawn == [pytest.approx(table[name].tolist(), rel=1e-4) for name in ("other_mae", "mae")]
+        folds = page.locator("[data-chart=shift-folds]").get_attribute("aria-label") or ""
+        rows = page.locator("#shift div[data-model]:visible tbody tr")
+        assert rows.count() == 2
+        for row in rows.all_inner_texts():
+            assert row.split("\t")[0] in folds
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert problems == []

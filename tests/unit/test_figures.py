@@ -1,7 +1,9 @@
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 
@@ -10,7 +12,9 @@ from sitenet.evaluation.figures.ablation import ablation_figure
 from sitenet.evaluation.figures.epoch_curves import epoch_curves_figure
 from sitenet.evaluation.figures.leaderboard import leaderboard_figure
 from sitenet.evaluation.figures.parity import parity_figure
+from sitenet.evaluation.figures.shift import shift_figure
 from sitenet.evaluation.figures.style import save_figure
+from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.selection import SelectedTrial, Selection
@@ -79,6 +83,21 @@ def test_intervals_are_those_of_the_leaderboard(results: Results) -> None:
     drawn = [segment[:, 0].tolist() for segment in bars.get_segments()]
     assert drawn == [pytest.approx(standings.score(i)[1:]) for i in range(len(standings.rows))]
     assert [label.get_text() for label in axes.get_yticklabels()] == [row.model for row in standings.rows]
+
+
+def test_both_errors_of_a_model_and_their_difference(results: Results) -> None:
+    here = results.standings.rows[0]
+    errors = {here.model: pd.concat([here.fold_errors(fold) for fold in here.runs]) / 2}
+    trials = frozenset(here.chosen.values())
+    figure = shift_figure(replace(results, other=OtherBenchmark("before", "grouped_kfold", trials, errors)))
+    (axes,) = figure.axes
+    drawn = np.ravel([line.get_xdata() for line in axes.get_lines()])
+    mae = results.standings.score(0).value
+    assert drawn == pytest.approx([mae / 2, mae])
+    assert [label.get_text() for label in axes.get_yticklabels()] == [here.model]
+    (difference,) = axes.child_axes[0].get_yticklabels()
+    assert difference.get_text().startswith(f"+{mae / 2:.3f} [")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["formulas held out", "random folds"]
 
 
 def test_curves_have_one_panel_a_network_trial_and_end_with_the_shortest_run(results: Results) -> None:

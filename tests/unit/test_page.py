@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.page.charts import Chart
 from sitenet.evaluation.page.crystals import TestCrystals
 from sitenet.evaluation.page.glossary import glossary
 from sitenet.evaluation.page.groups import element_chart, element_errors, group_errors, worst_group
 from sitenet.evaluation.page.leaderboard import answers, heads
 from sitenet.evaluation.page.parity import MAX_POINTS, parity_chart
+from sitenet.evaluation.page.shift import shift_content
 from sitenet.evaluation.page.training import pareto_front, setting_charts
 from sitenet.evaluation.page.write import write_page
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.statistics.ranges import log_ticks, parity_range, shown_range
 from sitenet.evaluation.tables.columns import LEADERBOARD_OF
 from sitenet.tasks import MAE, TASKS
-from tests.unit.benchmark_runs import FOREST, MANIFEST, SITENET, planned, results_of, write_benchmark, write_run
+from tests.unit.benchmark_runs import FOREST, MANIFEST, SITENET, SPLITS, planned, results_of, write_benchmark, write_run
 
 FORMULAS = ["K2S", "Fe2O3", "NaCl", "Si"]
 
@@ -155,6 +158,60 @@ def test_page_of_a_benchmark(tmp_path: Path) -> None:
     assert answer.startswith(f"{results.standings.rows[0].model} has the lowest test MAE")
     write_page(results, crystals_of(results), config_of(results), tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text("utf-8") == text
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Results:
+    """Two held-out elements, against random folds in which each error is half of that here."""
+    results = results_of(write_benchmark(tmp_path / "runs", n_crystals=60))
+    errors = {row.model: pd.concat([row.fold_errors(k) for k in row.runs]) / 2 for row in results.standings.rows[:2]}
+    other = OtherBenchmark("random", "kfold", frozenset(results.planned.trials), errors)
+    return replace(results, splits=SPLITS.model_copy(update={"kind": "element", "held_out": ("O", "S")}), other=other)
+
+
+def test_errors_here_and_in_another_benchmark(compared: Results, tmp_path: Path) -> None:
+    section, charts = shift_content(compared, 30)
+    assert section is not None
+    best, second = compared.standings.rows[:2]
+    mae = compared.standings.score(0).value
+    _, there, here = charts["shift"].data
+    assert (here["x"][0], there["x"][0]) == pytest.approx((mae, mae / 2), rel=1e-4)
+    assert [(row[0], row[-1]) for row in section["rows"]] == [(best.model, "120"), (second.model, "120")]
+    assert [(row[0], row[-1]) for row in section["folds"][0]] == [("O", "60"), ("S", "60")]
+    assert charts["shift-folds/1"].data[2]["x"] == pytest.approx(
+        [second.fold_errors(k).mean() for k in (0, 1)], rel=1e-4
+    )
+    assert f"{best.model} has a test MAE of {mae:.3f} eV (elements held out)" in section["answer"]
+    assert section["answer"].endswith("2 of 2 models lose more than noise.")
+    write_page(compared, crystals_of(compared), config_of(compared), tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text("utf-8")
+    assert 'data-key="shift-folds/1"' in text
+    assert "<dt>held out</dt>" in text
+
+
+def test_page_has_nothing_of_another_benchmark_where_there_is_none(compared: Results, tmp_path: Path) -> None:
+    assert shift_content(replace(compared, other=None), 30) == (None, {})
+    write_page(replace(compared, other=None), crystals_of(compared), config_of(compared), tmp_path / "index.html")
+    assert "shift" not in re.sub(r"<script.*?</script>", "", (tmp_path / "index.html").read_text("utf-8"), flags=re.S)
+
+
+def test_folds_without_a_name_are_not_told_apart(compared: Results) -> None:
+    section, charts = shift_content(replace(compared, splits=SPLITS), 30)
+    assert section is not None
+    assert section["folds"] == {}
+    assert list(charts) == ["shift"]
+    assert section["names"] == ("gaps", "random")
+
+
+def test_nothing_in_common_is_one_sentence(compared: Results) -> None:
+    assert compared.other is not None
+    section, charts = shift_content(replace(compared, other=replace(compared.other, errors={})), 30)
+    assert section is not None
+    assert (section["answer"], section["rows"], charts) == (
+        "No model was tested on the same crystals in both benchmarks.",
+        [],
+        {},
+    )
 
 
 def test_page_while_nothing_is_scored_or_runs_are_missing(tmp_path: Path) -> None:

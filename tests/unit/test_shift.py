@@ -1,6 +1,7 @@
 """The comparison with another benchmark: same crystals, paired, and only models that both have."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from sitenet.data.crystal import Crystal
 from sitenet.data.manifest import Splits
 from sitenet.data.table import write_crystals
 from sitenet.errors import UserError
-from sitenet.evaluation.other import check_other
+from sitenet.evaluation.other import OtherBenchmark, check_other
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.shift import COLUMNS, OtherBenchmark, shift_table
+from sitenet.evaluation.shift import COLUMNS, shift_table, shifts, sides
 from sitenet.evaluation.tables.markdown import shift_markdown
 from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.write import write_tables
@@ -69,13 +70,13 @@ def other(tmp_path: Path, errors: dict[str, np.ndarray]) -> OtherBenchmark:
     dummy = results_of(runs[4:])
     first = write_other(tmp_path / "tables", results, list(TRIALS))
     second = write_other(tmp_path / "dummy_tables", dummy, list(TRIALS))
-    return OtherBenchmark(first.name, first.splits, first.trials, {**first.errors, **second.errors})
+    return replace(first, errors={**first.errors, **second.errors})
 
 
 def test_difference_is_of_the_same_crystals_averaged_over_seeds(
     own: Results, other: OtherBenchmark, errors: dict[str, np.ndarray]
 ) -> None:
-    table = shift_table(own, other).set_index("model")
+    table = shift_table(replace(own, other=other)).set_index("model")
     forest = table.loc["random_forest"]
     assert forest["mae"] == pytest.approx((errors["random"] + errors["loss"]).mean())
     assert forest["other_mae"] == pytest.approx(errors["random"].mean())
@@ -86,7 +87,7 @@ def test_difference_is_of_the_same_crystals_averaged_over_seeds(
 def test_only_crystals_that_both_have_tested_count(
     own: Results, other: OtherBenchmark, errors: dict[str, np.ndarray]
 ) -> None:
-    dummy = shift_table(own, other).set_index("model").loc["dummy (mean)"]
+    dummy = shift_table(replace(own, other=other)).set_index("model").loc["dummy (mean)"]
     half = errors["random"][: N // 2]
     assert (dummy["mae"], dummy["other_mae"]) == pytest.approx((2 * half.mean(), half.mean()))
     assert (dummy["folds"], dummy["n_test"]) == (1, N // 2)
@@ -94,35 +95,52 @@ def test_only_crystals_that_both_have_tested_count(
 
 def test_the_interval_is_paired(own: Results, other: OtherBenchmark, errors: dict[str, np.ndarray]) -> None:
     """It is as wide as the loss varies, not as the errors do."""
-    forest = shift_table(own, other).set_index("model").loc["random_forest"]
+    forest = shift_table(replace(own, other=other)).set_index("model").loc["random_forest"]
     half_width = (forest["difference_high"] - forest["difference_low"]) / 2
     assert half_width == pytest.approx(1.96 * errors["loss"].std() / np.sqrt(2 * N), rel=0.25)
     assert forest["difference_low"] < forest["difference"] < forest["difference_high"]
 
 
+def test_a_fold_alone_has_its_own_crystals_and_interval(own: Results, other: OtherBenchmark) -> None:
+    forest, dummy = shifts(replace(own, other=other))
+    folds = forest.by_fold()
+    assert {fold: dict(shift.n_test) for fold, shift in folds.items()} == {0: {0: N}, 1: {1: N}}
+    assert np.mean([shift.difference.value for shift in folds.values()]) == pytest.approx(forest.difference.value)
+    widths = [shift.difference.high - shift.difference.low for shift in (*folds.values(), forest)]
+    assert min(widths[:2]) > 1.2 * widths[2]
+    (alone,) = dummy.by_fold().values()
+    assert alone.difference == dummy.difference
+
+
+def test_benchmarks_are_called_by_what_differs(own: Results, other: OtherBenchmark) -> None:
+    assert sides(replace(own, other=other)) == ("gaps", "random")
+    element = Splits(**{**SPLITS.model_dump(), "kind": "element"})
+    assert sides(replace(own, splits=element, other=other)) == ("elements held out", "random folds")
+
+
 def test_a_model_that_only_one_benchmark_has_is_left_out(own: Results, other: OtherBenchmark) -> None:
     assert "sitenet" in [row.model for row in own.standings.rows if row.runs]
-    assert shift_table(own, other)["model"].tolist() == ["random_forest", "dummy (mean)"]
-    changed = OtherBenchmark(other.name, other.splits, other.trials - {FOREST}, other.errors)  # of other settings
-    assert shift_table(own, changed)["model"].tolist() == ["dummy (mean)"]
+    assert shift_table(replace(own, other=other))["model"].tolist() == ["random_forest", "dummy (mean)"]
+    changed = replace(other, trials=other.trials - {FOREST})  # of other settings
+    assert shift_table(replace(own, other=changed))["model"].tolist() == ["dummy (mean)"]
 
 
 def test_no_crystal_in_common_gives_an_empty_table(own: Results, other: OtherBenchmark, tmp_path: Path) -> None:
     elsewhere = {model: pd.Series([1.0], index=["mp-unknown"]) for model in other.errors}
-    strange = OtherBenchmark(other.name, other.splits, other.trials, elsewhere)
-    assert shift_table(own, strange).empty
-    write_tables(own, tmp_path, ablation=False, other=strange)
+    strange = replace(other, errors=elsewhere)
+    assert shift_table(replace(own, other=strange)).empty
+    write_tables(replace(own, other=strange), tmp_path, ablation=False)
     assert (tmp_path / "shift.md").read_text().startswith("# Difference to random")
 
 
 def test_tables_say_which_splits_are_compared(own: Results, other: OtherBenchmark, tmp_path: Path) -> None:
     element = Splits(**{**SPLITS.model_dump(), "kind": "element"})
-    results = Results(**{**vars(own), "splits": element})
-    write_tables(results, tmp_path, ablation=False, other=other)
+    results = replace(own, splits=element, other=other)
+    write_tables(results, tmp_path, ablation=False)
     written = pd.read_csv(tmp_path / "shift.csv")
     assert written["benchmark"].unique().tolist() == ["gaps"]
-    pd.testing.assert_frame_equal(written[list(COLUMNS)], shift_table(own, other))
-    text = shift_markdown(shift_table(own, other), "eV", "element", other)
+    pd.testing.assert_frame_equal(written[list(COLUMNS)], shift_table(replace(own, other=other)))
+    text = shift_markdown(shift_table(replace(own, other=other)), "eV", "element", other)
     assert text in (tmp_path / "shift.md").read_text()
     assert "MAE in random (eV)" in text
     assert "Splits: element here, kfold in random." in text

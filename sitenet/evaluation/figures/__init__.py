@@ -61,6 +61,14 @@ FIGURES = (
         test crystals, with formulas resampled. Grey points are single folds.""",
     ),
     FigureKind(
+        "shift",
+        """Test {error} of each model here and in another benchmark. Both are of the same crystals, those that both
+        benchmarks have tested, and means over the folds of this one. The numbers on the right are the differences with
+        their 95 % intervals, of a paired bootstrap over formulas for these trained models. Positive ones are what a
+        model loses here.""",
+        lambda benchmark: bool(benchmark.settings.compare_to),
+    ),
+    FigureKind(
         "parity",
         """Predicted against reference values. All test crystals of all folds are shown. Each crystal is predicted by
         models that were not trained on it, one for each seed; an ensemble predicts the mean over seeds. If there are

@@ -23,6 +23,7 @@ from sitenet.evaluation.page.crystals import TestCrystals
 from sitenet.evaluation.page.glossary import glossary
 from sitenet.evaluation.page.groups import GROUPINGS, element_chart, group_chart, group_errors, worst_group
 from sitenet.evaluation.page.parity import cumulative_chart, parity_chart, signed_chart
+from sitenet.evaluation.page.shift import shift_content
 from sitenet.evaluation.page.training import COSTS, cost_chart, curves_chart, setting_charts
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
@@ -70,6 +71,7 @@ def _content(results: Results, crystals: TestCrystals, analysis: AttentionAnalys
     settings = setting_charts(results)
     charts |= _training(results) | {f"setting/{name}": chart for name, chart in settings.items()}
     charts |= attention_charts(analysis)
+    shift, shift_charts = shift_content(results, MAX_MODELS)
     return {
         "results": results,
         "name": results.benchmark,
@@ -82,13 +84,14 @@ def _content(results: Results, crystals: TestCrystals, analysis: AttentionAnalys
         "heads": leaderboard.heads(results),
         "rows": leaderboard.rows(results),
         "models": models,
+        "shift": shift,
         "attention": attention_section(analysis),
         "has_files": bool((crystals.facts["file"] != "").any()),
-        "glossary": glossary(results.task.name),
+        "glossary": glossary(results.task.name, shift is not None),
         "costs": COSTS,
         "groupings": [g for g in GROUPINGS if any(f"group-{g.key}/{model['index']}" in charts for model in models)],
         "settings": [(name, name) for name in settings],
-        "charts": {key: chart.to_json() for key, chart in charts.items()},
+        "charts": {key: chart.to_json() for key, chart in (charts | shift_charts).items()},
         "trials": _trials(results),
         "failures": results.failures[:MAX_FAILURES],
         "failure_kinds": Counter(failure.kind for failure in results.failures).most_common(),

@@ -12,7 +12,7 @@ variation between trainings.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -61,6 +61,13 @@ class Bootstrap:
         folds = ~np.isnan(observed)
         replicates = self.replicates[:, folds, model] - self.replicates[:, folds, other]
         return self._estimate(observed, replicates, folds)
+
+    def of_fold(self, place: int) -> "Bootstrap":
+        """The same resamples of one fold alone, by its place among the F folds."""
+        one = [place]
+        return replace(
+            self, observed=self.observed[one], replicates=self.replicates[:, one], present=self.present[:, one]
+        )
 
     def n_groups(self, folds: NDArray[np.bool_] | None = None) -> int:
         """Number of groups in all folds, or in those that an (F,) mask selects."""

@@ -3,7 +3,7 @@
 import pandas as pd
 from tabulate import tabulate
 
-from sitenet.evaluation.shift import OtherBenchmark
+from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.tables.formats import column, integer, markdown, out_of
 from sitenet.evaluation.tables.leaderboard import MANY
 from sitenet.evaluation.tables.record import without_missing

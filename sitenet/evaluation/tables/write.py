@@ -8,7 +8,7 @@ import pandas as pd
 from sitenet.evaluation.ablation import ablation_table, compare_trials
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.search import importances, search_progress
-from sitenet.evaluation.shift import OtherBenchmark, shift_table
+from sitenet.evaluation.shift import shift_table
 from sitenet.evaluation.tables.footer import footer
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
 from sitenet.evaluation.tables.markdown import (
@@ -28,21 +28,14 @@ from sitenet.files import write_text
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_tables(
-    results: Results,
-    folder: Path | str,
-    ablation: bool,
-    search: bool = False,
-    other: OtherBenchmark | None = None,
-) -> None:
+def write_tables(results: Results, folder: Path | str, ablation: bool, search: bool = False) -> None:
     """Writes the tables to `folder`: as CSV with every digit, rounded as Markdown, the leaderboard as JSON and LaTeX.
 
     Args:
-        results: Results of the finished runs.
+        results: Results of the finished runs, which are also compared with those of another benchmark, if it has one.
         folder: An existing folder.
         ablation: Also compare the trials of each network with the first one.
         search: Also list the progress of searches, and what mattered.
-        other: Also compare the errors with those in this benchmark.
     """
     folder, manifest = Path(folder), results.manifest
     table = leaderboard_table(results)
@@ -62,8 +55,8 @@ def write_tables(
             compare_trials(results.runs, results.planned.grid, results.groups), results.planned, results.task
         )
         tables["ablation"] = ("Ablation: trials compared with a reference", changes, ablation_markdown)
-    if other:
-        shift = shift_table(results, other)
+    if other := results.other:
+        shift = shift_table(results)
         text = shift_markdown(shift, manifest.unit, results.splits.kind, other)
         tables["shift"] = (f"Difference to {other.name}", shift, lambda *_: text)
     for name, (heading, frame, as_markdown) in tables.items():
