@@ -98,7 +98,10 @@ def epochs(model: nn.Module, train: Part, validation: Part, own: dict, state: Pa
 def main(work: Path) -> None:
     """Trains on train.csv, keeps the epoch that is best on validation.csv, and predicts."""
     settings = json.loads((work / "settings.json").read_text())
-    own = {"epochs": 100, "learning_rate": 1e-3, "batch_size": 64, "cutoff": CUTOFF} | settings["parameters"]
+    own = {"epochs": 100, "learning_rate": 1e-3, "batch_size": 64, "cutoff": CUTOFF}
+    if unknown := settings["parameters"].keys() - own.keys():
+        sys.exit(f"unknown parameters: {', '.join(sorted(unknown))}; known are {', '.join(own)}")
+    own |= settings["parameters"]
     torch.manual_seed(settings["seed"])
     torch.set_num_threads(settings["threads"])
     graphs, model = prepare(work / "structures.json.gz", own["cutoff"])

@@ -58,7 +58,10 @@ def trained(model: MODNetModel, train: MODData, validation: MODData, own: dict, 
 def main(work: Path) -> None:
     """Selects features and trains on train.csv, keeps the epoch that is best on validation.csv, and predicts."""
     settings = json.loads((work / "settings.json").read_text())
-    own = {"epochs": 200, "learning_rate": 1e-3, "batch_size": 64, "features": 64} | settings["parameters"]
+    own = {"epochs": 200, "learning_rate": 1e-3, "batch_size": 64, "features": 64}
+    if unknown := settings["parameters"].keys() - own.keys():
+        sys.exit(f"unknown parameters: {', '.join(sorted(unknown))}; known are {', '.join(own)}")
+    own |= settings["parameters"]
     threads = settings["threads"]
     tf.keras.utils.set_random_seed(settings["seed"])
     tf.config.threading.set_intra_op_parallelism_threads(threads)

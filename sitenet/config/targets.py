@@ -52,5 +52,10 @@ def check_other_targets(benchmark: "Benchmark") -> None:
                 f"configuration key 'training.other_targets' has the value {name!r}, but the data set has no further "
                 "target: name those of dataset.other_targets"
             )
+        if name == benchmark.settings.dataset.target:
+            raise UserError(
+                f"configuration key 'training.other_targets' has the value {name!r}, which is the target itself: leave "
+                "it out"
+            )
         if name not in (*valid, ALL):
             raise UserError(unknown("configuration key 'training.other_targets': target", name, [*valid, ALL]))

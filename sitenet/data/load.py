@@ -196,7 +196,9 @@ def _choose(targets: Targets, settings: DatasetSettings) -> Targets:
 
 
 def _keep_others(settings: DatasetSettings, rows: _Rows, kept: Targets) -> None:
-    """Drops the further targets of crystals that are not kept; one that no other crystal has is an error."""
+    """Drops the further targets of crystals that are not kept; a target that no crystal has is an error."""
+    if rows.others and not _known(kept):
+        raise UserError(f"data set '{settings.name}': no crystal has the target '{settings.target}'")
     for name, values in rows.others.items():
         rows.others[name] = {id_: values[id_] for id_ in kept}
         if not _known(rows.others[name]):

@@ -112,6 +112,8 @@ class TargetColumns:
         target = row.get("target")
         if is_missing(target) and any(value is not None for value in others.values()):
             return None, others
+        if self.others and is_missing(target):
+            raise BadCrystal(f"missing target: {' and '.join(self.names)} are empty")
         return self.parse(target), others
 
 

@@ -85,6 +85,8 @@ class TrainingSettings(Section):
     def _not_repeated(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
             raise ValueError("none may be repeated")
+        if ALL in names and len(names) > 1:
+            raise ValueError(f"'{ALL}' has the others in it: name it alone")
         return names
 
     @model_validator(mode="after")

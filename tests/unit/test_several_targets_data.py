@@ -70,7 +70,7 @@ def test_own_crystals_may_lack_targets_but_not_all(tmp_path: Path, write: Any) -
     found = pd.read_parquet(tmp_path / "data/targets.parquet")
     expected = table(ROWS).iloc[:5].reset_index(drop=True)
     pd.testing.assert_frame_equal(found[["id", "target", *OTHERS]], expected[["id", "target", *OTHERS]])
-    assert failures(tmp_path) == ["missing target: the field is empty"]
+    assert failures(tmp_path) == ["missing target: target and density and hardness are empty"]
     counts = [(other.name, other.unit, other.known) for other in manifest.other_targets]
     assert counts == [("density", "g/cm^3", 3), ("hardness", "GPa", 3)]
     assert (manifest.counts.kept, manifest.counts.unlabelled) == (5, 2)
@@ -96,6 +96,8 @@ def test_a_column_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
             load(write(folder, table(ROWS).drop(columns="hardness")))
     with pytest.raises(UserError, match="data set 'own': no crystal has the other target 'hardness'"):
         load(in_json(tmp_path, table(ROWS).drop(columns="hardness")))
+    with pytest.raises(UserError, match="data set 'own': no crystal has the target 'gap'"):
+        load(in_json(tmp_path, table([(None, *row[1:]) for row in ROWS])))
 
 
 def test_other_columns_of_a_table_are_nobodys_targets(tmp_path: Path) -> None:
@@ -218,6 +220,9 @@ OWN = ABOUT | {"path": "own.parquet"}
         ),
         (OWN | {"other_targets": {"gap": "eV"}}, {}, "'dataset.target' has the value 'gap': it is among other_targets"),
         (OWN | {"other_targets": {"Target": "eV"}}, {}, "'Target' cannot be the name of a target"),
+        (OWN | {"other_targets": {"c\nd": "eV"}}, {}, "'c.*d' cannot be the name of a target"),
+        (TWO, {"other_targets": "band_gap"}, "has the value 'band_gap', which is the target itself"),
+        (TWO, {"other_targets": [["ewald_energy", "all"]]}, "'all' has the others in it"),
         (OWN | {"other_targets": ["density"]}, {}, "'dataset.other_targets' .*: input should be a .*dictionary"),
         (
             GAP,

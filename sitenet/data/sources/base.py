@@ -183,8 +183,8 @@ class StatedTarget(BaseDataset):
     @classmethod
     def _names_of_columns(cls, units: dict[str, str]) -> dict[str, str]:
         for name in units:
-            if not name or name.strip() != name or name.lower() in RESERVED:
-                raise ValueError(f"'{name}' cannot be the name of a target")
+            if not name or not name.isprintable() or name.strip() != name or name.lower() in RESERVED:
+                raise ValueError(f"{name!r} cannot be the name of a target")
         return units
 
     @field_validator("target", check_fields=False)
