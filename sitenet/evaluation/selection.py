@@ -8,6 +8,7 @@ import numpy as np
 
 from sitenet.config.trial import family
 from sitenet.errors import UserError
+from sitenet.models.registry import model_kinds
 from sitenet.records import FileRecord, Record, RunResult
 
 
@@ -43,12 +44,16 @@ def _with_error(chosen: Any) -> Any:
 def select_trials(results: Iterable[RunResult]) -> Selection:
     """Selects for each model kind the trial with the lowest mean validation error; of equal ones, the smaller id.
 
+    Predictions that were made elsewhere have no validation error, and are left out.
+
     Raises:
         UserError: The results are of several folds, or no trial of a kind has a finite validation error.
     """
     scores: dict[str, dict[str, list[float]]] = {}
     folds = set()
     for result in results:
+        if model_kinds()[result.kind].role == "predictions":
+            continue
         folds.add(result.key.fold)
         scores.setdefault(family(result.settings), {}).setdefault(result.key.trial, []).append(result.validation_error)
     if len(folds) > 1:

@@ -39,6 +39,14 @@ def test_diverged_trial_is_not_chosen() -> None:
         select_trials(runs[:1])
 
 
+def test_predictions_of_others_are_not_chosen_among() -> None:
+    """As in tables of unfinished benchmarks, which select among all runs that are there."""
+    ours = run_result(SITENET[0], 0, validation_error=0.5)
+    settings = {"model": {"kind": "published", "submission": "matbench_v0.1_rf"}}
+    theirs = ours.model_copy(update={"kind": "published", "settings": settings, "validation_error": math.nan})
+    assert list(select_trials([theirs, ours]).trials) == ["sitenet"]
+
+
 def test_runs_of_several_folds_are_rejected() -> None:
     with pytest.raises(UserError, match=r"fold by fold.*\[0, 1\]"):
         select_trials([run_result(SITENET[0], 0), run_result(SITENET[0], 1)])
