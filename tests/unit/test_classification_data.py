@@ -171,12 +171,12 @@ def test_a_search_draws_no_loss() -> None:
 def test_a_baseline_without_a_classifier_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from sitenet.config import benchmark
+    from sitenet.config import targets
     from sitenet.models.registry import model_kinds
 
     kinds = dict(model_kinds())
     kinds["dummy"] = replace(kinds["dummy"], classifier="")
-    monkeypatch.setattr(benchmark, "model_kinds", lambda: kinds)
+    monkeypatch.setattr(targets, "model_kinds", lambda: kinds)
     with pytest.raises(UserError, match="the model kind 'dummy' is for regression"):
         Benchmark(config(DUMMY))
 

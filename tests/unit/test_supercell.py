@@ -162,7 +162,7 @@ def test_no_smaller_cell_is_overlooked(crystal: Crystal) -> None:
     structure = to_structure(crystal)
     for tolerance in (0.5, 0.01):
         found = structure.get_primitive_structure(tolerance)
-        assert may_have_smaller_cell(crystal, tolerance) == (len(found) < len(structure))
+        assert may_have_smaller_cell(crystal, tolerance) or len(found) == len(structure)
 
 
 def test_only_crystals_with_a_smaller_cell_are_searched() -> None:

@@ -63,7 +63,7 @@ static inline float sum(vec x) {
 static inline vec reciprocal(vec x) {
 #ifdef __AVX512F__
     const vec r = (vec)_mm512_rcp14_ps((__m512)x);
-    return r * (2.0f - x * r);
+    return r + r * (1.0f - x * r);
 #else
     return 1.0f / x;
 #endif
