@@ -47,14 +47,7 @@ def write_splits(
     table = pq.read_table(folder / "targets.parquet").to_pydict()
     targets = dict(zip(table["id"], table["target"], strict=True))
     others = {other.name: dict(zip(table["id"], table[other.name], strict=True)) for other in dataset.others}
-    groups = {id_: id_ for id_ in targets}
-    if splits.kind == "grouped_kfold":
-        groups = dict(zip(table["id"], table["group"], strict=True))
-    elif splits.kind in OUT_OF_DISTRIBUTION:
-        # Validation parts are whole chemical systems, too: a random one would choose epochs and trials by how well a
-        # network interpolates. A whole element or cluster would leave too little to train on.
-        systems = chemical_systems(folder / "structures.parquet")
-        groups = {id_: systems[id_] for id_ in targets}
+    groups = _groups(splits, dict(zip(table["id"], table["group"], strict=True)), folder)
     planned = planned_folds(splits, dataset, groups, features, download)
     folds = [used_fold(fold, number, targets, groups, splits, bool(others)) for number, fold in enumerate(planned)]
     if dataset.task_name == "classification":
@@ -71,6 +64,18 @@ def write_splits(
     names = ("train", "test_inputs", "test_targets")
     files = [f"folds/fold{number}/{name}.parquet" for number in range(len(folds)) for name in names]
     return record.write(folder / "splits.json", files)
+
+
+def _groups(splits: SplitSettings, given: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """What no kind of splits may divide, by id: a crystal alone, its `given` group, or its chemical system."""
+    if splits.kind == "grouped_kfold":
+        return given
+    if splits.kind in OUT_OF_DISTRIBUTION:
+        # Validation parts are whole chemical systems, too: a random one would choose epochs and trials by how well a
+        # network interpolates. A whole element or cluster would leave too little to train on.
+        systems = chemical_systems(folder / "structures.parquet")
+        return {id_: systems[id_] for id_ in given}
+    return {id_: id_ for id_ in given}
 
 
 def used_fold(
