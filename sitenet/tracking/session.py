@@ -128,6 +128,7 @@ class Session:
             self.problem = f"not all was uploaded within {self._finish_seconds:g} s"
             return
         if not self._run.offline:
+            wandb.teardown()  # only then is the log closed, which would be newer than its marker
             for log in self._folder.glob("*.wandb"):
                 log.with_suffix(".wandb.synced").touch()  # `wandb sync` skips logs with this marker
 
