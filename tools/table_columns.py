@@ -105,7 +105,9 @@ crystal that could not be used, with stage and reason.
 ### Ablation
 
 `ablation.csv` and `ablation.md` compare every trial of a network with the first one of its kind in the grid, where
-there are several. The interval of `difference` is over seeds and over the formulas of the test crystals. """
+there are several. Where trials share a number of training crystals, each number has its own reference, named in the
+column `among`. The interval of `difference` is over seeds and over the formulas of the test crystals.
+"""
 
 
 CLASSES = """

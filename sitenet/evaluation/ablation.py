@@ -1,4 +1,4 @@
-"""Ablation: compares every trial of a network with the first trial of its kind in the grid."""
+"""Ablation: compares every trial of a network with a reference, the first trial of its kind and size in the grid."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,15 @@ from sitenet.models.registry import is_network
 from sitenet.tasks import REGRESSION, Task
 
 Place = tuple[int, int]  # fold, seed
+Settings = Mapping[str, Any]  # by dotted name
+SIZE = "training.max_crystals"
 SUPERCELL = ("features.max_sites", "features.supercell")
 NOTHING = Estimate(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A trial compared with its reference, the first trial of its kind; the reference itself has one, too.
+    """A trial compared with its reference; the reference itself has one, too.
 
     Errors are means over crystals (of a regression the MAE, in the unit of the target), and NaN without a run.
     Differences are the trial's value minus the reference's, over pairs of runs on the same fold with the same seed.
@@ -31,6 +33,7 @@ class Change:
         kind: Model kind.
         trial: Id of the trial.
         reference: Id of the reference.
+        among: What trial and reference share beside their kind, as "1,000 training crystals".
         settings: The settings that differ, each with its value in the reference and in the trial.
         test_error: Mean over folds of the test error averaged over seeds, of all scored runs.
         difference: Difference in test error, with its interval over seeds and test crystals.
@@ -43,6 +46,7 @@ class Change:
     kind: str
     trial: str
     reference: str
+    among: str
     settings: dict[str, tuple[Any, Any]]
     test_error: float
     difference: Estimate = NOTHING
@@ -60,8 +64,9 @@ class Change:
 def compare_trials(runs: Sequence[Run], planned: PlannedRuns, groups: Mapping[str, str] | None = None) -> list[Change]:
     """For every network kind with several trials: the reference, then the other trials sorted by difference.
 
-    Baselines are left out, because each of their trials has a row in the leaderboard. Planned runs may be missing;
-    trials without a difference come last.
+    Where trials learn from different numbers of crystals, and some from the same number, each number has its own
+    reference: what a change does depends on it. Baselines are left out, because each of their trials has a row in the
+    leaderboard. Planned runs may be missing; trials without a difference come last.
 
     Args:
         runs: Finished runs.
@@ -79,13 +84,24 @@ def compare_trials(runs: Sequence[Run], planned: PlannedRuns, groups: Mapping[st
     changes = []
     for kind, trials in planned.trials_by_kind().items():
         if is_network(kind) and len(trials) > 1:
-            changes += _compare(kind, trials, by_trial, groups or {})
+            for among, own in _comparable(trials).items():
+                changes += _compare(kind, among, own, by_trial, groups or {})
     return changes
+
+
+def _comparable(trials: Mapping[str, Settings]) -> dict[str, dict[str, Settings]]:
+    """Trials by what they share, their number of training crystals; all of them where every trial has another one."""
+    sizes: dict[str, dict[str, Settings]] = {}
+    for trial, settings in trials.items():
+        size = settings[SIZE]
+        sizes.setdefault(f"{size:,} training crystals" if size else "all training crystals", {})[trial] = settings
+    return sizes if 1 < len(sizes) < len(trials) else {"": dict(trials)}
 
 
 def _compare(
     kind: str,
-    trials: Mapping[str, Mapping[str, Any]],
+    among: str,
+    trials: Mapping[str, Settings],
     runs: Mapping[str, dict[Place, Run]],
     groups: Mapping[str, str],
 ) -> list[Change]:
@@ -100,6 +116,7 @@ def _compare(
             kind=kind,
             trial=trial,
             reference=first,
+            among=among,
             settings=_changed(trials[trial], trials[first]),
             test_error=_test_error(own),
             difference=paired_difference(
@@ -113,10 +130,10 @@ def _compare(
         )
         changes.append(change)
     changes.sort(key=lambda change: (np.nan_to_num(change.difference.value, nan=np.inf), change.trial))
-    return [Change(kind, first, first, {}, _test_error(runs[first])), *changes]
+    return [Change(kind, first, first, among, {}, _test_error(runs[first])), *changes]
 
 
-def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _changed(settings: Settings, reference: Settings) -> dict[str, tuple[Any, Any]]:
     """Settings that differ; with a radius there is no supercell, so the settings of the supercell are ignored."""
     unused = SUPERCELL if settings["features.radius"] is not None else ()
     different = [name for name, value in settings.items() if value != reference[name] and name not in unused]
@@ -171,9 +188,10 @@ def _mean_over_folds(values: Mapping[Place, float]) -> float:
 def ablation_table(changes: Sequence[Change], planned: PlannedRuns, task: Task = REGRESSION) -> pd.DataFrame:
     """One row per trial, in the order given; errors in the unit of the target.
 
-    `changes` lists the settings that differ, with their values in the reference and in the trial. `difference` is
-    over `runs_paired` pairs of runs with the same fold and seed; `seeds` is the largest number of pairs on one fold.
-    With 1, the interval does not include the variation between trainings. These cells are empty for the reference.
+    `among` names the trials that share a reference, where a kind has several. `changes` lists the settings that
+    differ, with their values in the reference and in the trial. `difference` is over `runs_paired` pairs of runs with
+    the same fold and seed; `seeds` is the largest number of pairs on one fold. With 1, the interval does not include
+    the variation between trainings. These cells are empty for the reference.
     """
     rows = [_row(change, task) | {"runs_planned": len(planned.folds) * len(planned.seeds)} for change in changes]
     return pd.DataFrame(rows)
@@ -191,6 +209,7 @@ def _row(change: Change, task: Task) -> dict[str, object]:
         "kind": change.kind,
         "trial": change.trial,
         "reference": change.reference,
+        "among": change.among,
         "changes": "; ".join(changed),
         f"test_{task.crystal_error.key}": change.test_error,
         "difference": change.difference.value,

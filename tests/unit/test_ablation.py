@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,6 +60,31 @@ def test_trials_are_compared_with_the_first_of_the_grid_best_first(runs: list[Ru
     assert {change.reference for change in changes} == {REFERENCE}
     assert changes[1].settings == {"training.learning_rate": (8.126e-4, 2e-3)}
     assert changes[3].settings == {"model.blocks": (1, 2), "training.learning_rate": (8.126e-4, 2e-3)}
+
+
+def test_every_number_of_training_crystals_has_its_reference(runs: list[Run]) -> None:
+    sizes = {REFERENCE: 1000, BETTER: None, SAME: 1000, WORSE: None}
+    trials: dict[str, Any] = {trial: dict(settings) for trial, settings in PLANNED.trials.items()}
+    for trial, size in sizes.items():
+        trials[trial]["training"] = trials[trial]["training"] | {"max_crystals": size}
+    sized = replace(PLANNED, trials=trials)
+    changes = compare_trials(runs, sized)
+    assert [(change.reference, change.trial) for change in changes] == [
+        (REFERENCE, REFERENCE),
+        (REFERENCE, SAME),
+        (BETTER, BETTER),
+        (BETTER, WORSE),
+    ]
+    assert changes[3].difference.value == pytest.approx(0.5, abs=0.05)
+    assert changes[3].settings == {"model.blocks": (1, 2)}
+    figure = ablation_figure(results_of(runs, sized))
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title.split(" against ")[0] for title in titles] == [
+        "sitenet, 1,000 training crystals",
+        "sitenet, all training crystals",
+    ]
+    text = ablation_markdown(ablation_table(changes, sized), "eV")
+    assert "| reference: 1,000 training crystals |" in " ".join(text.split())
 
 
 def test_difference_is_paired_in_folds_seeds_and_crystals(runs: list[Run]) -> None:
@@ -153,7 +180,7 @@ def test_figure_has_a_row_a_trial_with_its_interval_and_runs(runs: list[Run]) ->
 
 def test_labels_break_between_settings() -> None:
     settings = {f"model.a_setting_with_a_long_name_{i}": (None, i) for i in range(4)}
-    label = figure_module._label(Change("sitenet", "b", "a", settings, 1.0))
+    label = figure_module._label(Change("sitenet", "b", "a", "", settings, 1.0))
     assert label == "a_setting_with_a_long_name_0 = 0,\na_setting_with_a_long_name_1 = 1, ..."
 
 

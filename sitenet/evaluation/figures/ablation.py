@@ -13,7 +13,7 @@ from sitenet.evaluation.ablation import Change, compare_trials, plain, short
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE
 from sitenet.evaluation.results import Results
 
-MAX_ROWS = 60  # for each model kind
+MAX_ROWS = 60  # for each reference
 DARK = "#404040"
 VERDICTS = {BLUE: "better", ORANGE: "worse", DARK: "undecided at 95 %"}
 FARTHEST = 10  # times the median difference: what is farther away is a number at the edge
@@ -23,12 +23,15 @@ _LABEL_WIDTH = 44  # characters
 def ablation_figure(results: Results) -> Figure:
     """Difference in test error to the reference with its 95 % interval, one row per trial, best first.
 
-    There is one panel per model kind. Small points are pairs of runs, one per fold and seed. A panel shows at most
-    `MAX_ROWS` trials, the best ones, and its title says so.
+    There is one panel per reference: a model kind, or a kind and a number of training crystals. Small points are pairs
+    of runs, one per fold and seed. A panel shows at most `MAX_ROWS` trials, the best ones, and its title says so.
     """
     changes, score = compare_trials(results.runs, results.planned.grid, results.groups), results.task.crystal_error
-    references = [change for change in changes if change.is_reference]
-    rows = [_with_difference(changes, reference) for reference in references]
+    references = [change for change in changes if change.is_reference and _others(changes, change)]
+    rows = [
+        [change for change in _others(changes, reference) if not np.isnan(change.difference.value)]
+        for reference in references
+    ]
     heights = [max(1, min(len(own), MAX_ROWS)) for own in rows]
     lines = [line for own in rows for change in own[:MAX_ROWS] for line in _label(change).split("\n")]
     width = max(6.5, 4.0 + 0.075 * max(map(len, lines), default=0))
@@ -44,16 +47,16 @@ def ablation_figure(results: Results) -> Figure:
     return figure
 
 
-def _with_difference(changes: Sequence[Change], reference: Change) -> list[Change]:
-    own = [change for change in changes if change.kind == reference.kind and not change.is_reference]
-    return [change for change in own if not np.isnan(change.difference.value)]
+def _others(changes: Sequence[Change], reference: Change) -> list[Change]:
+    return [change for change in changes if change.reference == reference.trial and not change.is_reference]
 
 
 def _title(reference: Change, rows: Sequence[Change], results: Results) -> str:
+    name = ", ".join(filter(None, [reference.kind, reference.among]))
     if not rows:
-        return f"{reference.kind}: no test scores to compare with trial {reference.trial}"
+        return f"{name}: no test scores to compare with trial {reference.trial}"
     error = results.task.crystal_error.amount(f"{reference.test_error:.3g}", results.unit)
-    title = f"{reference.kind} against trial {reference.trial} ({error})"
+    title = f"{name} against trial {reference.trial} ({error})"
     return title + (f"\nthe best {MAX_ROWS} of {len(rows)} trials" if len(rows) > MAX_ROWS else "")
 
 

@@ -15,14 +15,13 @@ from matplotlib.ticker import NullLocator
 from matplotlib.typing import LineStyleType
 
 from sitenet.config.trial import varying_settings
-from sitenet.evaluation.ablation import plain, short
+from sitenet.evaluation.ablation import SIZE, plain, short
 from sitenet.evaluation.figures.epoch_curves import selecting_error
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors, number_logs
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.models.registry import is_network
 
-SIZE = "training.max_crystals"
 DURATION = ("training.max_epochs", "training.max_minutes", "training.patience")
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's palette
 STYLES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")  # most training crystals first

@@ -103,11 +103,11 @@ def _varies(table: pd.DataFrame, setting: str) -> bool:
 
 
 def ablation_markdown(table: pd.DataFrame, unit: str, task: Task = REGRESSION) -> str:
-    """The comparison of each trial with the first of its kind as a Markdown table, with explanations."""
+    """The comparison of each trial with its reference as a Markdown table, with explanations."""
     columns = {
         "kind": table["kind"],
         "trial": table["trial"],
-        "change": table["changes"].where(table["trial"] != table["reference"], "reference"),
+        "change": table["changes"].where(table["trial"] != table["reference"], _references(table["among"])),
         f"test {task.crystal_error.header(unit)}": column(table, measured, f"test_{task.crystal_error.key}"),
         "difference, 95 % interval": _differences(table, "difference"),
         f"difference in validation {task.error.label}": _differences(table, "validation_difference"),
@@ -116,6 +116,10 @@ def ablation_markdown(table: pd.DataFrame, unit: str, task: Task = REGRESSION) -
         "seeds": column(table, integer, "seeds"),
     }
     return f"{markdown(pd.DataFrame(columns), text_columns=3)}\n\n{_ablation_notes(table, task)}"
+
+
+def _references(among: "pd.Series[str]") -> "pd.Series[str]":
+    return "reference" + among.where(among == "", ": " + among)
 
 
 def _differences(table: pd.DataFrame, name: str) -> list[str]:
@@ -127,10 +131,10 @@ def _differences(table: pd.DataFrame, name: str) -> list[str]:
 def _ablation_notes(table: pd.DataFrame, task: Task) -> str:
     n_compared = int(table["difference"].notna().sum())
     lines = [
-        "The reference is the first trial of its kind in the grid. Differences are a trial's "
-        f"{task.crystal_error.label} minus the reference's, on the same folds, seeds and test crystals. Negative "
-        "differences are better. A dash means that test targets are withheld or runs are missing. Training time is "
-        "relative to the reference's in the same runs.",
+        "The reference is the first trial of its kind in the grid, of its kind and number of training crystals where "
+        f"trials share one. Differences are a trial's {task.crystal_error.label} minus the reference's, on the same "
+        "folds, seeds and test crystals. Negative differences are better. A dash means that test targets are "
+        "withheld or runs are missing. Training time is relative to the reference's in the same runs.",
         "Intervals: Student's t with Welch-Satterthwaite degrees of freedom. The variance has two terms: the variance "
         "of the mean over seeds (of the difference of each fold and seed, pooled over folds), and the variance of the "
         "mean over test crystals (of the difference averaged over seeds, within each fold, crystals of one formula "
