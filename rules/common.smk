@@ -9,6 +9,7 @@ from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet import versions
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.keys import check_keys
 from sitenet.config.pretrained import starting_network
 from sitenet.config.trial import trial_names
 from sitenet.data.manifest import Manifest
@@ -37,6 +38,7 @@ def checked(function, *arguments):
 
 if not workflow.deployment_settings.deployment_method:
     checked(check_interpreter, sys.executable)  # else jobs have a Python of their own
+checked(check_keys, workflow.configfiles)
 benchmark = checked(Benchmark, config)
 tracked = checked(benchmark.settings.tracking.overridden, os.environ)
 

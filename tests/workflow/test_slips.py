@@ -56,8 +56,12 @@ def test_of_the_command_line(arguments: tuple[object, ...], said: str, tmp_path:
         ("name: a\ngrid: [1,\n", "line 3, column 1: expected the node content, but found '<stream end>'"),
         ("name: a\n  grid: 1\n", "line 2, column 7: mapping values are not allowed here"),
         ("- a\n", "a configuration needs keys at top level, such as `dataset:` and `grid:`"),
+        (
+            "name: a\ngrid:\n  - model: {kind: dummy}\n    model:\n      kind: random_forest\n",
+            "line 4: the key 'model' stands twice in this section, first in line 3; only one of them would count",
+        ),
     ],
-    ids=["open bracket", "indented", "list"],
+    ids=["open bracket", "indented", "list", "doubled key"],
 )
 def test_of_yaml(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
