@@ -125,9 +125,8 @@ def test_outliers_stand_at_the_edge_of_the_parity_panel_and_are_counted(tmp_path
     runs = [write_run(tmp_path, FOREST, 0, errors, targets=np.linspace(0, 10, 3000))]
     panel, _ = parity_figure(results_of(runs, planned(folds=(0,)), n_resamples=10)).axes
     assert panel.get_xlim()[1] < 20
-    name, scores = panel.get_title(loc="left").split("\n")
-    assert name == "random_forest"
-    assert scores.endswith(" eV (3 outside)")
+    assert panel.get_title(loc="left").startswith("random_forest\nMAE ")
+    assert [text.get_text() for text in panel.texts] == ["3 outside"]
     (edge,) = (line for line in panel.lines if line.get_marker() == "^")
     assert np.shape(edge.get_xdata()) == (3,)
 

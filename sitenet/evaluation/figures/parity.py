@@ -34,8 +34,8 @@ def parity_figure(results: Results) -> Figure:
         limits = _common_limits(points)
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, row), frame in zip(panels, rows, points, strict=False):
-            outside = _draw_parity(axes, frame, limits)
-            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}{outside}", loc="left")
+            _draw_parity(axes, frame, limits)
+            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
         _add_colour_bar(figure, panels)
         name = results.manifest.target.replace("_", " ")
         figure.supxlabel(f"reference {name} ({unit})", fontsize="medium")
@@ -51,7 +51,7 @@ def run_parity_figure(run: Run) -> Figure:
         figure, (axes,) = panel_grid(1)
         limits = _common_limits([frame])
         axes.set(xlim=limits, ylim=limits)
-        axes.set_title(_draw_parity(axes, frame, limits), loc="left")
+        _draw_parity(axes, frame, limits)
         _add_colour_bar(figure, [axes])
         axes.set(xlabel=f"reference {name} ({result.unit})", ylabel=f"predicted {name} ({result.unit})")
     return figure
@@ -72,8 +72,8 @@ def _common_limits(frames: Sequence[pd.DataFrame]) -> tuple[float, float]:
     return parity_range(both["target"], both["prediction"])
 
 
-def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -> str:
-    """Draws one panel; points outside the limits stand as triangles at its edge, and what is returned counts them."""
+def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -> None:
+    """Draws one panel; points outside the limits stand as triangles at its edge, and a text counts them."""
     target, prediction = frame["target"].to_numpy(), frame["prediction"].to_numpy()
     if len(frame) > _MANY_POINTS:
         axes.hexbin(
@@ -95,7 +95,7 @@ def _draw_parity(axes: Axes, frame: pd.DataFrame, limits: tuple[float, float]) -
     edge = np.clip(np.stack([target, prediction])[:, outside], low, high)
     if outside.any():
         axes.plot(*edge, "^", color=ORANGE, markersize=5, clip_on=False)
-    return f" ({outside.sum()} outside)" if outside.any() else ""
+        axes.text(0.97, 0.03, f"{outside.sum()} outside", color=ORANGE, ha="right", transform=axes.transAxes)
 
 
 def _add_colour_bar(figure: Figure, panels: Sequence[Axes]) -> None:

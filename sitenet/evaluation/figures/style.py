@@ -45,6 +45,8 @@ def panel_grid(n: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for unused in axes[n:]:
         unused.remove()
+    for lowest in axes[max(n - columns, 0) : n]:
+        lowest.tick_params(labelbottom=True)  # also above an empty place
     return figure, list(axes[:n])
 
 
