@@ -1,25 +1,23 @@
 """Times training of our networks and of those of other packages on the same crystals; writes JSON.
 
     for name in megnet cgcnn alignn; do
-        python -m venv examples/$name/.venv
-        examples/$name/.venv/bin/pip install -r examples/$name/requirements.txt
+        python -m venv examples/networks/.venv-$name
+        examples/networks/.venv-$name/bin/pip install -r examples/networks/requirements-$name.txt
     done
     python perf/peers.py --output results/costs/peers.json
 
 Crystals and steps of ours are those of radial_options.py, spheres of 4 angstrom and one thread. The others have the
-same cut-off, of which CGCNN and ALIGNN take the 12 nearest neighbours, and are trained by the code of their example, in
-batches of 64. What counts is processor time, of the fastest of some rounds. Features are timed apart: they are
-computed once.
+same cut-off, of which CGCNN and ALIGNN take the 12 nearest neighbours. Their graphs and networks are made by
+examples/networks, and trained in batches of 64. What counts is processor time, of the fastest of some rounds. Features
+are timed apart: they are computed once.
 """
 
 import argparse
-import gzip
 import json
 import os
 import subprocess
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -31,7 +29,7 @@ from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.features.featurize import featurize
 from sitenet.settings.features import FeatureSettings
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples/networks"
 PEERS = {"megnet": "MEGNet of matgl", "cgcnn": "CGCNN of cgcnn2", "alignn": "ALIGNN of alignn"}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "sitenet_radial": ("sitenet_radial", {}),
@@ -41,37 +39,41 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 # What another environment runs: seconds a crystal of the graphs, and of a training step.
 THEIRS = """
 import json, sys, time
-from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from train import outputs, prepare
-work, cutoff, best = Path(sys.argv[1]), float(sys.argv[2]), float("inf")
+from train import package_of
+package, cutoff, best = package_of(sys.argv[1]), float(sys.argv[2]), float("inf")
 began = time.process_time()
-graphs, model = prepare(work / "structures.json.gz", cutoff)
+graphs, model = package.prepare(json.load(sys.stdin), cutoff)
 featurizing, graphs = (time.process_time() - began) / len(graphs), list(graphs.values())
 optimiser, targets = torch.optim.AdamW(model.parameters(), lr=1e-4), torch.arange(len(graphs)) % 5
 for _ in range(4):
     began = time.process_time()
     for some in torch.arange(len(graphs)).split(64):
         optimiser.zero_grad()
-        (outputs(model, [graphs[place] for place in some]) - targets[some]).abs().mean().backward()
+        (package.outputs(model, [graphs[place] for place in some]) - targets[some]).abs().mean().backward()
         optimiser.step()
     best = min(best, (time.process_time() - began) / len(graphs))
 print(json.dumps({"features": featurizing, "training": best}))
 """
 
 
-def theirs(example: Path, crystals: list[Crystal]) -> dict[str, float]:
-    """Seconds a crystal of the network of an example."""
+def theirs(name: str, crystals: list[Crystal]) -> dict[str, float]:
+    """Seconds a crystal of a network of the examples, in its own environment."""
     structures = {
         crystal.id: Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords).as_dict()
         for crystal in crystals
     }
-    with TemporaryDirectory() as work:
-        (Path(work) / "structures.json.gz").write_bytes(gzip.compress(json.dumps(structures).encode()))
-        command = [".venv/bin/python", "-W", "ignore", "-c", THEIRS, work, str(RADIUS)]
-        alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run(command, cwd=example, check=True, capture_output=True, encoding="utf-8", env=alone)
+    command = [f".venv-{name}/bin/python", "-W", "ignore", "-c", THEIRS, name, str(RADIUS)]
+    done = subprocess.run(
+        command,
+        input=json.dumps(structures),
+        cwd=EXAMPLES,
+        check=True,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        env={variable: value for variable, value in os.environ.items() if variable != "PYTHONPATH"},
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -97,7 +99,7 @@ def main() -> None:
     ours = (time.process_time() - began) / len(crystals)
     rates, features = report["crystals_a_second"], {"sitenet": 1000 * ours}
     for name, label in PEERS.items():
-        found = theirs(EXAMPLES / name, crystals)
+        found = theirs(name, crystals)
         rates[label], features[label] = 1 / found["training"], 1000 * found["features"]
         report["rate_over_sitenet_radial"][label] = rates[label] / rates["sitenet_radial"]
     report["features_milliseconds_a_crystal"] = features

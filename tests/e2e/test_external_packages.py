@@ -13,6 +13,7 @@ import yaml
 from tests.workflow.running import ROOT, snakemake
 
 pytestmark = pytest.mark.slow
+GRID = yaml.safe_load((ROOT / "configs/examples.yaml").read_text())["grid"]
 
 
 @pytest.mark.parametrize(
@@ -27,20 +28,22 @@ pytestmark = pytest.mark.slow
 def test_a_network_is_trained_from_scratch_by_its_own_package(
     name: str, parameters: dict[str, Any], tmp_path: Path
 ) -> None:
-    example, python = tmp_path / name, tmp_path / name / ".venv/bin/python"
-    shutil.copytree(ROOT / "examples" / name, example, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    subprocess.run([sys.executable, "-m", "venv", example / ".venv"], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", example / "requirements.txt"], check=True)
-    model = {"kind": "external", "folder": name, "command": ".venv/bin/python train.py", "parameters": parameters}
+    (model,) = (entry["model"] for entry in GRID if entry["model"].get("name", "").lower().startswith(name))
+    folder, environment = tmp_path / model["folder"], model["command"].split("/")[0]  # such as .venv-cgcnn
+    shutil.copytree(ROOT / model["folder"], folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    subprocess.run([sys.executable, "-m", "venv", folder / environment], check=True)
+    requirements = folder / f"{environment.replace('.venv', 'requirements')}.txt"
+    python = folder / environment / "bin/python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
     config = {
         "name": "small",
         "dataset": {"source": "bundled", "name": "mp_dielectric_gap", "max_crystals": 120},
         "splits": {"kind": "kfold", "n_folds": 2},
         "folds": [0],
         "resamples": 200,
-        "grid": [{"model": model}, {"model": {"kind": "dummy", "statistic": "median"}}],
+        "grid": [{"model": model | {"parameters": parameters}}, {"model": {"kind": "dummy", "statistic": "median"}}],
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     snakemake("--configfile", tmp_path / "config.yaml", directory=tmp_path)
     rows = pd.read_csv(tmp_path / "results/tables/small/leaderboard.csv").sort_values("mae")
-    assert rows["model"].tolist() == [f"external ({name})", "dummy (median)"]
+    assert rows["model"].tolist() == [f"external ({model['name']})", "dummy (median)"]

