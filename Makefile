@@ -20,8 +20,8 @@ help: ## this list
 setup: $(STAMP) ## install into .venv
 
 # What is downloaded must have a hash of the lock, but for torch, whose builds differ from machine to machine.
-# matbench pins packages of 2022 and runs with today's, and chgnet asks for a compiler that its build does not need. They
-# go in without their dependencies.
+# matbench pins packages of 2022 and runs with today's. chgnet and sevenn ask for a compiler and packages that describing
+# sites does not need. They go in without their dependencies.
 $(STAMP): $(LOCK) $(TORCH) $(NODEPS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"sitenet needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11")'
 	@echo "Installing the pinned packages into $(VENV); this takes some minutes ..."

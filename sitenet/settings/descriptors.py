@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-DescriptorName = Literal["chgnet"]
+DescriptorName = Literal["chgnet", "sevennet"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,14 @@ DESCRIPTORS: dict[DescriptorName, DescriptorKind] = {
         title="CHGNet 0.3.0",
         pretrained_on="energies, forces, stresses and magnetic moments of 145,923 crystals of the Materials Project "
         "(MPtrj), not band gaps; test crystals are among them",
-    )
+    ),
+    "sevennet": DescriptorKind(
+        width=128,
+        package="sevenn",
+        title="SevenNet-0 (11 July 2024)",
+        pretrained_on="energies, forces and stresses of 145,923 crystals of the Materials Project (MPtrj), not band "
+        "gaps; test crystals are among them",
+    ),
 }
 
 

@@ -23,8 +23,9 @@ class FeatureSettings(Section):
         distance_tolerance: Distances that differ by at most this (angstrom) count as equal; 0 merges no pairs.
         moments: Also keep directions: of every pair the mean spherical harmonics of degree 1 to this one. Needs a
             `radius`. 0 keeps distances alone.
-        descriptor: Also keep what a pretrained network knows of each site: `chgnet` takes 64 features of CHGNet, which
-            saw energies and forces of crystals of the Materials Project. Needs its package.
+        descriptor: Also keep what a pretrained network knows of each site: `chgnet` takes 64 features of CHGNet,
+            `sevennet` 128 of SevenNet-0. Both saw energies and forces of crystals of the Materials Project. Needs the
+            package of that network.
     """
 
     max_sites: Annotated[int, Field(ge=1, le=2000)] = 100

@@ -28,6 +28,12 @@ def validate(section: type[S], values: Any, where: str) -> S:
         raise UserError("\n".join(_line(section, problem, where) for problem in error.errors())) from None
 
 
+def in_short(error: ValidationError) -> str:
+    """What is wrong, without the values: for settings that no user wrote."""
+    problems = [(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
+    return "; ".join(": ".join(filter(None, [key, said.removeprefix("Value error, ")])) for key, said in problems)
+
+
 def unknown(what: str, value: object, valid: Iterable[object]) -> str:
     """Message for a name that is not among the `valid` names."""
     names = [str(name) for name in valid]

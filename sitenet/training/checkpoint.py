@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import field_validator
+from pydantic import ValidationError, field_validator
 
 from sitenet import __version__
 from sitenet.config.trial import Trial, flatten
 from sitenet.errors import UserError
 from sitenet.files import write_bytes
 from sitenet.records import Record, RunKey, nested_settings
+from sitenet.settings.problems import in_short
 from sitenet.tasks import TaskName
 from sitenet.training.state import Best, TrainingState
 from sitenet.training.trainer import Trainer
@@ -73,7 +74,7 @@ class RunDescription(Record):
             return Trial.from_settings(self.settings)
         except (KeyError, ValueError) as error:
             trained = self.packages.get("sitenet", "(unknown version)")
-            reason = " ".join(str(error).split())
+            reason = in_short(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
             raise UserError(
                 f"settings stored by sitenet {trained} are not valid in sitenet {__version__}: {reason}"
             ) from None

@@ -1,4 +1,4 @@
-"""Site features of the real CHGNet: graphs, merging, files, and networks that read them."""
+"""Site features of the real CHGNet and SevenNet: graphs, merging, files, and networks that read them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from ase import Atoms
+from ase.neighborlist import neighbor_list
 from pymatgen.core import Lattice, Structure
 
-from sitenet.data.crystal import Crystal
+from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
 from sitenet.failures import read_failures
 from sitenet.features.descriptors.chgnet import ChgnetSites
-from sitenet.features.descriptors.shard import describe_shard, pooled, read_descriptors
+from sitenet.features.descriptors.sevennet import SevennetSites
+from sitenet.features.descriptors.shard import _described, describe_shard, pooled, read_descriptors
 from sitenet.features.descriptors.site_descriptors import SiteDescriptors, describe, descriptor
 from sitenet.features.featurize import expand_attention, featurize
 from sitenet.features.shard import featurize_shard
@@ -24,6 +27,7 @@ from sitenet.models.base.batch import collate
 from sitenet.models.base.network import Network
 from sitenet.models.registry import model_kinds
 from sitenet.models.sitenet.network import SiteNet
+from sitenet.settings.descriptors import DESCRIPTORS, DescriptorName
 from sitenet.settings.features import FeatureSettings
 from tests.real_crystals import crystals
 
@@ -35,6 +39,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "schnet": {},
 }
 SOME = [crystals()[id_] for id_ in sorted(crystals())[::90]]
+ALONE = Crystal("alone", 7.0 * np.eye(3), np.array([17]), np.zeros((1, 3)))  # no neighbours within 6 angstrom
+POLONIUM = replace(ALONE, lattice=3.35 * np.eye(3), atomic_numbers=np.array([84]))
+every_descriptor = pytest.mark.parametrize("name", DESCRIPTORS)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -54,13 +61,12 @@ def predictions(network: Network, found: list[Crystal], settings: FeatureSetting
     return network(collate([featurize(crystal, settings) for crystal in found]))
 
 
-def test_graphs_are_those_of_its_own_converter() -> None:
-    """The same features as by CHGNet alone; chlorine atoms 7 angstrom apart, which have no neighbours, too."""
+def test_chgnet_gets_the_graphs_of_its_own_converter() -> None:
+    """The same features as by CHGNet alone."""
     ours = descriptor("chgnet")
     assert isinstance(ours, ChgnetSites)
-    alone = Crystal("alone", 7.0 * np.eye(3), np.array([17]), np.zeros((1, 3)))
     ours._model.graph_converter.set_isolated_atom_response("ignore")
-    for crystal in [*SOME, alone]:
+    for crystal in [*SOME, ALONE]:
         structure = Structure(Lattice(crystal.lattice), crystal.atomic_numbers.tolist(), crystal.frac_coords)
         with torch.no_grad():
             graph = ours._model.graph_converter(structure)
@@ -70,10 +76,53 @@ def test_graphs_are_those_of_its_own_converter() -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-def test_crystals_in_a_batch_do_not_see_each_other() -> None:
-    ours = descriptor("chgnet")
+def test_sevennet_gets_all_edges_within_its_reach() -> None:
+    """The same features as from ASE's neighbours."""
+    ours = descriptor("sevennet")
+    assert isinstance(ours, SevennetSites)
+    for crystal in [*SOME, ALONE]:
+        atoms = Atoms(crystal.atomic_numbers, scaled_positions=crystal.frac_coords, cell=crystal.lattice, pbc=True)
+        near, far, vectors = neighbor_list("ijD", atoms, 5.0)
+        numbers = torch.tensor(atoms.numbers, dtype=torch.int64)
+        graph = {
+            "x": numbers,
+            "atomic_numbers": numbers,
+            "edge_index": torch.tensor(np.stack([near, far]), dtype=torch.int64),
+            "edge_vec": torch.tensor(vectors, dtype=torch.float32),
+            "num_atoms": torch.tensor([len(atoms)]),
+            "batch": torch.zeros(len(atoms), dtype=torch.int64),
+        }
+        with torch.no_grad():
+            ours._model(graph)
+        expected = ours._features.numpy().copy()
+        (found,) = ours([crystal])
+        assert found.shape == (len(atoms), 128)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_an_element_that_sevennet_has_never_seen_is_a_reason_of_this_crystal() -> None:
+    with pytest.raises(BadCrystal, match="descriptors: SevenNet does not know Po"):
+        descriptor("sevennet")([SOME[0], POLONIUM])
+    good, bad = _described([SOME[0], POLONIUM], descriptor("sevennet"))
+    assert isinstance(good, SiteDescriptors)
+    assert bad == "descriptors: SevenNet does not know Po"
+
+
+@every_descriptor
+def test_crystals_in_a_batch_do_not_see_each_other(name: DescriptorName) -> None:
+    ours = descriptor(name)
     for one, alone in zip(ours(SOME[:4]), [ours([crystal])[0] for crystal in SOME[:4]], strict=True):
         np.testing.assert_allclose(one, alone, rtol=0, atol=1e-4)
+
+
+@every_descriptor
+def test_descriptors_do_not_change_with_the_axes(name: DescriptorName) -> None:
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turned = [
+        replace(crystal, lattice=crystal.lattice @ turn, frac_coords=crystal.frac_coords + 0.3) for crystal in SOME
+    ]
+    for expected, found in zip(descriptor(name)(SOME), descriptor(name)(turned), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4)
 
 
 def test_sites_of_one_element_that_agree_are_merged() -> None:
@@ -83,9 +132,13 @@ def test_sites_of_one_element_that_agree_are_merged() -> None:
     merged = SiteDescriptors.merged(np.array([8, 8, 14, 8, 14]), values)
     assert merged.of_site.tolist() == [0, 0, 1, 2, 1]
     np.testing.assert_allclose(merged.values[0], 2.5e-4)
+
+
+@every_descriptor
+def test_sites_that_are_equivalent_by_symmetry_are_merged(name: DescriptorName) -> None:
     diamond = Structure.from_spacegroup("Fd-3m", Lattice.cubic(3.57), ["C"], [[0, 0, 0]])
     cell = Crystal("C", diamond.lattice.matrix, np.array(diamond.atomic_numbers), diamond.frac_coords)
-    assert len(describe(cell, "chgnet").values) == 1
+    assert len(describe(cell, name).values) == 1
 
 
 def test_predictions_depend_on_the_crystal_alone(network: Network) -> None:
@@ -201,7 +254,9 @@ def test_a_network_names_the_features_that_it_lacks(network: Network) -> None:
         predictions(network, SOME[:1], lacking)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@every_descriptor
+def test_a_missing_package_is_named(name: DescriptorName, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sitenet.settings.descriptors.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match="needs the package chgnet, which is not installed: pip install chgnet"):
-        FeatureSettings(descriptor="chgnet")
+    package = DESCRIPTORS[name].package
+    with pytest.raises(ValueError, match=f"needs the package {package}, which is not installed: pip install {package}"):
+        FeatureSettings(descriptor=name)

@@ -133,6 +133,8 @@ def _described(cells: Sequence[Crystal], describe: Describe) -> list[SiteDescrip
     except Exception as error:  # it is code of others, and a crystal can be anything
         if len(cells) > 1:
             return [result for cell in cells for result in _described([cell], describe)]
+        if isinstance(error, BadCrystal):
+            return [str(error)]
         logger.warning("crystal %s could not be described", cells[0].id, exc_info=True)
         return [plain(f"descriptors: {type(error).__name__}: {error}")]
     return [

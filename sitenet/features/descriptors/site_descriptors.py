@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sitenet.data.crystal import Crystal
 from sitenet.settings.descriptors import DescriptorName
 
-# Largest difference, in any feature, of sites of one element that count as the same. CHGNet's features have standard
-# deviations of 1 to 7; sites that are equivalent by symmetry differ by the noise of their coordinates.
+# Largest difference, in any feature, of sites of one element that count as the same. Those of CHGNet and
+# SevenNet have standard deviations of 1 to 7; sites that are equivalent by symmetry differ by the noise of coordinates.
 TOLERANCE = 1e-3
 
 
@@ -49,10 +49,14 @@ class Describe(Protocol):
 @cache
 def descriptor(name: DescriptorName, device: str = "cpu") -> Describe:
     """A descriptor by name, loaded once in a process."""
-    assert name == "chgnet", name
-    from sitenet.features.descriptors.chgnet import ChgnetSites
+    # Either package is imported only where it is asked for.
+    if name == "chgnet":
+        from sitenet.features.descriptors.chgnet import ChgnetSites
 
-    return ChgnetSites(device)
+        return ChgnetSites(device)
+    from sitenet.features.descriptors.sevennet import SevennetSites
+
+    return SevennetSites(device)
 
 
 def describe(cell: Crystal, name: DescriptorName) -> SiteDescriptors:

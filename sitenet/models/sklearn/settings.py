@@ -19,6 +19,7 @@ FEATURE_TABLES: dict[str, tuple[str, ...]] = {
     "structure": ("structure",),
     "both": ("composition", "structure"),
     "chgnet": ("chgnet",),
+    "sevennet": ("sevennet",),
     "all": ("composition", "structure", "chgnet"),
 }
 TAKEN = {"random_state": "the key 'seeds'", "n_jobs": "the threads of the job"}
@@ -32,8 +33,8 @@ class SklearnSettings(Section):
             installed.
         parameters: Its parameters by name. A list is a scan over its values, here as everywhere in the grid.
         features: What it sees of a crystal: Magpie statistics of its composition, a few numbers of its structure, or
-            both; `chgnet`, mean, maximum, minimum and deviation over its sites of what the pretrained network CHGNet
-            knows of them; or all three.
+            both; `chgnet` or `sevennet`, mean, maximum, minimum and deviation over its sites of what this pretrained
+            network knows of them; or `all`, composition, structure and `chgnet`.
         standardise: Shift and scale every feature to mean 0 and variance 1 of the crystals that it is fitted to.
         name: What the row of the leaderboard is called; the regressor and the features when left out.
     """
@@ -43,7 +44,7 @@ class SklearnSettings(Section):
         "sklearn.ensemble.HistGradientBoostingRegressor"
     )
     parameters: dict[str, Any] = Field(default={})
-    features: Literal["composition", "structure", "both", "chgnet", "all"] = "composition"
+    features: Literal["composition", "structure", "both", "chgnet", "sevennet", "all"] = "composition"
     standardise: bool = False
     name: RowName | None = None
 
