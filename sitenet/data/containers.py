@@ -37,7 +37,7 @@ class Folder:
         return sorted(name for name in names if not is_hidden(name))
 
     def read(self, name: str) -> bytes:
-        """Content of a file."""
+        """Content of a file; raises BadCrystal with the reason if it cannot be read."""
         try:
             path = (self._root / name).resolve()
             if not path.is_relative_to(self._root):
@@ -71,7 +71,7 @@ class Archive:
         return sorted(name for name in self._members if not is_hidden(name))
 
     def read(self, name: str) -> bytes:
-        """Content of a file."""
+        """Content of a file; raises BadCrystal with the reason if it cannot be read."""
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(_plain(name)).parts:
             raise BadCrystal(f"unreadable: {name} leads out of the archive")
         if _plain(name) in self._repeated:
@@ -99,7 +99,7 @@ class Subfolder:
         return [name.removeprefix(prefix) for name in self._container.names() if name.startswith(prefix)]
 
     def read(self, name: str) -> bytes:
-        """Content of a file."""
+        """Content of a file; raises BadCrystal with the reason if it cannot be read."""
         return self._container.read(f"{self._folder}/{name}")
 
 

@@ -263,7 +263,7 @@ class NamedTargets(NamedDataset):
 
 
 def known_name(name: str, targets: dict[str, Target]) -> str:
-    """The name, where it is one of those that have a target."""
+    """The name, where it is one of those that have a target; raises ValueError where it is not."""
     if name not in targets:
         raise ValueError(unknown("data set", name, targets))
     return name

@@ -96,6 +96,9 @@ def call(name: str, kernel: str, arguments: ctypes.Structure, arrays: Mapping[st
         kernel: Name of the function.
         arguments: Its `KernelArguments`, sizes filled in.
         arrays: The arrays whose addresses complete them, by name; contiguous, float32 or int64.
+
+    Raises:
+        RuntimeError: The arguments have another size in C.
     """
     compiled = library(name)
     assert compiled is not None

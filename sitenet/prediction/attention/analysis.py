@@ -107,7 +107,7 @@ class Analysis:
 
 @torch.inference_mode()
 def gather(predictor: Predictor, store: PointSets, indices: Indices) -> Analysis:
-    """The attention of a network on the crystals of a store at `indices`."""
+    """The attention of a network on the C crystals of a store at `indices` (C,)."""
     ordered = indices[np.argsort(store.n_pairs[indices], kind="stable")]
     batches = pair_batches(store.n_pairs[ordered], predictor.trial.training.batch_pairs)
     analysis = Analysis()
@@ -121,7 +121,13 @@ def cut_predictions(
 ) -> pd.DataFrame:
     """Predictions without the pairs beyond each cut-off: id, cutoff (infinite: all pairs) and prediction.
 
-    Nothing is computed for a cut-off that no pair is beyond: such predictions are those with all pairs.
+    Args:
+        predictor: The network.
+        store: Features of crystals.
+        indices: (C,) places of the crystals in the store.
+        cutoffs: Distances in angstrom.
+        reach: Distance in angstrom that no pair is beyond. Nothing is computed for a larger cut-off: such predictions
+            are those with all pairs.
     """
     ids, everything = [store.ids[int(index)] for index in indices], predictor.predict(store, indices)
     frames = []
