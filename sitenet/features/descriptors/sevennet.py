@@ -37,7 +37,7 @@ class SevennetSites:
         self._model.delete_module_by_key("force_output")  # nothing but features is asked for: no gradients
         self._model.to(device).eval().requires_grad_(False)
         self._features = torch.empty(0)
-        self._model[list(self._model._modules).index(LAST_BLOCK)].register_forward_hook(self._keep)
+        self._model.get_submodule(LAST_BLOCK).register_forward_hook(self._keep)
 
     def __call__(self, cells: Sequence[Crystal]) -> list[NDArray[np.float32]]:
         """(P, 128) features of each cell's sites; see `Describe`.
