@@ -17,8 +17,10 @@ def check_keys(paths: Iterable[Path | str]) -> None:
         UserError: There is one.
     """
     for path in paths:
-        with Path(path).open(encoding="utf-8") as file:
-            root = yaml.compose(file, yaml.SafeLoader)
+        try:
+            root = yaml.compose(Path(path).read_text("utf-8"), yaml.SafeLoader)
+        except yaml.YAMLError:
+            continue  # JSON with tabs, which is no YAML; whatever else is wrong, Snakemake has said
         for key, first in _doubled(root):
             raise UserError(
                 f"{path}, line {key.start_mark.line + 1}: the key '{key.value}' stands twice in this section, first in "
