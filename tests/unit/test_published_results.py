@@ -13,7 +13,8 @@ from tests.golden.published import CHECKPOINTS, RESULTS, benchmarks
 
 RECORDS = sorted([*RESULTS.glob("**/result.json"), *RESULTS.glob("**/run.json")])
 TABLES = {
-    "training_size/trials.csv": 6,
+    "training_size/trials.csv": 9,
+    "training_size/training_size.csv": 9,
     "ablation/ablation.csv": 11,
     "ablation/regularisation.csv": 8,
     "long_range/long_range.csv": 17,

@@ -49,7 +49,7 @@ def trials(**model: Any) -> dict[str, Trial]:
         ({"parameters": 5}, "'grid.2.model.parameters' has the value 5"),
         ({"parameters": {"alpha": {"uniform": [0, 1]}}}, "'grid.2' has distributions, but only networks are searched"),
         ({"parameter": {}}, "did you mean 'grid.2.model.parameters'?"),
-        ({"features": "magpie"}, "input should be 'composition', 'structure', 'both', 'chgnet' or 'all'"),
+        ({"features": "magpie"}, "input should be 'composition', 'structure', 'both', 'chgnet', 'sevennet' or 'all'"),
     ],
 )
 def test_a_mistake_is_one_line_when_the_workflow_is_planned(model: dict, message: str) -> None:
