@@ -10,7 +10,7 @@ import pandas as pd
 from sitenet.data.manifest import Manifest, Splits
 from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.runs import PlannedRuns, Run
-from sitenet.evaluation.selection import Selection, select_trials
+from sitenet.evaluation.selection import Selection, check_selections, select_trials
 from sitenet.evaluation.standings import Standings, compute_standings
 from sitenet.failures import Failure, read_failures
 from sitenet.features.shard import FeatureManifest
@@ -87,6 +87,9 @@ def read_results(
             the finished runs, while selections are missing.
         stages: Records of the stages of searches.
         other: Tables of the benchmark that errors are compared with; none where there is no such benchmark.
+
+    Raises:
+        UserError: A record cannot be read, or a selection lacks a model.
     """
     decided = [Stage.read(path) for path in stages]
     planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
@@ -95,6 +98,7 @@ def read_results(
         chosen = {fold: select_trials(results) for fold, results in done.items()}
     else:
         chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
+        check_selections([run.result for run in runs], chosen)
     manifest = Manifest.read(data, check=[FAILURES, GROUPS])
     table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
     groups = dict(zip(table["id"], table["group"], strict=True))

@@ -1,6 +1,6 @@
 """Selection of one trial for each model on one fold, by validation scores alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,25 @@ def select_trials(results: Iterable[RunResult]) -> Selection:
     if len(folds) > 1:
         raise UserError(f"trials are selected fold by fold, but the runs are of the folds {sorted(folds)}")
     return Selection(trials={kind: _best(kind, trials) for kind, trials in sorted(scores.items())})
+
+
+def check_selections(results: Iterable[RunResult], chosen: Mapping[int, Selection]) -> None:
+    """Refuses selections that lack a model which has been trained: the tables would leave it out without a word.
+
+    Args:
+        results: Finished runs.
+        chosen: The selection of each fold.
+
+    Raises:
+        UserError: A model is in no selection of its fold.
+    """
+    for result in results:
+        fold, model = result.key.fold, family(result.settings)
+        if model_kinds()[result.kind].role != "predictions" and fold in chosen and model not in chosen[fold].trials:
+            raise UserError(
+                f"the selection of fold {fold} does not know the model {model}, which another version of sitenet may "
+                "have called otherwise: run again with `--forcerun select_trials`"
+            )
 
 
 def _best(kind: str, trials: dict[str, list[float]]) -> SelectedTrial:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sitenet.errors import UserError
-from sitenet.evaluation.selection import Selection, select_trials, write_selection
+from sitenet.evaluation.selection import Selection, check_selections, select_trials, write_selection
 from tests.unit.benchmark_runs import DUMMY_MEAN, DUMMY_MEDIAN, SITENET, run_result
 
 
@@ -58,3 +58,14 @@ def test_selection_survives_the_file_and_diverged_records_too(tmp_path: Path) ->
     write_selection([tmp_path / "run0.json", tmp_path / "run1.json"], tmp_path / "selection.json")
     chosen = Selection.read(tmp_path / "selection.json").trials["sitenet"]
     assert (chosen.trial, chosen.validation_error) == (SITENET[1], 0.5)
+
+
+def test_a_selection_that_lacks_a_trained_model_is_refused() -> None:
+    """As one that an earlier version wrote, by another name; otherwise the model would be in no table."""
+    runs = [run_result(SITENET[0], 0), run_result(DUMMY_MEAN, 0)]
+    chosen = select_trials(runs)
+    check_selections(runs, {0: chosen})
+    check_selections(runs, {})  # of a fold that is not planned
+    lacking = chosen.model_copy(update={"trials": {"sitenet": chosen.trials["sitenet"]}})
+    with pytest.raises(UserError, match=r"selection of fold 0 does not know the model dummy.*--forcerun select_trials"):
+        check_selections(runs, {0: lacking})
