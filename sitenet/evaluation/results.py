@@ -14,6 +14,7 @@ from sitenet.evaluation.selection import Selection, check_selections, select_tri
 from sitenet.evaluation.standings import Standings, compute_standings
 from sitenet.failures import Failure, read_failures
 from sitenet.features.shard import FeatureManifest
+from sitenet.records import RunResult
 from sitenet.search.stage import Stage, with_stages
 from sitenet.tasks import Task
 
@@ -93,12 +94,7 @@ def read_results(
     """
     decided = [Stage.read(path) for path in stages]
     planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
-    if selections is None:
-        done = {fold: [run.result for run in runs if run.result.key.fold == fold] for fold in planned.folds}
-        chosen = {fold: select_trials(results) for fold, results in done.items()}
-    else:
-        chosen = {fold: Selection.read(path) for fold, path in zip(planned.folds, selections, strict=True)}
-        check_selections([run.result for run in runs], chosen)
+    chosen = _chosen([run.result for run in runs], planned.folds, selections)
     manifest = Manifest.read(data, check=[FAILURES, GROUPS])
     table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
     groups = dict(zip(table["id"], table["group"], strict=True))
@@ -116,6 +112,15 @@ def read_results(
         decided,
         OtherBenchmark.read(Path(other[0]).parent) if other else None,
     )
+
+
+def _chosen(results: Sequence[RunResult], folds: Sequence[int], selections: Paths | None) -> dict[int, Selection]:
+    """The selection of each fold; without files, that among the finished runs."""
+    if selections is None:
+        return {fold: select_trials(result for result in results if result.key.fold == fold) for fold in folds}
+    chosen = {fold: Selection.read(path) for fold, path in zip(folds, selections, strict=True)}
+    check_selections(results, chosen)
+    return chosen
 
 
 def _failures(data: Path, features: Iterable[Path]) -> list[Failure]:

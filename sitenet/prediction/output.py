@@ -72,6 +72,7 @@ def _csv(file: IO[str]) -> Callable[[pd.DataFrame], None]:
     first = True
 
     def write(frame: pd.DataFrame) -> None:
+        """Prints some rows, below the headings that the first ones got."""
         nonlocal first
         frame.to_csv(file, index=False, header=first, float_format=_DIGITS, lineterminator="\n")
         first = False
@@ -112,6 +113,7 @@ def _table(model: Model, file: IO[str]) -> Callable[[pd.DataFrame], None]:
     first = True
 
     def write(frame: pd.DataFrame) -> None:
+        """Prints some rows, below the headings that the first ones got."""
         nonlocal first
         shown = _with_intervals(frame, model) if model.uncertainty else frame
         heading = {"regression": f"{model.title} ({model.unit})", "classification": f"probability of {model.title}"}

@@ -137,4 +137,4 @@ def test_more_trials_train_only_new_ones(killed: Path, tmp_path: Path) -> None:
     assert len(after) == 6
     assert {path: path.stat().st_mtime_ns for path in before} == times
     leaderboard = pd.read_csv(killed / "results/tables/small/leaderboard.csv").set_index("model")
-    assert leaderboard.loc["sitenet", "trial"].startswith("best of 6 by validation")
+    assert str(leaderboard.loc["sitenet", "trial"]).startswith("best of 6 by validation")

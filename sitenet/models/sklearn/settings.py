@@ -33,8 +33,8 @@ class SklearnSettings(Section):
             installed.
         parameters: Its parameters by name. A list is a scan over its values, here as everywhere in the grid.
         features: What it sees of a crystal: Magpie statistics of its composition, a few numbers of its structure, or
-            both; `chgnet` or `sevennet`, mean, maximum, minimum and deviation over its sites of what this pretrained
-            network knows of them; or `all`, composition, structure and `chgnet`.
+            both. With `chgnet` or `sevennet` it sees what this pretrained network knows of its sites: mean, maximum,
+            minimum and deviation. `all` is composition, structure and `chgnet`.
         standardise: Shift and scale every feature to mean 0 and variance 1 of the crystals that it is fitted to.
         name: What the row of the leaderboard is called; the regressor and the features when left out.
     """
