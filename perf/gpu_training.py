@@ -1,11 +1,12 @@
 """Trains the networks of a configuration on one GPU, without Snakemake and without a network connection.
 
-    python perf/gpu_training.py configs/matbench_mp_gap_gpu.yaml FOLDER --output OUT
+    python perf/gpu_training.py configs/matbench_mp_gap_gpu.yaml FOLDER --scratch FEATURES --output OUT
 
 FOLDER is the folder of the data set as the workflow leaves it (`results/data/<name>`). All cores compute the features,
-which are kept in `--scratch`; then all runs share the GPU, a process each. Every run leaves in OUT what the workflow
-leaves of it: `best.pt`, `history.jsonl`, `run.json` and `predictions.parquet` of the test crystals. With `--until`,
-trainings get the minutes that are left, whatever `max_minutes` says.
+which are kept in `--scratch`. Then all runs share the GPU, a process each, or `--at-once` of them; the first seed goes
+first. Every run leaves in OUT what the workflow leaves of it: `best.pt`, `history.jsonl`, `run.json` and
+`predictions.parquet` of the test crystals. With `--until`, trainings get the minutes that are left, whatever
+`max_minutes` says.
 """
 
 import argparse
@@ -121,16 +122,18 @@ def with_minutes(trial: Trial, minutes: float | None) -> Trial:
     return Trial.from_settings(trial.settings | {"training": trial.settings["training"] | {"max_minutes": minutes}})
 
 
-def train_all(place: Place, benchmark: Benchmark, device: DeviceName, minutes: float | None) -> Iterator[str]:
-    """Trains all networks side by side and says of each how it went."""
+def train_all(
+    place: Place, benchmark: Benchmark, device: DeviceName, minutes: float | None, at_once: int | None
+) -> Iterator[str]:
+    """Trains all networks, so many at once, and says of each how it went."""
     manifest = Manifest.read(place.data / "manifest.json")
     keys = [
         (RunKey(benchmark=benchmark.name, trial=trial.id, fold=fold, seed=seed), trial)
-        for trial in (with_minutes(trial, minutes) for trial in benchmark.networks.values())
-        for fold in benchmark.folds
         for seed in benchmark.settings.seeds
+        for fold in benchmark.folds
+        for trial in (with_minutes(trial, minutes) for trial in benchmark.networks.values())
     ]
-    with ProcessPoolExecutor(len(keys), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(at_once or len(keys), get_context("spawn"), max_tasks_per_child=1) as pool:
         runs = [pool.submit(run, job_of(place, manifest, key, trial, device)) for key, trial in keys]
         for done in as_completed(runs):
             yield done.result()
@@ -142,7 +145,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True, help="folder for features")
-    parser.add_argument("--until", type=float, help="seconds since the epoch at which everything shall be done")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--until", type=float, help="seconds since the epoch at which everything shall be done")
+    limit.add_argument("--at-once", type=int, help="trainings that share the GPU; the others wait (default: all)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
     benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
@@ -152,7 +157,7 @@ def main() -> None:
     if minutes is not None and minutes <= 0:
         sys.exit(f"features took {time.monotonic() - began:.0f} s, which leaves no time for trainings: give more")
     print(f"features after {time.monotonic() - began:.0f} s, trainings of {minutes} minutes", flush=True)
-    for line in train_all(place, benchmark, arguments.device, minutes):
+    for line in train_all(place, benchmark, arguments.device, minutes, arguments.at_once):
         print(f"{line}, {time.monotonic() - began:.0f} s after the start", flush=True)
 
 

@@ -9,11 +9,8 @@ from typing import Any
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import without_images
-from sitenet.data.structures.judge import read_cif
-from sitenet.data.structures.poscar import read_poscar
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode, one_line
-from sitenet.data.structures.xyz import read_extxyz
 from sitenet.files import RepeatedKey, unrepeated
 
 log = logging.getLogger(__name__)
@@ -43,7 +40,7 @@ def parse_structure(id_: str, name: str, content: bytes) -> Crystal:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            crystal = _READERS.get(_unpacked(name).suffix.lower(), read_poscar)(id_, decode(name, content))
+            crystal = _reader(_unpacked(name).suffix.lower())(id_, decode(name, content))
     except BadCrystal as reason:
         raise BadCrystal(one_line(reason)) from None
     except Exception as error:  # the libraries raise errors of every kind
@@ -78,10 +75,20 @@ def _read_json(id_: str, text: str) -> Crystal:
     return without_images(from_dict(id_, parse_json(text)))
 
 
-_READERS: dict[str, Callable[[str, str], Crystal]] = {
-    ".cif": read_cif,
-    ".mcif": read_cif,
-    ".extxyz": read_extxyz,
-    ".xyz": read_extxyz,
-    ".json": _read_json,
-}
+def _reader(suffix: str) -> Callable[[str, str], Crystal]:
+    """The reader of a format, imported when the first file asks for it: those of ASE and pymatgen take a second."""
+    match suffix:
+        case ".json":
+            return _read_json
+        case ".cif" | ".mcif":
+            from sitenet.data.structures.judge import read_cif
+
+            return read_cif
+        case ".extxyz" | ".xyz":
+            from sitenet.data.structures.xyz import read_extxyz
+
+            return read_extxyz
+        case _:
+            from sitenet.data.structures.poscar import read_poscar
+
+            return read_poscar

@@ -147,7 +147,7 @@ ATTENTION_FIGURES = (
     ),
     FigureKind(
         "attention_heads",
-        """How far each head attends. Points are heads, with their number: the mean distance of their weights on other
+        """How far each head attends. Numbers are heads, each at its place: the mean distance of their weights on other
         sites, and the number of sites that the entropy of their weights amounts to. Both are means over the test
         crystals of the first analysed run. The cross has equal weights for all sites.""",
     ),

@@ -22,9 +22,9 @@ def attention_heads_figure(analysis: AttentionAnalysis) -> Figure:
             own = own[(own["fold"] == own["fold"].iloc[0]) & (own["seed"] == own["seed"].iloc[0])]
             for (block, heads), color in zip(own.groupby("block"), COLOURS * 3, strict=False):
                 sites = np.exp(heads["entropy"])
-                axes.scatter(heads["mean_distance"], sites, s=16, color=color, label=f"block {block}")
                 for x, y, head in zip(heads["mean_distance"], sites, heads["head"], strict=True):
-                    axes.annotate(str(head), (x, y), (3, 2), textcoords="offset points", fontsize=6, color=color)
+                    axes.scatter(x, y, s=24, color=color, marker=f"${head}$", linewidths=0.2)  # its number is its mark
+                axes.scatter([], [], s=16, color=color, label=f"block {block}")
             uniform = own.iloc[0]
             axes.plot(uniform["uniform_mean_distance"], np.exp(uniform["uniform_entropy"]), "x", color="black")
             axes.axvline(uniform["uniform_mean_distance"], color=GREY, linewidth=0.8, linestyle=":")

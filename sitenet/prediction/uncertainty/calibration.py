@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 
 from sitenet.errors import UserError
 from sitenet.records import FileRecord, Record
@@ -156,5 +155,7 @@ def _groups(residuals: Floats, spreads: Floats) -> list[Group]:
 
 def _metal_curve(is_metal: NDArray[np.bool_], predictions: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Isotonic regression: the larger the prediction, the less probable a metal."""
+    from sklearn.isotonic import IsotonicRegression  # whoever predicts need not wait for its import
+
     fit = IsotonicRegression(increasing=False, y_min=0, y_max=1).fit(predictions, is_metal)
     return tuple(fit.X_thresholds_.tolist()), tuple(fit.y_thresholds_.tolist())

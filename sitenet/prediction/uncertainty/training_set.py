@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from sitenet.errors import UserError
 from sitenet.files import replacing
@@ -50,6 +49,8 @@ class TrainingSet:
     @classmethod
     def collect(cls, sketches: Sequence[Sketch]) -> Self:
         """The training set of these crystals, of which there must be one at least."""
+        from scipy.optimize import nnls  # whoever predicts need not wait for its import
+
         known = sorted(sketches, key=lambda one: one.formula)
         counts = np.zeros((len(known), len(SYMBOLS) + 1))
         shortest: dict[int, float] = {}
