@@ -156,7 +156,8 @@ def main() -> None:
     minutes = arguments.until and math.floor((arguments.until - time.time() - LOADING) / 6) / 10
     if minutes is not None and minutes <= 0:
         sys.exit(f"features took {time.monotonic() - began:.0f} s, which leaves no time for trainings: give more")
-    print(f"features after {time.monotonic() - began:.0f} s, trainings of {minutes} minutes", flush=True)
+    limit_of_each = f", trainings of {minutes} minutes" if minutes else ""
+    print(f"features after {time.monotonic() - began:.0f} s{limit_of_each}", flush=True)
     for line in train_all(place, benchmark, arguments.device, minutes, arguments.at_once):
         print(f"{line}, {time.monotonic() - began:.0f} s after the start", flush=True)
 

@@ -45,6 +45,13 @@ def test_importing_sitenet_is_light() -> None:
         sys.modules["sitenet"].load_models  # noqa: B018
 
 
+def test_predicting_imports_only_what_every_prediction_needs() -> None:
+    late = ["sklearn", "ase", "scipy.optimize", "pymatgen.io.vasp"]
+    code = f"import sys, sitenet.prediction.command; print([n for n in {late} if n in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
 def test_structures_atoms_and_paths_are_predicted_alike(model: Model, tmp_path: Path) -> None:
     as_folder(tmp_path, GOOD)
     frame = model.predict([structure(crystal) for crystal in REAL])
