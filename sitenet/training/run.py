@@ -23,6 +23,7 @@ from sitenet.training.allotment import DeviceName
 from sitenet.training.batching import DivergedError
 from sitenet.training.checkpoint import RunDescription, restore, save_best, save_last
 from sitenet.training.device import choose_device, configure_torch, device_name
+from sitenet.training.progress import progress_line
 from sitenet.training.start import start_from
 from sitenet.training.trainer import Trainer
 from sitenet.training.training_data import TrainingData, known, read_training_data
@@ -202,38 +203,6 @@ class _Recorder:
 
     def _log(self) -> None:
         logger.info("%s: %s", self.name, progress_line(self._trainer, self._job.unit))
-
-
-def progress_line(trainer: Trainer, unit: str) -> str:
-    """Epoch, errors, speed and time left, as one line."""
-    state, epoch, score = trainer.state, trainer.state.epoch, trainer.task.error
-    total = "" if trainer.settings.max_minutes else f"/{trainer.settings.max_epochs}"
-    left = _minutes(_seconds_left(trainer))
-    if epoch.batches:
-        done, rate = 100 * epoch.seen // len(trainer.data.train), epoch.seen / epoch.seconds
-        error = score.amount(f"{epoch.error / max(epoch.crystals, 1):.3f}", unit)
-        head = f"epoch {state.epochs + 1}{total} {done} % done, train {score.label} {error}"
-        return f"{head}, {rate:.0f} crystals/s, {left} left"
-    row, best = state.history[-1], state.best
-    assert best is not None
-    train = "not known" if row.train_error is None else f"{row.train_error:.3f}"
-    averaged = "" if row.validation_error_ema is None else f", with averaged weights {row.validation_error_ema:.3f}"
-    validation = score.amount(f"{row.validation_error:.3f}{averaged}", unit)
-    return (
-        f"epoch {row.epoch}{total}, train {score.label} {train}, validation {score.label} {validation} "
-        f"(best {best.validation_error:.3f} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, {left} left"
-    )
-
-
-def _seconds_left(trainer: Trainer) -> float:
-    share = trainer.share
-    return 0.0 if trainer.finished else trainer.state.seconds * (1 / share - 1)
-
-
-def _minutes(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _result(job: TrainJob, trainer: Trainer, description: RunDescription, validation_error: float) -> RunResult:

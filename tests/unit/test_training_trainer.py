@@ -15,7 +15,7 @@ from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.training import TrainingSettings
 from sitenet.training import trainer as trainer_module
 from sitenet.training.batching import infer
-from sitenet.training.run import progress_line
+from sitenet.training.progress import progress_line
 from sitenet.training.state import TrainingState
 from sitenet.training.trainer import SKIP_LIMIT, Trainer
 from sitenet.training.training_data import TrainingData, read_training_data
