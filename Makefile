@@ -36,7 +36,8 @@ test: setup ## run the tests: some minutes
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: setup ## run the slow tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile --ignore tests/slurm
+	$(BIN)/python -m pytest -m slow tests/slurm
 
 # torch for GPUs brings Triton, of another version; the interpreter needs no GPU.
 test-triton: setup ## test the GPU kernels on a CPU, by Triton's interpreter

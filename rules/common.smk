@@ -81,11 +81,7 @@ if benchmark.settings.compare_to:
 if not Path(f"{DATA}/manifest.json").exists():
     checked(benchmark.check_files)
 
-try:
-    benchmark.check_starts(f"{RUN}/run.json")
-except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
+checked(benchmark.check_starts, f"{RUN}/run.json")
 
 # Networks are matched by exclusion: there may be thousands, and a pattern with all their ids makes planning slow.
 BASELINE = "|".join(benchmark.baselines) or "none"

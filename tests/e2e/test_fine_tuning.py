@@ -11,6 +11,8 @@ from sitenet.records import RunResult
 from sitenet.training.checkpoint import load_best
 from tests.workflow.running import ROOT, job_counts, snakemake
 
+pytestmark = pytest.mark.slow
+
 GAP = ROOT / "docs" / "results" / "matbench_mp_gap_cpu" / "fold1"
 CONFIG = {
     "name": "tuned",

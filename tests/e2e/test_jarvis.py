@@ -12,6 +12,8 @@ import yaml
 from tests.jarvis_files import TASK, records, splits_of, write_files
 from tests.workflow.running import job_counts, snakemake
 
+pytestmark = pytest.mark.slow
+
 N = 60
 
 

@@ -11,6 +11,8 @@ from sitenet.data.manifest import Splits
 from tests.browser import chromium, needs_browser, watch
 from tests.workflow.running import job_counts, snakemake
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "name": "random",
     "dataset": {"source": "bundled", "name": "mp_dielectric_gap", "max_crystals": 120},

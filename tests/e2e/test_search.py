@@ -95,6 +95,7 @@ def test_a_killed_search_goes_on_to_its_end(killed: Path, config: Path) -> None:
     assert job_counts(snakemake("-n", "--configfile", config, directory=killed)) == {}
 
 
+@pytest.mark.slow
 def test_its_trials_are_those_of_an_undisturbed_search(killed: Path, config: Path, tmp_path: Path) -> None:
     snakemake("--configfile", config, directory=tmp_path)
     assert stages(tmp_path) == stages(killed)

@@ -10,6 +10,8 @@ import yaml
 from sitenet.data.table import bundled_path
 from tests.workflow.running import snakemake
 
+pytestmark = pytest.mark.slow
+
 NAME = "gaps"
 TABLES, DATA = f"results/tables/{NAME}", f"results/data/{NAME}"
 CONFIG = {

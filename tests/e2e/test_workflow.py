@@ -159,6 +159,7 @@ def assert_shown(report: Path, files: list[Path]) -> None:
     assert not [path.name for path in files if b64encode(path.read_bytes()).decode() not in text]
 
 
+@pytest.mark.slow
 def test_scan_of_training_sizes_is_compared_and_drawn(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)

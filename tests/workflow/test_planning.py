@@ -38,7 +38,17 @@ def test_default_benchmark(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+# One for each kind of rule; the others are planned by the slow tests.
+TYPICAL = {"descriptors", "examples", "out_of_distribution", "own_files", "quick", "search", "several_targets"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem in TYPICAL else pytest.mark.slow)
+        for path in sorted((ROOT / "configs").glob("*.yaml"))
+    ],
+)
 def test_every_configuration_can_be_planned(config: Path, tmp_path: Path) -> None:
     (tmp_path / "my_crystals").mkdir()  # what configs/own_files.yaml reads
     (tmp_path / "examples").symlink_to(ROOT / "examples")  # what configs/examples.yaml starts

@@ -138,8 +138,8 @@ def test_after_make_generated_the_tests_of_generated_files_pass(copy: Path) -> N
     assert commands is not None
     for command in re.findall(r"python (.*)", commands[1]):
         run(copy, *command.removeprefix("-m ").removesuffix(".py").replace("tools/", "tools.").split())
-    tests = ("test_config.py", "test_config_schema.py", "test_leaderboard.py", "test_metrics.py", "test_figures.py")
-    run(copy, "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/unit/{name}" for name in tests))
+    tests = ("config", "config_schema", "leaderboard_files", "metrics", "figures")
+    run(copy, "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/unit/test_{name}.py" for name in tests))
     run(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/golden", "-k", "tables or trials")
 
 
