@@ -32,7 +32,7 @@ $(STAMP): $(LOCK) $(TORCH) $(NODEPS) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup ## run the tests: some minutes
+test: setup ## run the tests: a quarter of an hour on two cores
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: setup ## run the slow tests

@@ -85,6 +85,8 @@ def test_errors_by_cutoff_are_paired_with_those_of_all_pairs(analysis: Attention
     assert table.loc[3.0, ["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(expected)
     assert table.loc[3.0, "mae"] == pytest.approx(1.5 * table.loc[np.inf, "mae"])
     assert table.loc[3.0, "change"] == pytest.approx(0.5 * np.mean(list(errors.values())))
+    signed = [0.5 * (run.predictions()["prediction"] - run.predictions()["target"]).mean() for run in runs[:4]]
+    assert table.loc[3.0, "shift"] == pytest.approx(np.mean(signed))
     assert table["n_test"].tolist() == [2 * N] * len(CUTOFFS)
     assert table.loc[5.0, "attention"] == pytest.approx(0.3 + 0.7 * 5 / 14)
 
@@ -140,6 +142,9 @@ def test_tables_and_figures_are_the_same_from_the_same_runs(analysis: AttentionA
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1]
     assert len(contents[0]) == 4 + 2 * 4
+    for path in (*folder.glob("*.csv"), folder / "attention_crystals.csv.gz"):
+        columns = list(pd.read_csv(path, header=None, nrows=1).iloc[0])
+        assert len(set(columns)) == len(columns), path.name
 
 
 def test_columns_of_a_map_sum_to_one(analysis: AttentionAnalysis) -> None:

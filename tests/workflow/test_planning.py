@@ -38,8 +38,20 @@ def test_default_benchmark(tmp_path: Path) -> None:
     }
 
 
-# One for each kind of rule; the others are planned by the slow tests.
-TYPICAL = {"descriptors", "examples", "out_of_distribution", "own_files", "quick", "search", "several_targets"}
+# One for each kind of data and of rules; the others are planned by the slow tests.
+TYPICAL = {
+    "descriptors",
+    "examples",
+    "fine_tuning",
+    "jarvis_optb88vdw_bandgap",
+    "matbench_mp_gap_cpu",
+    "materials_project",
+    "out_of_distribution",
+    "own_files",
+    "quick",
+    "search",
+    "several_targets",
+}
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,11 @@ def parse_structure(id_: str, name: str, content: bytes) -> Crystal:
     """
     if not is_structure_file(name):
         raise BadCrystal(one_line(f"unreadable: {name} is none of {', '.join(SUFFIXES)}, POSCAR*, CONTCAR*"))
+    read = _reader(_unpacked(name).suffix.lower())
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            crystal = _reader(_unpacked(name).suffix.lower())(id_, decode(name, content))
+            crystal = read(id_, decode(name, content))
     except BadCrystal as reason:
         raise BadCrystal(one_line(reason)) from None
     except Exception as error:  # the libraries raise errors of every kind

@@ -75,8 +75,9 @@ class AttentionAnalysis:
         """The error of every trial without the pairs beyond each cut-off, a row each; the last one has all pairs.
 
         Columns: kind, trial, model, cutoff (angstrom), attention (share of the weights within the cut-off, mean over
-        heads), change (mean absolute change of the predictions), mae or brier, and difference, difference_low and
-        difference_high: the error minus that with all pairs, with its 95 % interval over seeds and formulas.
+        heads), change and shift (mean absolute and mean signed change of the predictions), mae or brier, and
+        difference, difference_low and difference_high: the error minus that with all pairs, with its 95 % interval
+        over seeds and formulas.
         """
         rows = []
         for trial, runs in self.runs.items():
@@ -89,7 +90,7 @@ class AttentionAnalysis:
                         "model": self.names[trial],
                         "cutoff": cutoff,
                         "attention": float(np.mean([_attention_within(run, cutoff) for run in runs])),
-                        "change": _change(runs, cutoff),
+                        **_changes(runs, cutoff),
                         **self._scores(errors, cutoff),
                         "folds": len({run.record.key.fold for run in runs}),
                         "runs": len(runs),
@@ -206,10 +207,11 @@ def _attention_within(run: AttentionOfRun, cutoff: float) -> float:
     return float(run.heads["self_weight"].mean() + others)
 
 
-def _change(runs: Sequence[AttentionOfRun], cutoff: float) -> float:
-    """Mean absolute difference of the predictions from those with all pairs."""
-    changes = []
-    for run in runs:
-        predictions = run.predictions.pivot(index="id", columns="cutoff", values="prediction")
-        changes.append((predictions[cutoff] - predictions[np.inf]).abs().mean())
-    return float(np.mean(changes))
+def _changes(runs: Sequence[AttentionOfRun], cutoff: float) -> dict[str, float]:
+    """Mean absolute and mean signed difference of the predictions from those with all pairs."""
+    tables = [run.predictions.pivot(index="id", columns="cutoff", values="prediction") for run in runs]
+    differences = [table[cutoff] - table[np.inf] for table in tables]
+    return {
+        "change": float(np.mean([difference.abs().mean() for difference in differences])),
+        "shift": float(np.mean([difference.mean() for difference in differences])),
+    }

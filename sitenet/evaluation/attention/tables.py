@@ -25,7 +25,7 @@ def write_attention_tables(analysis: AttentionAnalysis, folder: Path) -> None:
         "attention_cutoff.csv": analysis.cutoffs,
         "attention_heads.csv": analysis.heads,
         "attention_correlations.csv": analysis.correlations,
-        "attention_crystals.csv.gz": analysis.crystals,
+        "attention_crystals.csv.gz": analysis.crystals.rename(columns={"target": "target_value"}),
     }
     for name, table in tables.items():
         shown = table if len(table.columns) else pd.DataFrame(columns=EMPTY[name.partition(".")[0]])
