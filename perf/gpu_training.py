@@ -147,11 +147,11 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for features")
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--until", type=float, help="seconds since the epoch at which everything shall be done")
-    limit.add_argument(
-        "--at-once", type=int, choices=range(1, 65), metavar="N", help="trainings that share the GPU (default: all)"
-    )
+    limit.add_argument("--at-once", type=int, metavar="N", help="trainings that share the GPU (default: all)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
+    if arguments.at_once is not None and arguments.at_once < 1:
+        parser.error(f"argument --at-once has the value {arguments.at_once}: one training is the least")
     benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
     place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
     featurize_all(place, benchmark, arguments.device)
