@@ -17,6 +17,8 @@ TABLES = {
     "training_size/training_size.csv": 9,
     "ablation/ablation.csv": 11,
     "ablation/regularisation.csv": 8,
+    "cutoff/cutoff.csv": 4,
+    "cutoff/trials.csv": 4,
     "long_range/long_range.csv": 17,
     "fine_tuning/fine_tuning.csv": 8,
     "input_scaling/input_scaling.csv": 4,
