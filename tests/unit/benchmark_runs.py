@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -174,3 +175,8 @@ def results_of(
     chosen = select(runs) if selections is None else selections
     standings = compute_standings(runs, chosen, plan or planned(), groups or {}, n_resamples)
     return Results("gaps", standings, runs, MANIFEST, splits, list(failures), changed or {}, groups or {})
+
+
+def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
+    """Results of these runs, of which the ones on these folds with these seeds are planned."""
+    return results_of(runs, planned(folds, seeds), **more)

@@ -21,17 +21,11 @@ from tests.unit.benchmark_runs import (
     DUMMY_MEDIAN,
     FOREST,
     SITENET,
-    planned,
-    results_of,
+    results,
     select,
     write_benchmark,
     write_run,
 )
-
-
-def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
-    """Results of these runs, of which the ones on these folds with these seeds are planned."""
-    return results_of(runs, planned(folds, seeds), **more)
 
 
 def write_groups(path: Path, groups: Mapping[str, str]) -> None:

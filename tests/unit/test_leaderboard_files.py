@@ -13,8 +13,7 @@ from pymatgen.core import Composition, Element
 
 from sitenet.data.table import write_crystals
 from sitenet.errors import UserError
-from sitenet.evaluation.results import Results, read_results
-from sitenet.evaluation.runs import Run
+from sitenet.evaluation.results import read_results
 from sitenet.evaluation.tables.markdown import trials_markdown
 from sitenet.evaluation.tables.predictions import write_predictions
 from sitenet.evaluation.tables.trials import trials_table
@@ -29,17 +28,11 @@ from tests.unit.benchmark_runs import (
     SITENET,
     SPLITS,
     TRIALS,
-    planned,
-    results_of,
+    results,
     write_benchmark,
     write_run,
 )
 from tools.table_columns import PAGE, page
-
-
-def results(runs: list[Run], folds: tuple[int, ...] = (0, 1), seeds: tuple[int, ...] = (0,), **more: Any) -> Results:
-    """Results of these runs, of which the ones on these folds with these seeds are planned."""
-    return results_of(runs, planned(folds, seeds), **more)
 
 
 def test_tables_for_people_fit_a_page(tmp_path: Path) -> None:
