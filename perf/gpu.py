@@ -99,12 +99,9 @@ def featurized(case: str, folder: Path, structures: Path, crystals: int) -> Path
 def trainer(case: str, loaded: Loaded, device: torch.device, precision: str) -> Trainer:
     """A new training with reproducible weights."""
     torch.manual_seed(0)
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     kind, model, _ = CASES[case]
     known = model_kinds()[kind]
-    settings = TrainingSettings(
-        precision="bfloat16" if precision == "bfloat16" else "float32", ema_decay=0.99, standardise_target=True
-    )
+    settings = TrainingSettings.model_validate({"precision": precision, "ema_decay": 0.99, "standardise_target": True})
     return Trainer(known.build(known.settings(**model), True), settings, loaded.store, loaded.data, 0, device)
 
 

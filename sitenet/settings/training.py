@@ -46,8 +46,9 @@ class TrainingSettings(Section):
         max_crystals: Train on a random subset of at most this many crystals. It depends on the seed, and smaller
             subsets of a seed are contained in larger ones. Null uses all.
         patience: Early stopping: number of epochs without a lower validation error. Null never stops early.
-        precision: Floating-point type of matrix products (autocast); weights stay float32. Half precision is meant
-            for GPUs: on a CPU with bfloat16 instructions it made no training faster.
+        precision: Floating-point type of matrix products in training; weights and predictions stay float32. `tf32` is
+            float32 with factors rounded to ten bits, on GPUs that have it. Half precision (autocast) is meant for
+            GPUs: on a CPU with bfloat16 instructions it made no training faster.
         start_from: Fine-tuning: begin with the weights of another training, a checkpoint `best.pt` or the name of a
             model that comes with the package; seed s then takes its network s, modulo their number. Network and
             features must have the same settings. The read-out, the layers after the pooling of sites, begins anew
@@ -75,7 +76,7 @@ class TrainingSettings(Section):
     max_minutes: Annotated[float, Field(gt=0)] | None = None
     max_crystals: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     start_from: InputPath | None = None
     trained: Literal["all", "readout"] = "all"
     other_targets: Names = Field(default=(), exclude_if=lambda names: not names)

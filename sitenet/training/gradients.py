@@ -1,6 +1,7 @@
 """Forward and backward pass of a training step: a batch in, gradients of the weights out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import Network, PairNetwork, TargetScale
 from sitenet.settings.training import TrainingSettings
 
-AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,16 @@ class Gradients:
         self._optimiser, self._scaler = optimiser, scaler
 
     def autocast(self) -> torch.autocast:
-        """The precision of products of matrices."""
-        device, precision = self.model.scale.target_std.device.type, self.settings.precision
-        return torch.autocast(device, AUTOCAST[precision], enabled=precision != "float32")
+        """Half precision of products of matrices, if that is the setting."""
+        device, dtype = self.model.scale.target_std.device.type, HALF.get(self.settings.precision)
+        return torch.autocast(device, dtype, enabled=dtype is not None)
 
     def __call__(self, batch: Batch, targets: Tensor) -> Tensor:
+        """The `figures` of a step, on the device; see `_step`."""
+        with _products_in_tf32(self.settings.precision == "tf32"):
+            return self._step(batch, targets)
+
+    def _step(self, batch: Batch, targets: Tensor) -> Tensor:
         """The `figures` of a step, on the device.
 
         Args:
@@ -94,6 +100,17 @@ class Gradients:
         known, filled = _filled(outputs, targets)
         losses = scale.losses(self.settings.loss, outputs, filled)
         return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
+
+
+@contextmanager
+def _products_in_tf32(chosen: bool) -> Iterator[None]:
+    """Lets a GPU round the factors of float32 products to ten bits; a CPU does not."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, chosen
+    try:
+        yield
+    finally:
+        matmul.allow_tf32 = before
 
 
 def _filled(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

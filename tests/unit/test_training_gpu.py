@@ -22,7 +22,7 @@ pytestmark = [
 @pytest.mark.parametrize(
     "network", [NETWORK, RADIAL_NETWORK, CGCNN_NETWORK, SCHNET_NETWORK], ids=lambda network: network.kind
 )
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
 def test_a_run_ends_on_a_gpu_and_its_network_predicts_alike_on_a_cpu(
     tmp_path: Path, network: Section, precision: str
 ) -> None:

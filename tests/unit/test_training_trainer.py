@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sitenet.errors import UserError
 from sitenet.features.store import FeatureStore
+from sitenet.models.base.batch import Batch
 from sitenet.models.base.network import LOSSES
 from sitenet.models.sitenet.network import SiteNet
 from sitenet.settings.training import TrainingSettings
@@ -84,7 +85,7 @@ def test_training_lowers_the_error(data: tuple[FeatureStore, TrainingData]) -> N
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
 def test_every_recipe_steps(data: tuple[FeatureStore, TrainingData], schedule: str, precision: str) -> None:
     trainer = new_trainer(data, max_epochs=2, schedule=schedule, precision=precision)
     before = [parameter.clone() for parameter in trainer.model.parameters()]
@@ -93,6 +94,26 @@ def test_every_recipe_steps(data: tuple[FeatureStore, TrainingData], schedule: s
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     assert all(parameter.isfinite().all() for parameter in after)
     assert trainer.state.skipped == 0
+
+
+def test_tf32_holds_in_steps_alone(data: tuple[FeatureStore, TrainingData], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation and later work of the process keep all bits; on a CPU steps do, too."""
+    trainer, other = (new_trainer(data, max_epochs=1, precision=precision) for precision in ("tf32", "float32"))
+    allowed: list[bool] = []
+    forward = trainer.model.forward
+
+    def watched(batch: Batch) -> Tensor:
+        allowed.append(torch.backends.cuda.matmul.allow_tf32)
+        return forward(batch)
+
+    monkeypatch.setattr(trainer.model, "forward", watched)
+    for one in (trainer, other):
+        one.fit(after_step=skip, after_epoch=skip)
+    steps = trainer.state.history[-1]
+    assert steps.train_error == other.state.history[-1].train_error
+    assert allowed == sorted(allowed, reverse=True)
+    assert {True, False} == set(allowed)
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize("amsgrad", [True, False])
