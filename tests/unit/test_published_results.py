@@ -19,6 +19,7 @@ TABLES = {
     "ablation/regularisation.csv": 8,
     "cutoff/cutoff.csv": 4,
     "cutoff/trials.csv": 4,
+    "cutoff/cutoff_gpu.csv": 4,
     "long_range/long_range.csv": 17,
     "fine_tuning/fine_tuning.csv": 8,
     "input_scaling/input_scaling.csv": 4,
