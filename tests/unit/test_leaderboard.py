@@ -262,6 +262,13 @@ def test_unlabelled_folds_are_not_scored_and_cost_no_model_its_rank(tmp_path: Pa
     assert (row["rank"], row["folds_scored"], row["mae"]) == (1, 1, 2.0)
 
 
+def test_the_time_of_a_model_without_scored_runs_is_unknown_and_not_zero(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0]), write_run(tmp_path, DUMMY_MEAN, 0, [1.0], targets=[np.nan])]
+    rows = rows_of(results(runs, folds=(0,)))
+    assert rows["random_forest"]["training_seconds"] == 10.0
+    assert np.isnan(rows["dummy (mean)"]["training_seconds"])
+
+
 def test_partly_unlabelled_folds_are_counted_in_the_footer(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, FOREST, 0, [1.0, 2.0, 3.0], targets=[1.0, np.nan, 2.0])]
     write_tables(results(runs), tmp_path, ablation=False)

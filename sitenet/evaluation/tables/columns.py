@@ -206,14 +206,14 @@ _LATER = (
         kind=Json[dict[int, str]],
     ),
     Column(
-        {"training_seconds": "training time in seconds, summed over runs"},
-        lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).all_runs),),
+        {"training_seconds": "training time in seconds, summed over scored runs"},
+        lambda r, i: (pd.Series([run.result.cost.seconds for run in _row(r, i).all_runs]).sum(min_count=1),),
         "training (s)",
         lambda _: fixed(0),
     ),
     Column(
         {"search_seconds": "training time in seconds, summed over the runs of all candidate trials"},
-        lambda r, i: (sum(run.result.cost.seconds for run in _row(r, i).search),),
+        lambda r, i: (pd.Series([run.result.cost.seconds for run in _row(r, i).search]).sum(min_count=1),),
         "with search (s)",
         lambda _: fixed(0),
     ),
