@@ -37,6 +37,9 @@ if benchmark.analysed[0]:
     include: "rules/attention.smk"
 
 
+include: "rules/driver.smk"
+
+
 report: report_front()
 
 

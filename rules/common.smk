@@ -4,7 +4,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.logging import logger
 from snakemake_executor_plugin_slurm import common_settings as slurm
 
 from sitenet import versions
@@ -12,19 +11,17 @@ from sitenet.config.benchmark import Benchmark
 from sitenet.config.keys import check_keys
 from sitenet.config.pretrained import starting_network
 from sitenet.config.trial import trial_names
-from sitenet.data.manifest import Manifest
-from sitenet.driver import check_interpreter, check_slurm, share_package, take_folder
+from sitenet.driver import check_interpreter, share_package
 from sitenet.errors import UserError
-from sitenet.evaluation import former, other
+from sitenet.evaluation import other
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
 from sitenet.models.sklearn.settings import FEATURE_TABLES
-from sitenet.search.stage import Stage, network_of, stopped_epochs, with_stages
+from sitenet.search.stage import Stage, network_of, stopped_epochs
 from sitenet.settings import tracking
 from sitenet.settings.descriptors import DESCRIPTORS
 from sitenet.settings.features import pooled_features
 from sitenet.settings.splits import OUT_OF_DISTRIBUTION
-from sitenet.terminal import ending
 
 
 def checked(function, *arguments):
@@ -248,47 +245,6 @@ def attention_records(wildcards):
     return runs(f"{ATTENTION}/attention.json", *benchmark.analysed)
 
 
-def begin_run():
-    """Before the first job: locks the working directory, and keeps tables that would lose something."""
-    global folder_lock  # held until this process ends
-    try:
-        if workflow.executor_plugin.name == "slurm":
-            check_slurm()
-        folder_lock = take_folder(Path.cwd())
-        if any(job.rule.name == "leaderboard" for job in workflow.dag.needrun_jobs()):
-            keep_former_tables()
-    except UserError as error:
-        logger.error(str(error))
-        sys.exit(1)
-
-
-def keep_former_tables():
-    """Says what the tables of this name lose by this run, and keeps what they have."""
-    planned = with_stages(benchmark.resolved(), decided_stages())
-    lost = former.losses(Path(TABLES), planned)
-    if lost and workflow.output_settings.dryrun:
-        say(f"{TABLES} would change: {', '.join(lost)}; a run keeps what is there")
-    elif lost:
-        kept = former.keep(benchmark.name, Path(TABLES), Path(FIGURES_FOLDER))
-        logger.warning(
-            f"{TABLES} changes: {', '.join(lost)}; what was there is kept in {kept}"
-        )
-
-
-def result(log=""):
-    """The last lines of a run: what targets were read, so that a wrong column is seen; the leaderboard; paths."""
-    partial = "tables_so_far" in workflow.dag_settings.targets
-    folder = Path(TABLES, "so_far") if partial else Path(TABLES)
-    manifest = Path(f"{DATA}/manifest.json")
-    targets = Manifest.read(manifest).describe_targets() if manifest.exists() else ""
-    return f"{targets}\n{ending.result(folder, log, tracked, benchmark.name)}".strip()
-
-
-def say(text, **more):
-    """Shows lines in the terminal, behind those of Snakemake."""
-    logger.info(text, extra={"shown": True, **more})
-
-
 def growing(amount):
     """A resource that grows with each attempt, so that a job killed at its limit is repeated with more."""
     return lambda wildcards, attempt: amount * attempt
@@ -299,14 +255,3 @@ for trial in (benchmark.predictions | benchmark.external).values():
     if not all(Path(path).exists() for path in runs(f"{RUN}/run.json", [trial.id])):
         checked(benchmark.check_model_files, trial)
         checked(command_digest, trial.settings["model"].get("folder", ""))
-
-# What the terminal needs to name jobs and to show an earlier result again; the message itself is empty.
-say(
-    "",
-    trials=trial_names(benchmark.trials),
-    seeds=len(benchmark.settings.seeds),
-    result=result,
-)
-
-if workflow.output_settings.dryrun:
-    keep_former_tables()
