@@ -26,6 +26,7 @@ import torch
 import yaml
 
 from sitenet.config.benchmark import Benchmark
+from sitenet.config.pretrained import starting_network
 from sitenet.config.trial import Trial
 from sitenet.data.manifest import Manifest
 from sitenet.data.table import CrystalTable
@@ -101,6 +102,8 @@ def job_of(place: Place, manifest: Manifest, key: RunKey, trial: Trial, device: 
         non_negative=manifest.non_negative,
         data_checksum=manifest.structures_sha256,
         device=device,
+        start=starting_network(name, key.seed) if (name := trial.training.start_from) else None,
+        task=manifest.task,
     )
 
 
@@ -153,7 +156,12 @@ def main() -> None:
     if arguments.at_once is not None and arguments.at_once < 1:
         parser.error(f"argument --at-once has the value {arguments.at_once}: one training is the least")
     benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
-    place, began = Place(arguments.data, arguments.scratch, arguments.output), time.monotonic()
+    if benchmark.searches or not benchmark.networks:
+        parser.error(
+            f"{arguments.config} has {'searches' if benchmark.searches else 'no networks'}: networks are needed"
+        )
+    checksum = Manifest.read(arguments.data / "manifest.json").structures_sha256  # features are those of the data
+    place, began = Place(arguments.data, arguments.scratch / checksum[:8], arguments.output), time.monotonic()
     featurize_all(place, benchmark, arguments.device)
     minutes = arguments.until and math.floor((arguments.until - time.time() - LOADING) / 6) / 10
     if minutes is not None and minutes <= 0:

@@ -17,6 +17,7 @@ from sitenet.evaluation import other
 from sitenet.evaluation.figures import FIGURES
 from sitenet.models.external.settings import digest
 from sitenet.models.sklearn.settings import FEATURE_TABLES
+from sitenet.records import RunResult
 from sitenet.search.stage import Stage, network_of, stopped_epochs
 from sitenet.settings import tracking
 from sitenet.settings.descriptors import DESCRIPTORS
@@ -200,10 +201,16 @@ def features_of(wildcards):
     )
 
 
-@cache
-def command_digest(folder):
-    """Checksum of the files of a command; empty where they are gone and all that they made is there."""
-    return digest(folder) if folder and Path(folder).is_dir() else ""
+command_digest = cache(digest)
+
+
+def command_of_run(wildcards):
+    """Checksum of the files of a command; where they are gone, of those that made what is there."""
+    folder = benchmark.external[wildcards.trial].settings["model"]["folder"]
+    record = Path(f"{RUN}/run.json".format(**wildcards))
+    if Path(folder).is_dir() or not record.exists():
+        return command_digest(folder)
+    return RunResult.read(record).versions["command_sha256"]
 
 
 def baseline_features(wildcards, ending):
@@ -254,4 +261,5 @@ def growing(amount):
 for trial in (benchmark.predictions | benchmark.external).values():
     if not all(Path(path).exists() for path in runs(f"{RUN}/run.json", [trial.id])):
         checked(benchmark.check_model_files, trial)
-        checked(command_digest, trial.settings["model"].get("folder", ""))
+        if trial.id in benchmark.external:
+            checked(command_digest, trial.settings["model"]["folder"])

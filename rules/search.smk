@@ -46,8 +46,8 @@ def records_deciding(wildcards):
 
 
 def runs_of_best(pattern, decided):
-    """`pattern` for the best trials among some stages, unless the grid has them, too."""
-    return [
+    """`pattern` for the best trials among some stages, each once, unless the grid has them, too."""
+    best = [
         path
         for stage in decided
         if stage.is_last
@@ -55,6 +55,7 @@ def runs_of_best(pattern, decided):
         if trial not in benchmark.networks
         for path in runs(pattern, [trial], stage.fold)
     ]
+    return list(dict.fromkeys(best))
 
 
 def best_of(search):

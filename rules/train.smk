@@ -113,12 +113,7 @@ rule external:
     params:
         benchmark=benchmark.name,
         settings=lambda wildcards: benchmark.external[wildcards.trial].unnamed_settings,
-        rerun_if=lambda wildcards: [
-            versions.TRAIN,
-            command_digest(
-                benchmark.external[wildcards.trial].settings["model"]["folder"]
-            ),
-        ],
+        rerun_if=lambda wildcards: [versions.TRAIN, command_of_run(wildcards)],
     script:
         "../workflow_scripts/external.py"
 

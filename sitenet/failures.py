@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sitenet.errors import UserError
 from sitenet.files import replacing
 
+FAILURES = "failures.csv"  # beside the manifest of a data set or of features
 COLUMNS = ("id", "stage", "reason")
 
 

@@ -1,12 +1,11 @@
 """Writes a Matbench submission for each model from the results of all runs."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from sitenet.config.benchmark import Benchmark
 from sitenet.errors import UserError
-from sitenet.evaluation.matbench_submission import submit, submitted
+from sitenet.evaluation.matbench_submission import folders_of, submit, submitted
 from sitenet.evaluation.results import read_results
 from sitenet.logs import run_job
 
@@ -18,9 +17,8 @@ def main(snakemake: Any) -> None:
     rows = submitted(results.standings.rows)
     if not rows:
         raise UserError("the grid has only models that were trained elsewhere: a submission needs one of your own")
-    for row in rows:
-        name = re.sub(r"[^a-z0-9]+", "_", row.model).strip("_")
-        submit(row, results.splits, config["dataset"]["name"], Path(snakemake.output[0]) / f"matbench_v0.1_{name}")
+    for row, folder in zip(rows, folders_of([row.model for row in rows]), strict=True):
+        submit(row, results.splits, config["dataset"]["name"], Path(snakemake.output[0]) / folder)
 
 
 if __name__ == "__main__":

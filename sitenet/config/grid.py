@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sitenet.config.space import Space, has_distributions
-from sitenet.config.trial import Trial, sections_of
+from sitenet.config.trial import Trial, checked_sections, sections_of
 from sitenet.errors import UserError
 from sitenet.models.registry import model_kinds
-from sitenet.settings.problems import unknown, validate
+from sitenet.settings.problems import unknown
 from sitenet.settings.section import Section
 
 MAX_TRIALS = 10_000
@@ -57,17 +57,9 @@ def _with_known_sections(entry: Any, where: str) -> GridEntry:
 
 
 def _expand_entry(entry: GridEntry, where: str) -> Iterator[Trial]:
-    sections = sections_of(_kind(entry, where))
-    for point in _points(entry, where, sections):
-        settings = {
-            name: validate(section, point.get(name, {}), f"{where}.{name}") for name, section in sections.items()
-        }
-        for name, section in settings.items():
-            try:
-                section.check_with(settings)
-            except ValueError as problem:
-                raise UserError(f"configuration key '{where}.{name}': {problem}") from None
-        yield Trial(settings)
+    kind = _kind(entry, where)
+    for point in _points(entry, where, sections_of(kind)):
+        yield Trial(checked_sections(kind, point, where))
 
 
 def _kind(entry: Any, where: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sitenet.config.trial import Trial, sections_of
+from sitenet.config.trial import Trial, checked_sections, sections_of
 from sitenet.errors import UserError
 from sitenet.models.registry import is_network
 from sitenet.settings.features import FeatureSettings
@@ -117,8 +117,7 @@ class Space:
         for name, value in (self.fixed | dict(values)).items():
             section, _, key = name.partition(".")
             nested.setdefault(section, {})[key] = value
-        sections = sections_of(str(self.fixed["model.kind"])).items()
-        return Trial({name: validate(s, nested.get(name, {}), f"{self.where}.{name}") for name, s in sections})
+        return Trial(checked_sections(str(self.fixed["model.kind"]), nested, self.where))
 
     def values_of(self, name: str) -> tuple[Any, ...]:
         """All values of a setting that are written, by its dotted name."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from sitenet.errors import UserError
 from sitenet.models.registry import is_network, model_kinds
 from sitenet.settings.features import FeatureSettings
+from sitenet.settings.problems import validate
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 from sitenet.tasks import REGRESSION, Task
@@ -22,6 +24,28 @@ def sections_of(kind: str) -> dict[str, type[Section]]:
     """The sections a trial of this model kind has; networks also have features and training."""
     model = {"model": model_kinds()[kind].settings}
     return model | ({"features": FeatureSettings, "training": TrainingSettings} if is_network(kind) else {})
+
+
+def checked_sections(kind: str, values: Mapping[str, Mapping[str, Any]], where: str) -> dict[str, Section]:
+    """The sections of a trial, each by itself and beside the others.
+
+    Args:
+        kind: Kind of the model.
+        values: Values by section and name; others have their defaults.
+        where: Key of the grid entry, for messages.
+
+    Raises:
+        UserError: A value is not valid, or sections contradict each other.
+    """
+    sections = {
+        name: validate(section, values.get(name, {}), f"{where}.{name}") for name, section in sections_of(kind).items()
+    }
+    for name, section in sections.items():
+        try:
+            section.check_with(sections)
+        except ValueError as problem:
+            raise UserError(f"configuration key '{where}.{name}': {problem}") from None
+    return sections
 
 
 class Trial:

@@ -5,6 +5,7 @@ The package `matbench` itself records, scores and validates them, so its leaderb
 
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ def submitted(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
     """Rows of the leaderboard to submit: those trained here; of a network that has an ensemble, only this."""
     left_out = {*kinds_of_role("predictions"), *(row.kind for row in rows if row.is_ensemble)}
     return [row for row in rows if row.is_ensemble or row.kind not in left_out]
+
+
+def folders_of(models: Sequence[str]) -> list[str]:
+    """A folder for each model, named as the leaderboard asks; numbered where names differ in signs alone."""
+    names = [re.sub(r"[^a-z0-9]+", "_", model.lower()).strip("_") for model in models]
+    again = [names[:place].count(name) for place, name in enumerate(names)]
+    return [f"matbench_v0.1_{name}" + (f"_{n + 1}" if n else "") for name, n in zip(names, again, strict=True)]
 
 
 def submit(row: LeaderboardRow, splits: Splits, task: str, folder: Path | str) -> dict[int, dict[str, float]]:

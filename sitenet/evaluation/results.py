@@ -12,14 +12,14 @@ from sitenet.evaluation.other import OtherBenchmark
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.selection import Selection, check_selections, select_trials
 from sitenet.evaluation.standings import Standings, compute_standings
-from sitenet.failures import Failure, read_failures
+from sitenet.failures import FAILURES, Failure, read_failures
 from sitenet.features.shard import FeatureManifest
 from sitenet.records import RunResult
 from sitenet.search.stage import Stage, with_stages
 from sitenet.tasks import Task
 
 Paths = Sequence[Path | str]
-FAILURES, GROUPS = "failures.csv", "targets.parquet"
+GROUPS = "targets.parquet"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def read_results(
     """
     decided = [Stage.read(path) for path in stages]
     planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
-    chosen = _chosen([run.result for run in runs], planned.folds, selections)
+    chosen = chosen_trials([run.result for run in runs], planned.folds, selections)
     manifest = Manifest.read(data, check=[FAILURES, GROUPS])
     table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
     groups = dict(zip(table["id"], table["group"], strict=True))
@@ -114,10 +114,11 @@ def read_results(
     )
 
 
-def _chosen(results: Sequence[RunResult], folds: Sequence[int], selections: Paths | None) -> dict[int, Selection]:
+def chosen_trials(results: Sequence[RunResult], folds: Sequence[int], selections: Paths | None) -> dict[int, Selection]:
     """The selection of each fold; without files, that among the finished runs."""
     if selections is None:
-        return {fold: select_trials(result for result in results if result.key.fold == fold) for fold in folds}
+        scored = [result for result in results if result.test is not None]  # not what a search has stopped
+        return {fold: select_trials(result for result in scored if result.key.fold == fold) for fold in folds}
     chosen = {fold: Selection.read(path) for fold, path in zip(folds, selections, strict=True)}
     check_selections(results, chosen)
     return chosen

@@ -126,6 +126,8 @@ def _write_attention(archive: zipfile.ZipFile, model: Model, prepared: Prepared)
     """Writes the attention weights crystal by crystal, since those of many crystals would not fit in memory."""
     network = model.predictors[0]
     for crystal, point_set in zip(prepared.crystals, prepared.point_sets, strict=True):
+        if f"{crystal.id}/block1.npy" in archive.NameToInfo:
+            raise UserError(f"--attention: two crystals are called {crystal.id}: name them apart")
         maps = network.attention(crystal, point_set)
         if not maps:
             raise UserError(f"--attention: a network of kind '{network.trial.kind}' has no attention weights")

@@ -45,6 +45,7 @@ def draw(search: Search, earlier: Mapping[str, Values], scores: Mapping[str, flo
         params = _encoded(search, values)
         study.add_trial(create_trial(params=params, distributions=distributions, value=scores[id_]))
     found: dict[str, Values] = {}
+    problem = ""
     for _ in range(TRIES * n):
         if len(found) == n:
             break
@@ -52,13 +53,15 @@ def draw(search: Search, earlier: Mapping[str, Values], scores: Mapping[str, flo
         values = _decoded(search, asked.params)
         try:
             trial = search.space.trial(values)
-        except UserError:  # values that do not go together, such as heads and width
+        except UserError as error:  # values that do not go together, such as heads and width
+            problem = str(error).splitlines()[0]
             study.tell(asked, state=TrialState.FAIL)
             continue
         if trial.id not in earlier and trial.id not in found:
             found[trial.id] = values
     if not found and not earlier:
-        raise UserError(f"configuration key '{search.space.where}': of {TRIES * n} trials drawn, none is valid")
+        where = search.space.where
+        raise UserError(f"configuration key '{where}': of {TRIES * n} trials drawn, none is valid; {problem}")
     return found
 
 

@@ -119,7 +119,10 @@ def run_external(job: ExternalJob) -> ExternalRun:
         _run(arguments or ["/bin/sh", "-c", command], job, state)
     finally:
         _save(job, state)
-    training, validation, test = (pd.read_csv(job.parts / name, dtype={"id": str}) for name in PARTS)
+    training, validation, test = (
+        pd.read_csv(job.parts / name, dtype={"id": str}, keep_default_na=False)
+        for name in PARTS  # "NA" is an id
+    )
     ids = [*test["id"], *validation["id"]]
     found = read_predictions(
         job.work / PREDICTIONS, Wanted(job.dataset, job.fold, job.seed, ids, part="test and validation", task=job.task)

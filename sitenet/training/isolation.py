@@ -57,7 +57,8 @@ def isolated(
 
 def _script(folder: Path, writable: Path, readable: Sequence[Path], hidden: Sequence[Path]) -> str:
     """Shell commands that hide files: what stays visible is kept aside, and mounted again over what hides it."""
-    covered = [path.resolve() for path in hidden if path.exists()]
+    found = {path.resolve() for path in hidden if path.exists()}
+    covered = sorted(path for path in found if not any(other in path.parents for other in found))
     kept = [p for p in (folder, *readable, writable) if any(p.is_relative_to(other) for other in covered)]
     lines = ["aside=$(mktemp -d)", 'mount -t tmpfs tmpfs "$aside"']
     for number, path in enumerate(kept):

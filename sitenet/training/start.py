@@ -29,11 +29,13 @@ def start_from(path: Path, trial: Trial, target: str, model: Network) -> str:
         Where the weights come from: the file with its checksum, and what it was trained on.
 
     Raises:
-        UserError: The file is not a checkpoint, or of a network with other settings or features.
+        UserError: The file is not a checkpoint, of a network with other settings or features, or of another scale.
     """
     description, _, weights = load_best(path)
     _check_same(path, description.trial, trial)
     same = description.target == target and description.task == model.scale.task.name
+    if same:
+        _check_scale(path, description.trial, trial)
     anew = () if same else _readout(model)
     kept = {name: w for name, w in weights.items() if not name.startswith(SCALE) and name not in anew}
     model.load_state_dict(model.state_dict() | kept)
@@ -65,6 +67,16 @@ def _check_same(path: Path, source: Trial, trial: Trial) -> None:
                 f"training.start_from: {path} was trained with {name} = {old.get(name)}, and this trial has "
                 f"{new.get(name)}: the settings of network and features must be the same"
             )
+
+
+def _check_scale(path: Path, source: Trial, trial: Trial) -> None:
+    """The read-out that is kept gives numbers of the scale that it has learnt."""
+    old, new = source.training.standardise_target, trial.training.standardise_target
+    if old != new:
+        raise UserError(
+            f"training.start_from: {path} was trained with training.standardise_target = {str(old).lower()}, and this "
+            f"trial has {str(new).lower()}: for the same target they must be the same"
+        )
 
 
 def _freeze_sites(model: Network, trial: Trial) -> None:

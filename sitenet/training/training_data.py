@@ -70,6 +70,21 @@ class TrainingData:
     checksum: str
 
 
+def read_fold(path: Path, others: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str], str]:
+    """What is learnt of a fold file, ordered by id, with the names of the further targets and its checksum."""
+    frame = pd.read_parquet(path).sort_values("id")
+    own = ["id", "target", "part"]
+    further = frame.columns.drop(own).tolist() if ALL in others else list(others)
+    frame = frame[[*own, *further]]
+    frame = frame[(frame["part"] != "beside") | frame[further].notna().any(axis=1)]
+    return frame, further, hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+
+
+def subset(ids: "pd.Series[str]", max_crystals: int | None, seed: int) -> "pd.Series[str]":
+    """At most so many of the training crystals with features, ordered by id; a smaller subset is in a larger one."""
+    return ids.iloc[shuffled(len(ids), seed, SUBSET_STREAM)[:max_crystals]]
+
+
 def read_training_data(
     path: Path, store: FeatureStore, max_crystals: int | None, seed: int, others: Sequence[str] = ()
 ) -> TrainingData:
@@ -87,12 +102,7 @@ def read_training_data(
     Raises:
         UserError: A part is empty or a target is missing.
     """
-    frame = pd.read_parquet(path).sort_values("id")
-    own = ["id", "target", "part"]
-    others = frame.columns.drop(own).tolist() if ALL in others else list(others)
-    frame = frame[[*own, *others]]
-    frame = frame[(frame["part"] != "beside") | frame[others].notna().any(axis=1)]
-    checksum = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    frame, others, checksum = read_fold(path, others)
     unlabelled = frame.loc[~np.isfinite(frame["target"]) & (frame["part"] != "beside"), "id"].tolist()
     if unlabelled:
         raise UserError(
@@ -109,8 +119,7 @@ def read_training_data(
             f"{path}: {len(train)} crystals with features are in the part 'train' and {len(validation)} in "
             "'validation'; both need at least one"
         )
-    chosen = train["id"].iloc[shuffled(len(train), seed, SUBSET_STREAM)[:max_crystals]]
-    learnt = frame[frame["id"].isin(chosen) | (frame["part"] == "beside")]
+    learnt = frame[frame["id"].isin(subset(train["id"], max_crystals, seed)) | (frame["part"] == "beside")]
     for name in others:
         if learnt[name].isna().all():
             raise UserError(f"{path}: no training crystal has the target '{name}' of training.other_targets")

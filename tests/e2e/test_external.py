@@ -81,6 +81,16 @@ def test_a_new_name_trains_nothing_and_a_changed_file_trains_again(finished: Pat
     assert not {"load_data", "export"} & set(changed)
 
 
+def test_a_folder_that_is_gone_costs_no_results(finished: Path) -> None:
+    """What the command made is there; it cannot run again."""
+    (finished / "boosting").rename(finished / "elsewhere")
+    try:
+        plan = snakemake("-n", "--configfile", write_config(finished), directory=finished)
+    finally:
+        (finished / "elsewhere").rename(finished / "boosting")
+    assert "external" not in job_counts(plan)
+
+
 def test_a_command_that_fails_is_one_line_and_leaves_the_tables_as_they_are(finished: Path) -> None:
     script = finished / "boosting/train.py"
     before, table = script.read_text(), (finished / TABLES / "leaderboard.csv").read_bytes()

@@ -35,8 +35,12 @@ REAL = list(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals(0, 3))
 NAMES = ("mine/a.cif", "mine/deep/POSCAR", "c.vasp")
 
 
+def structure_of(crystal: Crystal) -> Structure:
+    return Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)
+
+
 def text_of(name: str, crystal: Crystal) -> str:
-    structure = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)
+    structure = structure_of(crystal)
     if name.endswith(".cif"):
         return str(CifWriter(structure, significant_figures=12))
     return Poscar(structure).get_str(significant_figures=16)
@@ -130,6 +134,15 @@ def test_attention_covers_the_supercell(best: Path, folder: Path) -> None:
                 weights = maps[f"{name}/block{block}"]
                 assert weights.shape == (len(distances), distances[0].size, NETWORK.heads)
                 np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-4)
+
+
+def test_maps_of_crystals_with_one_name_are_refused(best: Path, folder: Path) -> None:
+    entries = [structure_of(crystal).as_dict() | {"material_id": "same"} for crystal in REAL[:2]]
+    (folder / "twice.json").write_text(json.dumps(entries))
+    done = run(folder, "twice.json", "--model", best, "--attention", "maps.npz")
+    assert done.returncode != 0
+    assert "--attention: two crystals are called" in done.stderr
+    assert not (folder / "maps.npz").exists()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,11 @@
 """What `sitenet explain` computes; tests/e2e/test_explain_page.py looks at its page in a browser."""
 
 import itertools
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,21 +16,25 @@ from pymatgen.io.vasp import Poscar
 
 from sitenet.config.trial import Trial
 from sitenet.data.crystal import Crystal
-from sitenet.data.manifest import Manifest
+from sitenet.data.manifest import Manifest, Splits
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
+from sitenet.failures import FAILURES, write_failures
 from sitenet.features.featurize import featurize, neighbour_distances
+from sitenet.features.shard import FeatureManifest
+from sitenet.features.store import FeatureStore
 from sitenet.models.base.batch import Batch, collate
 from sitenet.models.base.network import AttentionNetwork
 from sitenet.prediction.explain import contributions, geometry
 from sitenet.prediction.explain.contributions import class_contributions
 from sitenet.prediction.explain.explanation import explain
-from sitenet.prediction.explain.training_crystals import nearest_training_crystals
+from sitenet.prediction.explain.training_crystals import NEAREST, nearest_training_crystals
 from sitenet.prediction.predictor import Predictor
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 from sitenet.training.run import train
+from sitenet.training.training_data import read_training_data
 from tests.training_case import NETWORK, RADIAL_NETWORK, Inputs, write_data_set, write_inputs
 
 CRYSTALS = {crystal.id: crystal for crystal in CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()}
@@ -171,6 +177,42 @@ def test_nearest_to_a_training_crystal_is_that_crystal(inputs: Inputs, data: Pat
     validation = CRYSTALS[table.loc[table["part"] == "validation", "id"].iloc[0]]
     found = nearest_training_crystals(predictor, featurize(validation, inputs.features), validation, data)
     assert validation.id not in {one.id for one in found}
+
+
+def test_of_a_subset_only_what_was_learnt_from_is_near(inputs: Inputs, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results/data/gaps"
+    shutil.copytree(data, folder)
+    checksum = Manifest.read(folder / "manifest.json").structures_sha256
+    job = replace(inputs.job(tmp_path / "run", max_epochs=1, max_crystals=9), data_checksum=checksum)
+    train(job)
+    predictor, store = Predictor.load(job.folder / "best.pt", "cpu"), FeatureStore([inputs.shard])
+    crystal = CRYSTALS["mp-441"]
+    with pytest.raises(UserError, match=r"cannot read .*features/gaps/"):
+        nearest_training_crystals(predictor, featurize(crystal, inputs.features), crystal, folder)
+    features = tmp_path / "results/features/gaps" / predictor.trial.feature_id
+    features.mkdir(parents=True)
+    write_failures(features / FAILURES, [])
+    about: dict[str, Any] = {"crystals": 40, "failures": {}, "changed": 0, "pairs": 1, "bytes": 1, "sha256": {}}
+    FeatureManifest(**about).write(features / "manifest.json", files=[FAILURES])
+    found = nearest_training_crystals(predictor, featurize(crystal, inputs.features), crystal, folder)
+    learnt = read_training_data(inputs.fold_table, store, 9, job.key.seed).train.indices
+    assert {one.id for one in found} <= {store.ids[place] for place in learnt}
+    assert len(found) == NEAREST
+
+
+def test_a_fold_with_other_crystals_is_refused(
+    inputs: Inputs, data: Path, checkpoints: list[Path], tmp_path: Path
+) -> None:
+    """Splits were drawn anew: what is in the training part now may have been tested on."""
+    folder, part = tmp_path / "gaps", "folds/fold0/train.parquet"
+    shutil.copytree(data, folder)
+    table = pd.read_parquet(folder / part)
+    table["part"] = table["part"].to_numpy()[::-1]
+    table.to_parquet(folder / part)
+    Splits.read(folder / "splits.json").write(folder / "splits.json", files=[part])
+    predictor, crystal = Predictor.load(checkpoints[0], "cpu"), CRYSTALS["mp-441"]
+    with pytest.raises(UserError, match="learnt from other crystals than those of its fold there"):
+        nearest_training_crystals(predictor, featurize(crystal, inputs.features), crystal, folder)
 
 
 def test_an_explanation_is_of_the_ensemble(checkpoints: list[Path], tmp_path: Path) -> None:

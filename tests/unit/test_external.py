@@ -170,6 +170,23 @@ def test_a_hidden_file_is_empty(job: ExternalJob, tmp_path: Path) -> None:
     assert "77.125" in (tmp_path / "targets.csv").read_text()
 
 
+def test_what_lies_in_a_hidden_folder_is_hidden_with_it(job: ExternalJob, tmp_path: Path) -> None:
+    """As where the user's own table is in the folder of their structures."""
+    needs_namespaces(job)
+    nested = replace(job, hidden=[job.hidden[0] / "data", *job.hidden, job.hidden[0] / "data/test_targets.parquet"])
+    assert run_external(command(nested, LOOK)).isolation == "namespaces"
+    assert not any("targets" in name for name in json.loads((job.work / "seen.json").read_text()))
+
+
+def test_ids_that_look_like_nothing_are_ids(job: ExternalJob) -> None:
+    ids = {}
+    for part, names in {"test": ["NA", "null"], "validation": ["None", "nan"]}.items():
+        table = pd.read_csv(job.parts / f"{part}.csv")
+        table["id"] = ids[part] = names
+        table.to_csv(job.parts / f"{part}.csv", index=False)
+    assert run_external(command(job, "write()\n")).predictions["id"].tolist() == ids["test"]
+
+
 def test_where_nothing_can_be_hidden_the_command_runs_with_a_warning(
     job: ExternalJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sitenet.data.manifest import FoldCounts, Splits
 from sitenet.data.matbench_task import official_folds
 from sitenet.errors import UserError
-from sitenet.evaluation.matbench_submission import INFO_KEYS, submit, submitted, write_submission
+from sitenet.evaluation.matbench_submission import INFO_KEYS, folders_of, submit, submitted, write_submission
 from sitenet.evaluation.runs import LeaderboardRow, Run
 from sitenet.evaluation.statistics.metrics import compute_metrics
 from tests.shared_data import SHARED, needs_matbench
@@ -100,6 +100,12 @@ def test_own_models_are_submitted_once(tmp_path: Path) -> None:
     ensemble = replace(network, model="sitenet, ensemble of 2 seeds", is_ensemble=True)
     assert submitted([others, network, forest]) == [network, forest]
     assert submitted([ensemble, others, network, forest]) == [ensemble, forest]
+
+
+def test_models_have_folders_of_their_own() -> None:
+    models = ["sklearn (RF)", "sklearn (SVR)", "sitenet_radial, ensemble of 3 seeds", "A+", "a-"]
+    names = ["sklearn_rf", "sklearn_svr", "sitenet_radial_ensemble_of_3_seeds", "a", "a_2"]
+    assert folders_of(models) == [f"matbench_v0.1_{name}" for name in names]
 
 
 @pytest.mark.parametrize(

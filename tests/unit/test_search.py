@@ -120,6 +120,12 @@ def test_values_that_do_not_go_together_are_not_drawn() -> None:
     search = the_search(changed("model", heads={"choice": [3, 8]}, width={"choice": [60, 64]}))
     found = draw(search, {}, {}, 40)
     assert {(v["model.heads"], v["model.width"]) for v in found.values()} == {(3, 60), (8, 64)}
+    own = {"features": {"radius": 5.0, "moments": 2}}
+    model = {"moments": {"choice": [2, 4]}, "cutoff": {"choice": [5.0, 6.0]}, "envelope": True}
+    found = draw(the_search(changed("model", **model) | own), {}, {}, 40)
+    assert {(v["model.moments"], v["model.cutoff"]) for v in found.values()} == {(2, 5.0)}
+    with pytest.raises(UserError, match=r"none is valid; configuration key 'grid.0.model': moments 2 need as many"):
+        draw(the_search(changed("model", moments=2)), {}, {}, 2)
     impossible = the_search(changed("model", heads={"choice": [3, 7]}, width={"choice": [64, 65]}))
     with pytest.raises(UserError, match="none is valid"):
         draw(impossible, {}, {}, 2)

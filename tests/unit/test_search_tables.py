@@ -12,7 +12,7 @@ from sitenet.config.trial import Trial
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.figures.search_importance import search_importance_figure
 from sitenet.evaluation.figures.search_progress import search_progress_figure
-from sitenet.evaluation.results import Results
+from sitenet.evaluation.results import Results, chosen_trials
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.search import GRID, importances, search_progress
 from sitenet.evaluation.standings import compute_standings
@@ -64,6 +64,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     planned = PlannedRuns.of(with_stages(benchmark.resolved(), stages))
     standings = compute_standings(runs, select(runs), planned, {}, 200)
     return Results("gaps", standings, runs, MANIFEST, SPLITS, [], {}, {}, stages)
+
+
+def test_while_selections_are_missing_no_trial_is_chosen_that_was_stopped(tmp_path: Path) -> None:
+    """It has no score, however good its validation error was."""
+    done, stopped = Benchmark(config(FIXED, search=None)).networks.values()
+    runs = [write(tmp_path, done, 27, True), write(tmp_path, stopped, 9, False)]
+    results = [runs[0].result, runs[1].result.model_copy(update={"validation_error": 1e-3})]
+    assert {one.trial for one in chosen_trials(results, [0], None)[0].trials.values()} == {done.id}
+    assert not chosen_trials(results[1:], [0], None)[0].trials
 
 
 def test_progress_counts_every_epoch_once(results: Results) -> None:

@@ -89,6 +89,14 @@ def test_what_only_the_package_knows_is_one_line_of_the_job(estimator: str, para
         build_regressor(estimator, parameters, 0, 1)
 
 
+def test_features_that_a_regressor_cannot_predict_from_are_one_line() -> None:
+    """A crystal without descriptors is a row of NaN, which may be in a test part alone."""
+    rows = np.arange(8.0).reshape(4, 2)
+    fitted = build_regressor("sklearn.linear_model.Ridge", {}, 0, 1, standardise=True).fit(rows, rows[:, 0])
+    with pytest.raises(UserError, match=r"^Ridge cannot predict: Input X contains NaN"):
+        fitted.predict(np.full((1, 2), np.nan))
+
+
 def test_a_wrong_value_of_a_parameter_is_one_line() -> None:
     regressor = build_regressor("sklearn.svm.SVR", {"C": "large"}, 0, 1)
     with pytest.raises(UserError, match=r"SVR cannot be fitted: .*'C'") as refused:

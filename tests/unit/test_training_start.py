@@ -11,12 +11,14 @@ from torch import Tensor
 
 from sitenet.config.pretrained import pretrained_names, pretrained_networks, starting_network
 from sitenet.errors import UserError
+from sitenet.features.store import FeatureStore
 from sitenet.files import sha256_of
 from sitenet.records import RunResult
 from sitenet.settings.section import Section
 from sitenet.settings.training import TrainingSettings
 from sitenet.training.checkpoint import load_best
 from sitenet.training.run import train
+from sitenet.training.training_data import read_training_data
 from tests.training_case import CGCNN_NETWORK, NETWORK, RADIAL_NETWORK, SCHNET_NETWORK, Inputs, write_inputs
 
 STILL = 1e-30  # a learning rate that changes no weight
@@ -44,6 +46,7 @@ def network_of(source: Path) -> Section:
 
 
 def tuned(inputs: Inputs, source: Path, folder: Path, network: Section | None = None, **recipe: Any) -> RunResult:
+    recipe = {"standardise_target": True} | recipe
     job = inputs.job(folder, network or network_of(source), start_from=str(source), **recipe)
     return train(type(job)(**vars(job) | {"start": source}))
 
@@ -85,8 +88,11 @@ def test_for_another_target_the_readout_begins_anew(inputs: Inputs, source: Path
 
 
 def test_the_scale_is_that_of_the_new_targets(inputs: Inputs, source: Path, tmp_path: Path) -> None:
-    tuned(inputs, source, tmp_path, max_epochs=1)
-    assert (weights(tmp_path / "best.pt")["scale.target_mean"], weights(source)["scale.target_mean"] > 0) == (0, True)
+    result = tuned(inputs, source, tmp_path, max_epochs=1, max_crystals=9)
+    learnt = read_training_data(inputs.fold_table, FeatureStore([inputs.shard]), 9, result.key.seed).train.targets
+    new, old = (float(weights(path)["scale.target_mean"]) for path in (tmp_path / "best.pt", source))
+    assert new == pytest.approx(learnt.mean())
+    assert new != pytest.approx(old)
 
 
 @pytest.mark.parametrize("trained", ["all", "readout"])
@@ -153,6 +159,12 @@ def test_an_interrupted_run_does_not_go_on_from_another_network(inputs: Inputs, 
     os.replace(tmp_path / "second" / "best.pt", source)
     with pytest.raises(UserError, match="belongs to another run"):
         train(type(job)(**vars(job) | {"start": source}))
+
+
+def test_a_read_out_that_is_kept_keeps_its_scale(inputs: Inputs, source: Path, tmp_path: Path) -> None:
+    """Else standardised outputs would be taken for electronvolts."""
+    with pytest.raises(UserError, match=r"trained with training.standardise_target = true, and this trial has false"):
+        tuned(inputs, source, tmp_path / "tuned", standardise_target=False)
 
 
 def test_defaults_start_from_nothing_and_a_readout_needs_a_start() -> None:

@@ -36,11 +36,18 @@ class Regressor:
         return self
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(C,) predictions for (C, F) features."""
+        """(C,) predictions for (C, F) features.
+
+        Raises:
+            UserError: It does not take the features.
+        """
         if "n_jobs" in self.inner.get_params(deep=False):
             # Threads of a forest would add the trees' votes in changing order, and so round differently.
             self.inner.set_params(n_jobs=1)
-        return np.asarray(self._predict(features), dtype=np.float64).reshape(len(features))
+        try:
+            return np.asarray(self._predict(features), dtype=np.float64).reshape(len(features))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{self.name} cannot predict: {_short(error)}") from error
 
     def _predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         return self.model.predict(features)

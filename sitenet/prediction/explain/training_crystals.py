@@ -13,14 +13,17 @@ from sitenet.data.formula import standard_formula
 from sitenet.data.manifest import Manifest, Splits
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
+from sitenet.failures import FAILURES, read_failures
 from sitenet.features.elements import standardised_properties
 from sitenet.features.featurize import featurize
 from sitenet.features.point_set import PointSet
+from sitenet.features.shard import FeatureManifest
 from sitenet.models.base.batch import collate
 from sitenet.models.base.network import AttentionNetwork
 from sitenet.models.base.segments import segment_mean
 from sitenet.prediction.predictor import Predictor
 from sitenet.settings.elements import PAPER_PROPERTIES
+from sitenet.training.training_data import read_fold, subset
 
 SHORTLIST, NEAREST = 200, 8
 Floats = NDArray[np.float64]
@@ -102,14 +105,28 @@ def _shortlist(
 
 def _training_targets(predictor: Predictor, data: Path) -> "pd.Series[float]":
     """Targets by id of the crystals that the network learnt from."""
-    description = predictor.description
+    description, settings = predictor.description, predictor.trial.training
     manifest = Manifest.read(data / "manifest.json", check=["structures.parquet"])
     if manifest.structures_sha256 != description.data_checksum:
         raise UserError(f"--training {data}: the network was trained on other data than {manifest.name} there")
     part = f"folds/fold{description.key.fold}/train.parquet"
     Splits.read(data / "splits.json", check=[part])
-    table = pd.read_parquet(data / part)
-    return table[table["part"] == "train"].set_index("id")["target"]
+    table, _, checksum = read_fold(data / part, settings.other_targets)
+    if checksum != description.fold_checksum:
+        raise UserError(f"--training {data}: the network learnt from other crystals than those of its fold there")
+    train = table[table["part"] == "train"]
+    if settings.max_crystals is not None:
+        failed = {failure.id for failure in read_failures(_features(predictor, data) / FAILURES)}
+        with_features = train.loc[~train["id"].isin(failed), "id"]
+        train = train[train["id"].isin(subset(with_features, settings.max_crystals, description.key.seed))]
+    return train.set_index("id")["target"]
+
+
+def _features(predictor: Predictor, data: Path) -> Path:
+    """The folder of the network's features: its subset was drawn from the crystals that have them."""
+    folder = data.resolve().parents[1] / "features" / data.resolve().name / predictor.trial.feature_id
+    FeatureManifest.read(folder / "manifest.json", check=[FAILURES])
+    return folder
 
 
 def _composition(properties: Floats) -> Floats:
