@@ -46,6 +46,11 @@ def take_folder(folder: Path) -> IO[str]:
             f"another snakemake ({lock.read().strip()}) works in {folder}: wait for it, stop it, or choose "
             "another --directory"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be locked ({error.strerror}): ask for the mount option flock, or choose "
+            "another --directory"
+        ) from None
     lock.truncate(0)
     print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
     _cancel_orphans(folder)
@@ -94,7 +99,7 @@ def _cancel_orphans(folder: Path) -> None:
     if not orphans:
         return
     logger.warning("cancelling %d SLURM jobs that an earlier snakemake left: %s", len(orphans), " ".join(orphans))
-    subprocess.run(["scancel", *orphans], check=True)
+    subprocess.run(["scancel", *orphans])  # which may have ended by now; what is left is asked for below
     limit = time.monotonic() + PATIENCE_SECONDS
     while remaining := _jobs_of(folder):
         if time.monotonic() > limit:
@@ -107,10 +112,10 @@ def _jobs_of(folder: Path) -> list[str]:
     command = ["squeue", "--me", "--noheader", "--Format=ArrayJobID:20,STDOUT:4096"]
     run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if run.returncode:
-        reason = run.stderr.strip().splitlines()[-1]
+        reason = run.stderr.strip().rpartition("\n")[2] or f"squeue ended with status {run.returncode}"
         raise UserError(
             f"cannot ask SLURM for jobs that may still work in {folder}: {reason}; "
             f"where none can be left, remove {folder / SLURM_LOGS}"
         )
-    jobs = (line.split(maxsplit=1) for line in run.stdout.splitlines())
-    return sorted({job for job, log in jobs if log.startswith(f"{folder.resolve() / SLURM_LOGS}/")})
+    jobs = (line.strip().partition(" ") for line in run.stdout.splitlines())  # an interactive job has no log
+    return sorted({job for job, _, log in jobs if log.strip().startswith(f"{folder.resolve() / SLURM_LOGS}/")})

@@ -22,6 +22,7 @@ import yaml
 from sitenet.config.benchmark import Benchmark
 from sitenet.config.trial import Settings, Trial
 from sitenet.data.table import CrystalTable
+from sitenet.errors import UserError
 from sitenet.records import RunResult
 from sitenet.settings.features import FeatureSettings
 
@@ -105,10 +106,24 @@ def rate_of(trial: Trial, crystals: int, measured: Mapping[str, Rate]) -> Rate:
 def training_crystals(trial: Trial, benchmark: Benchmark, n_crystals: int) -> int:
     """Crystals that one run learns from."""
     splits = benchmark.settings.splits
-    available = round(n_crystals * (1 - 1 / len(benchmark.available_folds)))
+    available = round(n_crystals * (1 - test_share(benchmark)))
     available = min(available, splits.max_train or available)
     available = round(available * (1 - splits.validation_share))
     return min(available, trial.training.max_crystals or available)
+
+
+def test_share(benchmark: Benchmark) -> float:
+    """Part of the crystals that a fold tests.
+
+    Raises:
+        UserError: Files decide, which are not read here.
+    """
+    n_folds, splits = len(benchmark.available_folds), benchmark.settings.splits
+    if splits.kind == "holdout":
+        return splits.test_share
+    if n_folds == 1:
+        raise UserError(f"splits.kind {splits.kind} with one fold: the number of test crystals is not known beforehand")
+    return 1 / n_folds
 
 
 class Total:

@@ -11,7 +11,6 @@ else in that folder is written anew; what belonged to the networks before is rem
 """
 
 import argparse
-import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -49,6 +48,7 @@ from sitenet.prediction.uncertainty.uncertainty import CALIBRATION, TRAINING_SET
 from sitenet.records import RunResult
 from sitenet.settings.elements import SYMBOLS
 from sitenet.training.checkpoint import RunDescription, load_best
+from sitenet.training.training_data import read_fold
 from tools.calibrate import calibrated, coverage, flag_scores, intervals_from_halves, metal_shares
 from tools.publish_runs import check_together, halved
 
@@ -102,12 +102,13 @@ def ship(name: str, data: Path, runs: Sequence[Path], pretrained: Path = PRETRAI
 
 def _training_crystals(fold: Path, crystals_sha256: str, descriptions: Sequence[RunDescription]) -> pd.DataFrame:
     """The fold's training and validation crystals, once it is certain that the networks were trained on them."""
-    train = pd.read_parquet(fold / "train.parquet", columns=["id", "target", "part"]).sort_values("id")
-    checksum = hashlib.sha256(train.to_csv(index=False).encode()).hexdigest()
     for description in descriptions:
+        if description.trial.training.max_crystals is not None:
+            raise UserError(f"{description.key} learnt from a part of the training crystals: max_crystals must be null")
+        train, _, checksum = read_fold(fold / "train.parquet", description.trial.training.other_targets)
         if (description.data_checksum, description.fold_checksum) != (crystals_sha256, checksum):
             raise UserError(f"{fold} is not what {description.key} was trained on: a checksum is another one")
-    return train
+    return train[train["part"] != "beside"]
 
 
 def _tested(model: Model, data: Path, test: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +174,7 @@ def _data(manifest: Manifest, data: Path, train: pd.DataFrame, test: pd.DataFram
         },
         fold=fold,
         train=len(learnt),
-        validation=len(train) - len(learnt),
+        validation=int((train["part"] == "validation").sum()),
         test=len(test),
         test_formulas=test["group"].nunique(),
         elements={symbol: elements[symbol] for symbol in SYMBOLS if symbol in elements},

@@ -221,12 +221,12 @@ class Benchmark:
 
     @cached_property
     def descriptor_sets(self) -> dict[str, FeatureSettings]:
-        """Feature settings with each descriptor and primitive cell that is needed, by folder name."""
+        """Each descriptor and primitive cell that is needed, by folder name."""
         chosen = {trial.settings["model"].get("features", "composition") for trial in self.baselines.values()}
         tables = {table for features in chosen for table in FEATURE_TABLES[features]}
         pooled = [pooled_features(name) for name in DESCRIPTORS if name in tables]
         described = [f for f in [*self.feature_sets.values(), *pooled] if f.descriptor_set]
-        return {str(features.descriptor_set): features for features in described}
+        return {str(features.descriptor_set): features.described for features in described}
 
     @property
     def compares_trials(self) -> bool:

@@ -19,18 +19,19 @@ from sitenet.files import replacing
 def export_structures(structures: Path | str, folder: Path | str) -> None:
     """Writes every crystal of a table, without its target, to `structures.extxyz` and `structures.json.gz`.
 
-    A frame of the former has its id as `atoms.info["id"]`, which ASE reads as a number where it looks like one. The
-    latter is one JSON object: the id of each crystal with its pymatgen structure as a dictionary.
+    A frame of the former has its id as `atoms.info["id"]`, which ASE reads as a number or a truth value where it looks
+    like one. The latter is one JSON object: the id of each crystal with its pymatgen structure as a dictionary.
     """
     table = CrystalTable.open(structures)
     with replacing(Path(folder) / EXPORTED_STRUCTURES[0]) as path, path.open("w", encoding="utf-8") as file:
         for crystal in table.crystals():
             atoms = Atoms(crystal.atomic_numbers, cell=crystal.lattice, scaled_positions=crystal.frac_coords, pbc=True)
-            atoms.info["id"] = crystal.id
+            atoms.info["id"] = crystal.id.replace("\\", "\\\\")  # which reading undoes
             write_extxyz(file, [atoms])
     with (
         replacing(Path(folder) / EXPORTED_STRUCTURES[1]) as path,
-        gzip.GzipFile(path, "wb", mtime=0) as packed,
+        path.open("wb") as plain_file,
+        gzip.GzipFile("", "wb", fileobj=plain_file, mtime=0) as packed,  # the same bytes whenever it is made
     ):
         for number, crystal in enumerate(table.crystals()):
             structure = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)

@@ -118,7 +118,7 @@ def _checked(row: SourceRow, settings: DatasetSettings) -> Crystal:
     """The crystal of a row; raises BadCrystal with the reason if it is not valid."""
     if isinstance(row.crystal, BadCrystal):
         raise row.crystal
-    if plain(row.id) != row.id:
+    if plain(row.id) != row.id or {"\t", "\n"} & set(row.id):
         raise BadCrystal("bad id: it has control characters, or is not UTF-8")
     check_crystal(row.crystal, settings.max_sites)
     _check_target(row.target, Target(settings.target, settings.unit, settings.non_negative, settings.task_name))

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def front_page(introduction: str, leaderboard: Path) -> str:
         f"`All results on one page, with charts <{leaderboard.with_name('index.html').as_posix()}>`_ (in this folder)."
     )
     unit = f" ({board['unit']})" if board.get("task", "regression") == "regression" else ""
-    title = f"{board['benchmark']}: {board['target']}{unit}"
-    return f"{title}\n{'=' * len(title)}\n\n.. raw:: html\n\n{table}\n\n{link}\n\n{introduction}"
+    title = re.sub(r"([\\*`_|])", r"\\\1", f"{board['benchmark']}: {board['target']}{unit}")  # signs of markup
+    return f"{title}\n{'=' * 2 * len(title)}\n\n.. raw:: html\n\n{table}\n\n{link}\n\n{introduction}"
 
 
 def _line(kind: str, texts: Sequence[str]) -> str:

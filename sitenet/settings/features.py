@@ -70,6 +70,11 @@ class FeatureSettings(Section):
         return None if self.descriptor is None else f"{self.descriptor}-{self.cell_tolerance:g}"
 
     @property
+    def described(self) -> "FeatureSettings":
+        """What descriptors depend on: primitive cells; how far sites see changes none."""
+        return FeatureSettings(radius=4.0, descriptor=self.descriptor, primitive_tolerance=self.cell_tolerance)
+
+    @property
     def size(self) -> str:
         """Size of the supercell or sphere, as part of a folder name."""
         if self.radius is not None:

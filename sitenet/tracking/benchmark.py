@@ -98,7 +98,8 @@ def _scores(rows: Sequence[LeaderboardRow]) -> dict[str, float]:
 
 
 def _table(path: Path) -> Any:
-    frame = pd.read_csv(path).astype(object)
+    kinds = {"trial": str, "reference": str, "model": str}  # which may look like numbers, or like nothing
+    frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""]).astype(object)
     return table(frame.columns.tolist(), frame.where(frame.notna(), None).to_numpy().tolist())
 
 

@@ -215,6 +215,15 @@ def test_a_snapshot_is_frozen(service: Service, tmp_path: Path) -> None:
     assert len(service.questions) == asked
 
 
+@pytest.mark.parametrize("content", [b"", b"[1, 2]\n", b"\xff\xfe\n"])
+def test_a_damaged_snapshot_is_one_line(service: Service, tmp_path: Path, content: bytes) -> None:
+    fetch(tmp_path)
+    (tmp_path / "mine.jsonl.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(UserError, match=r"mine\.jsonl\.gz is damaged .*; remove it to fetch it again") as caught:
+        fetch(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_snapshot_of_other_criteria_is_not_used(service: Service, tmp_path: Path) -> None:
     fetch(tmp_path)
     with pytest.raises(UserError, match=r"choose another dataset\.name, or refetch"):

@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from pymatgen.core import Lattice, Structure
 
+from sitenet.config.benchmark import Benchmark
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.table import CrystalTable, bundled_path
 from sitenet.errors import UserError
@@ -54,6 +55,18 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 def features_of(network: Network) -> FeatureSettings:
     return FeatureSettings(max_sites=50, descriptor="chgnet") if isinstance(network, SiteNet) else SETTINGS
+
+
+def test_how_far_sites_see_changes_no_descriptors() -> None:
+    """A radius that is added to a grid makes none of them anew."""
+    entry = {"model": {"kind": "sitenet_radial", "descriptor": "chgnet"}}
+    data = {"dataset": {"source": "bundled", "name": "mp_dielectric_gap"}, "splits": {"kind": "kfold"}}
+    sets = [
+        Benchmark({**data, "grid": [entry | {"features": {"radius": radius, "descriptor": "chgnet"}}]})
+        for radius in (4.0, [4.0, 20.0])
+    ]
+    assert sets[0].descriptor_sets == sets[1].descriptor_sets
+    assert sets[0].descriptor_sets["chgnet-0.01"].radius == 4.0
 
 
 @torch.inference_mode()

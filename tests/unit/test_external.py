@@ -16,10 +16,12 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from ase.io import read
 
 from sitenet.config.grid import expand_grid
 from sitenet.data.export import export_fold, export_structures
-from sitenet.data.table import bundled_path, copy_rows
+from sitenet.data.manifest import EXPORTED_STRUCTURES
+from sitenet.data.table import CrystalTable, bundled_path, copy_rows, write_crystals
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import PlannedRuns, leaderboard_rows
 from sitenet.models.external.settings import MAX_FILES, ExternalSettings, digest
@@ -148,6 +150,18 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
 (work / "seen.json").write_text(json.dumps(seen))
 write()
 """
+
+
+def test_exported_structures_are_the_same_bytes_and_have_their_ids(tmp_path: Path) -> None:
+    crystal = next(iter(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()))
+    ids = ["a b", r"a\b\\c", 'say "x"', "é"]
+    write_crystals(tmp_path / "structures.parquet", [replace(crystal, id=id_) for id_ in ids])
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        export_structures(tmp_path / "structures.parquet", tmp_path / name)
+    for file in EXPORTED_STRUCTURES:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert [atoms.info["id"] for atoms in read(tmp_path / "one/structures.extxyz", ":")] == ids
 
 
 def test_a_command_cannot_read_the_results(job: ExternalJob) -> None:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from sitenet.config.benchmark import Benchmark
+from sitenet.errors import UserError
 from sitenet.records import Cost
 from tests.unit.benchmark_runs import SITENET, run_result
 from tools.grid_costs import rows
@@ -18,10 +19,21 @@ def benchmark() -> Benchmark:
     return Benchmark(yaml.safe_load((ROOT / "configs" / "paper.yaml").read_text()))
 
 
-def cells(benchmark: Benchmark, results: Path) -> dict[tuple[str, str, str], list[str]]:
+def cells(benchmark: Benchmark, results: Path, n_crystals: int = 106_113) -> dict[tuple[str, str, str], list[str]]:
     """The figures of each line, by step, supercell and crystals a run."""
-    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows(benchmark, 106_113, results)]
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows(benchmark, n_crystals, results)]
     return {(step, sites, crystals): figures for step, sites, crystals, *figures in table}
+
+
+def test_a_holdout_trains_on_what_it_does_not_test(tmp_path: Path) -> None:
+    entry = {"model": {"kind": "sitenet"}}
+    dataset = {"source": "bundled", "name": "mp_dielectric_gap"}
+    splits = {"kind": "holdout", "test_share": 0.25, "validation_share": 0.1}
+    one = Benchmark({"dataset": dataset, "splits": splits, "grid": [entry]})
+    assert ("train", "up to 100 sites", "713") in cells(one, tmp_path, 1056)  # of 1,056, 264 are tested and 79 validate
+    files = Benchmark({"dataset": dataset, "splits": {"kind": "ids", "path": "mine.json"}, "grid": [entry]})
+    with pytest.raises(UserError, match="the number of test crystals is not known beforehand"):
+        cells(files, tmp_path, 1056)
 
 
 def write_run(

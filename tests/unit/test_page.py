@@ -48,6 +48,13 @@ def errors_of(n: int = 40, unit: float = 1.0) -> pd.DataFrame:
     )
 
 
+def test_targets_that_hardly_differ_are_told_apart() -> None:
+    """Of three digits their thirds would have one name."""
+    errors = errors_of().assign(target=[300 + 0.1 * (i % 6) for i in range(40)])
+    groups = group_errors(errors, MANIFEST.model_copy(update={"non_negative": False}))["target"]
+    assert groups.index.tolist() == ["to 300.1", "to 300.3", "above 300.3"]
+
+
 def crystals_of(results: Results) -> TestCrystals:
     ids = sorted({id_ for run in results.runs for id_ in run.predictions().index})
     facts = pd.DataFrame({"formula": "NaCl", "n_sites": 2, "crystal_system": "cubic", "file": ""}, index=ids)
@@ -212,6 +219,16 @@ def test_nothing_in_common_is_one_sentence(compared: Results) -> None:
         [],
         {},
     )
+
+
+def test_the_page_names_files_and_not_the_folders_they_lie_in(tmp_path: Path) -> None:
+    nothing = results_of([])
+    models = [{"model": {"kind": "external", "folder": "/home/me/secret/boosting", "command": "python train.py"}}]
+    config = config_of(nothing) | {"splits": {"kind": "ids", "path": "/home/me/secret/splits.json"}, "grid": models}
+    write_page(nothing, crystals_of(nothing), config, tmp_path / "index.html")
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert "secret" not in page
+    assert all(shown in page for shown in ("path: splits.json", "folder: boosting", "command: python train.py"))
 
 
 def test_page_while_nothing_is_scored_or_runs_are_missing(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_leaderboard_is_a_table_with_names_as_they_are(tmp_path: Path, model: st
     assert "system-message" not in page
 
 
+@pytest.mark.parametrize("target", ["gap_", "E |a| *b*", "`x`", "\\alpha", "带隙"])
+def test_signs_of_markup_in_a_title_are_shown(tmp_path: Path, target: str) -> None:
+    path = write_board(tmp_path / "gaps" / "leaderboard.json", "m")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"target": target}))
+    page = publish_parts(front_page("An introduction.", path), writer="html")
+    assert page["title"] == f"gaps: {target} (eV)"
+    assert "system-message" not in page["body"]
+    assert "problematic" not in page["html_title"]
+
+
 def test_a_benchmark_that_has_not_run_is_one_line(tmp_path: Path) -> None:
     write_board(tmp_path / "gaps" / "leaderboard.json", "m")
     with pytest.raises(UserError, match=r"no leaderboard of 'other'.*--configfile.*finished here: gaps") as caught:

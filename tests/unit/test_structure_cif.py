@@ -179,6 +179,14 @@ BAD_CIF = {
         cif(cubic(2.87), [("Fe1", "Fe", "0 0 0 0.9975")], columns=("occupancy",)),
         "disordered: the site Fe1 has the occupancy 0.9975",
     ),
+    "one site or another": (
+        cif(
+            cubic(3.9),
+            [("C1", "C", "0 0 0 . ."), ("O1A", "O", "0.3 0 0 A 1"), ("O1B", "O", "0 0.3 0 A 2")],
+            columns=("disorder_assembly", "disorder_group"),
+        ),
+        "disordered: of the sites of groups 1 and 2 only one is there",
+    ),
     "two elements in one place": (
         cif(cubic(2.87), [("Fe1", "Fe", "0 0 0"), ("Co1", "Co", "0 0 1")]),
         "disordered: sites 0 (Fe) and 1 (Co) share one place",

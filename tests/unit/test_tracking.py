@@ -10,6 +10,7 @@ from sitenet.config.benchmark import Benchmark
 from sitenet.errors import UserError
 from sitenet.records import Cost, Metrics, RunKey, RunResult
 from sitenet.settings.tracking import TrackingSettings
+from sitenet.tracking.benchmark import _table
 from sitenet.tracking.content import origin, result_config, run_identity, summary
 from sitenet.tracking.sync import pending, sync
 
@@ -48,6 +49,11 @@ def test_tracking_changes_no_trial_and_no_resolved_configuration() -> None:
 def test_wrong_keys_and_values_are_named(section: dict[str, str], named: str) -> None:
     with pytest.raises(UserError, match=named):
         Benchmark(DATA | {"grid": GRID, "tracking": section})
+
+
+def test_ids_and_names_reach_a_table_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("trial,model,mae\n00412345,NA,\n")
+    assert _table(tmp_path / "trials.csv").data == [["00412345", "NA", None]]
 
 
 def test_environment_overrides_the_mode() -> None:

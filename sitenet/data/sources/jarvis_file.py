@@ -129,6 +129,8 @@ def _member(path: Path) -> Iterator[IO[bytes]]:
                 raise UserError(f"{path} lacks '{name}'; it holds {', '.join(archive.namelist()[:5]) or 'nothing'}")
             with archive.open(name) as file:
                 yield file
+    except UserError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged: {str(error).splitlines()[0]}; remove it and run again with `--forcerun download`"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from sitenet.errors import UserError
 from sitenet.files import replacing
@@ -85,8 +85,15 @@ class GrowingSnapshot:
 
 
 def read_header(path: Path) -> SnapshotHeader:
-    """Header of a snapshot."""
-    return SnapshotHeader.model_validate_json(next(_lines(path)))
+    """Header of a snapshot.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    try:
+        return SnapshotHeader.model_validate_json(next(_lines(path), ""))
+    except ValidationError:
+        raise UserError(f"{path} is damaged (its first line is no header); remove it to fetch it again") from None
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -110,5 +117,5 @@ def _lines(path: Path) -> Iterator[str]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             yield from file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to fetch it again") from None

@@ -222,6 +222,17 @@ def _check_complete(tags: Tags, labels: list[str]) -> None:
                 if amount <= 0:
                     raise BadCrystal(f"incomplete structure: the site {label} has the occupancy {value}")
                 raise BadCrystal(f"disordered: the site {label} has the occupancy {value}")
+    _check_alternatives(tags)
+
+
+def _check_alternatives(tags: Tags) -> None:
+    """Refuses sites of which a crystal has one or another: different groups of one assembly."""
+    groups = tags.get("_atom_site_disorder_group", [])
+    assemblies = tags.get("_atom_site_disorder_assembly", ["."] * len(groups))
+    found: dict[str, str] = {}
+    for assembly, group in zip(assemblies, groups, strict=False):
+        if group not in _MISSING and found.setdefault(assembly, group) != group:
+            raise BadCrystal(f"disordered: of the sites of groups {found[assembly]} and {group} only one is there")
 
 
 def _elements(tags: Tags, labels: list[str], formula: Formula | None) -> list[int]:

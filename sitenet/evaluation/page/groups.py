@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pymatgen.core import Element
 from scipy.special import stdtrit
 
@@ -45,12 +46,19 @@ def _by_target(errors: pd.DataFrame, manifest: Manifest) -> pd.Series | None:
         return _ordered(target.map({0.0: "class 0", 1.0: "class 1"}), ["class 0", "class 1"])
     others = target[target != 0] if _has_zeros(target, manifest) else target
     edges = np.unique(np.quantile(others, [1 / 3, 2 / 3])) if len(others) else np.array([])
-    names = [f"to {edge:.3g}" for edge in edges] + ([f"above {edges[-1]:.3g}"] if len(edges) else ["not 0"])
+    shown = _told_apart(edges)
+    names = [f"to {edge}" for edge in shown] + ([f"above {shown[-1]}"] if shown else ["not 0"])
     groups = pd.Series(np.array(names)[np.searchsorted(edges, target, side="left")], index=errors.index)
     if len(others) < len(target):
         groups[target == 0] = "0"
         names = ["0", *names]
     return _ordered(groups, names)
+
+
+def _told_apart(values: NDArray[np.float64]) -> list[str]:
+    """Different numbers with three digits, or as many more as they need to look different."""
+    texts = ([f"{value:.{digits}g}" for value in values] for digits in range(3, 18))
+    return next(found for found in texts if len(set(found)) == len(values))
 
 
 def _has_zeros(target: "pd.Series[float]", manifest: Manifest) -> bool:

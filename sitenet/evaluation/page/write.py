@@ -183,12 +183,17 @@ def _trials(results: Results) -> pd.DataFrame:
 
 def _configuration(config: Mapping[str, Any]) -> str:
     """As YAML, without the trials, and without the folders of files: where they lie is nobody's business."""
-    dataset = {
-        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in config["dataset"].items()
-    }
-    shown = {key: value for key, value in config.items() if key != "trials"} | {"dataset": dataset}
+    shown = {key: _without_folders(value) for key, value in config.items() if key != "trials"}
     return yaml.safe_dump(shown, sort_keys=False)
+
+
+def _without_folders(value: Any) -> Any:
+    """A value with the names alone of the files that absolute paths in it name."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(own) for own in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _versions(results: Results) -> dict[str, str]:
