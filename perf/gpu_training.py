@@ -157,9 +157,8 @@ def main() -> None:
         parser.error(f"argument --at-once has the value {arguments.at_once}: one training is the least")
     benchmark = Benchmark(yaml.safe_load(arguments.config.read_text(encoding="utf-8")))
     if benchmark.searches or not benchmark.networks:
-        parser.error(
-            f"{arguments.config} has {'searches' if benchmark.searches else 'no networks'}: networks are needed"
-        )
+        refused = "a search, which the workflow runs" if benchmark.searches else "no network"
+        parser.error(f"the grid of {arguments.config} has {refused}")
     checksum = Manifest.read(arguments.data / "manifest.json").structures_sha256  # features are those of the data
     place, began = Place(arguments.data, arguments.scratch / checksum[:8], arguments.output), time.monotonic()
     featurize_all(place, benchmark, arguments.device)
