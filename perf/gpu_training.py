@@ -5,8 +5,8 @@
 FOLDER is the folder of the data set as the workflow leaves it (`results/data/<name>`). All cores compute the features,
 which are kept in `--scratch`. Then all runs share the GPU, a process each, or `--at-once` of them; the first seed goes
 first. Every run leaves in OUT what the workflow leaves of it: `best.pt`, `history.jsonl`, `run.json` and
-`predictions.parquet` of the test crystals. With `--until`, trainings get the minutes that are left, whatever
-`max_minutes` says.
+`predictions.parquet` of the test crystals. Called again, it goes on where it was stopped. With `--until`, trainings get
+the minutes that are left, whatever `max_minutes` says.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from sitenet.training.allotment import DeviceName
 from sitenet.training.run import TrainJob, train
 
 SHARDS = 64
+PREDICTIONS = "predictions.json"  # written last
 LOADING = 45  # seconds before and after a training: starting processes, loading features, predicting
 
 
@@ -81,7 +82,7 @@ def run(job: TrainJob) -> str:
     ids = pd.read_parquet(job.fold_table.with_name("test_inputs.parquet"), columns=["id"])["id"].tolist()
     predictions = predict(job.folder / "best.pt", FeatureStore(job.features), ids, job.device)
     predictions.to_parquet(job.folder / "predictions.parquet", index=False)
-    Predictions(key=job.key).write(job.folder / "predictions.json", files=["predictions.parquet"])
+    Predictions(key=job.key).write(job.folder / PREDICTIONS, files=["predictions.parquet"])
     rate = (result.epochs or 0) * (result.n_train or 0) / result.cost.seconds
     return (
         f"fold {job.key.fold} seed {job.key.seed}: validation MAE {result.validation_error:.4f} {result.unit} after "
@@ -136,9 +137,12 @@ def train_all(
         for fold in benchmark.folds
         for trial in (with_minutes(trial, minutes) for trial in benchmark.networks.values())
     ]
-    with ProcessPoolExecutor(at_once or len(keys), get_context("spawn"), max_tasks_per_child=1) as pool:
-        runs = [pool.submit(run, job_of(place, manifest, key, trial, device)) for key, trial in keys]
-        for done in as_completed(runs):
+    jobs = [job_of(place, manifest, key, trial, device) for key, trial in keys]
+    left = [job for job in jobs if not (job.folder / PREDICTIONS).exists()]
+    if len(left) < len(jobs):
+        yield f"{len(jobs) - len(left)} of {len(jobs)} trainings were finished before"
+    with ProcessPoolExecutor(at_once or max(1, len(left)), get_context("spawn"), max_tasks_per_child=1) as pool:
+        for done in as_completed([pool.submit(run, job) for job in left]):
             yield done.result()
 
 
