@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from sitenet.settings.problems import unknown, validate
 
 RANGES = ("uniform", "log_uniform", "integer", "log_integer")
 KINDS = (*RANGES, "choice")
+TRIES = 200  # before a space counts as empty
 DIGITS = 4  # significant digits of a number that is drawn, so that it can be written in a configuration
 
 Entry = Mapping[str, Mapping[str, Any]]
@@ -47,6 +49,12 @@ class Distribution:
         if problem:
             raise UserError(f"configuration key '{key}.{kind}' has the value {values!r}: {problem}")
         return cls(kind, tuple(values))
+
+    def draw(self, rng: random.Random) -> Any:
+        """Some value, to try whether there is one that goes with others."""
+        if self.kind == "choice":
+            return rng.choice(self.values)
+        return rng.randint(*self.values) if "integer" in self.kind else rng.uniform(*self.values)
 
     def rounded(self, number: float) -> float:
         """A number of a range of floats with few digits, within the range."""
@@ -159,13 +167,23 @@ class Space:
 
     def _check_fixed(self) -> None:
         """Problems of values that all trials share are known before any is drawn."""
+        problem = self._refusal(self._first())
+        shared = [f"configuration key '{self.where}.{name}'" for name in self.fixed]
+        lines = [line for line in problem.splitlines() if line.startswith(tuple(shared))]
+        if lines:
+            raise UserError("\n".join(lines))
+        rng = random.Random(0)
+        drawn = ({name: d.draw(rng) for name, d in self.distributions.items()} for _ in range(TRIES))
+        if problem and all(map(self._refusal, drawn)):
+            raise UserError(f"configuration key '{self.where}': of {TRIES} trials drawn, none is valid; {problem}")
+
+    def _refusal(self, values: Mapping[str, Any]) -> str:
+        """Why there is no trial with these values; empty where there is one."""
         try:
-            self.trial(self._first())
+            self.trial(values)
         except UserError as error:
-            shared = [f"configuration key '{self.where}.{name}'" for name in self.fixed]
-            lines = [line for line in str(error).splitlines() if line.startswith(tuple(shared))]
-            if lines:
-                raise UserError("\n".join(lines)) from None
+            return str(error)
+        return ""
 
 
 def has_distributions(entry: Entry) -> bool:
