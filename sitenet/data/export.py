@@ -30,8 +30,8 @@ def export_structures(structures: Path | str, folder: Path | str) -> None:
             write_extxyz(file, [atoms])
     with (
         replacing(Path(folder) / EXPORTED_STRUCTURES[1]) as path,
-        path.open("wb") as plain_file,
-        gzip.GzipFile("", "wb", fileobj=plain_file, mtime=0) as packed,  # the same bytes whenever it is made
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,  # the same bytes whenever it is made
     ):
         for number, crystal in enumerate(table.crystals()):
             structure = Structure(crystal.lattice, crystal.atomic_numbers.tolist(), crystal.frac_coords)

@@ -45,7 +45,6 @@ def draw(search: Search, earlier: Mapping[str, Values], scores: Mapping[str, flo
         params = _encoded(search, values)
         study.add_trial(create_trial(params=params, distributions=distributions, value=scores[id_]))
     found: dict[str, Values] = {}
-    problem = ""
     for _ in range(TRIES * n):
         if len(found) == n:
             break
@@ -53,15 +52,13 @@ def draw(search: Search, earlier: Mapping[str, Values], scores: Mapping[str, flo
         values = _decoded(search, asked.params)
         try:
             trial = search.space.trial(values)
-        except UserError as error:  # values that do not go together, such as heads and width
-            problem = str(error).splitlines()[0]
+        except UserError:  # values that do not go together, such as heads and width
             study.tell(asked, state=TrialState.FAIL)
             continue
         if trial.id not in earlier and trial.id not in found:
             found[trial.id] = values
     if not found and not earlier:
-        where = search.space.where
-        raise UserError(f"configuration key '{where}': of {TRIES * n} trials drawn, none is valid; {problem}")
+        raise UserError(f"configuration key '{search.space.where}': of {TRIES * n} trials drawn, none is valid")
     return found
 
 

@@ -15,16 +15,11 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import yaml
-from ase.io import read
 
-from sitenet.config.grid import expand_grid
 from sitenet.data.export import export_fold, export_structures
-from sitenet.data.manifest import EXPORTED_STRUCTURES
-from sitenet.data.table import CrystalTable, bundled_path, copy_rows, write_crystals
+from sitenet.data.table import bundled_path, copy_rows
 from sitenet.errors import UserError
-from sitenet.evaluation.runs import PlannedRuns, leaderboard_rows
-from sitenet.models.external.settings import MAX_FILES, ExternalSettings, digest
+from sitenet.models.external.settings import ExternalSettings
 from sitenet.training.external import ExternalJob, run_external
 from sitenet.training.isolation import isolated
 
@@ -150,18 +145,6 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
 (work / "seen.json").write_text(json.dumps(seen))
 write()
 """
-
-
-def test_exported_structures_are_the_same_bytes_and_have_their_ids(tmp_path: Path) -> None:
-    crystal = next(iter(CrystalTable.open(bundled_path("mp_dielectric_gap")).crystals()))
-    ids = ["a b", r"a\b\\c", 'say "x"', "é"]
-    write_crystals(tmp_path / "structures.parquet", [replace(crystal, id=id_) for id_ in ids])
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        export_structures(tmp_path / "structures.parquet", tmp_path / name)
-    for file in EXPORTED_STRUCTURES:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
-    assert [atoms.info["id"] for atoms in read(tmp_path / "one/structures.extxyz", ":")] == ids
 
 
 def test_a_command_cannot_read_the_results(job: ExternalJob) -> None:
@@ -292,24 +275,6 @@ def test_a_stopped_job_ends_its_command(job: ExternalJob, tmp_path: Path, kind: 
     assert not alive
 
 
-def test_the_digest_is_of_names_and_contents_but_not_of_the_environment(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("1")
-    first = digest(tmp_path)
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv/python").write_text("2")
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__/train.pyc").write_text("3")
-    assert digest(tmp_path) == first
-    (tmp_path / "train.py").write_text("2")
-    second = digest(tmp_path)
-    (tmp_path / "train.py").rename(tmp_path / "other.py")
-    assert len({first, second, digest(tmp_path)}) == 3
-    for number in range(MAX_FILES):
-        (tmp_path / f"{number}").touch()
-    with pytest.raises(UserError, match=r"has more than 1,000 files or 100 MB, .*: put environment and data into"):
-        digest(tmp_path)
-
-
 @pytest.mark.slow
 def test_the_example_runs_in_an_environment_that_its_requirements_make(job: ExternalJob, tmp_path: Path) -> None:
     """Its own virtual environment, with nothing of this project's."""
@@ -352,14 +317,3 @@ def test_one_module_adds_a_network_to_the_example_and_an_unknown_one_is_refused(
         done = subprocess.run(f"{python} {name} {job.work}", shell=True, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 1
         assert done.stderr == f"unknown network: {name or job.work}; known are mine\n"
-
-
-def test_networks_of_one_folder_are_told_apart_by_their_names() -> None:
-    every = expand_grid(yaml.safe_load((ROOT / "configs/examples.yaml").read_text())["grid"])
-    planned = PlannedRuns({id_: trial.settings for id_, trial in every.items()}, [0], [0])
-    rows = {row.model: row.candidates for row in leaderboard_rows([], {}, planned)}
-    assert [trial.settings["model"].get("folder") for trial in every.values()].count("examples/networks") == 3
-    assert rows == dict.fromkeys(
-        ("external (MEGNet of matgl)", "external (CGCNN of cgcnn2)", "external (ALIGNN of alignn)",
-         "external (MODNet of modnet)", "dummy (median)"), 1,
-    )  # fmt: skip
