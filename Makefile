@@ -99,7 +99,7 @@ hashes:
 # $(call HASH,pins,lock): the pins with the hashes of all their builds, below the first line of the lock.
 define HASH
 grep -vE '^ |^#' $(1) | sed 's/ \\$$//' > build/lock/hash.in
-(head -1 $(2) && build/lock/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11.5 --no-annotate --no-header \
+(head -1 $(2) && build/lock/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11 --no-annotate --no-header \
 	--generate-hashes build/lock/hash.in) > build/lock/hashed && cp build/lock/hashed $(2)
 endef
 
