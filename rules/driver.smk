@@ -3,6 +3,7 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
+from sitenet.config.targets import unused_targets
 from sitenet.data.manifest import Manifest
 from sitenet.driver import check_slurm, take_folder
 from sitenet.errors import UserError
@@ -18,11 +19,20 @@ def begin_run():
         if workflow.executor_plugin.name == "slurm":
             check_slurm()
         folder_lock = take_folder(Path.cwd())
+        name_unused_targets()
         if any(job.rule.name == "leaderboard" for job in workflow.dag.needrun_jobs()):
             keep_former_tables()
     except UserError as error:
         logger.error(str(error))
         sys.exit(1)
+
+
+def name_unused_targets():
+    """Warns of further targets that were read for nothing: `training.other_targets` may have been forgotten."""
+    if unused := unused_targets(benchmark):
+        logger.warning(
+            f"no network learns {', '.join(unused)} of dataset.other_targets: name them in training.other_targets"
+        )
 
 
 def keep_former_tables():
@@ -61,4 +71,5 @@ say(
 )
 
 if workflow.output_settings.dryrun:
+    name_unused_targets()
     keep_former_tables()

@@ -59,3 +59,9 @@ def check_other_targets(benchmark: "Benchmark") -> None:
             )
         if name not in (*valid, ALL):
             raise UserError(unknown("configuration key 'training.other_targets': target", name, [*valid, ALL]))
+
+
+def unused_targets(benchmark: "Benchmark") -> list[str]:
+    """Further targets of the data set that no network learns."""
+    learnt = {name for names in benchmark.training_values("other_targets") for name in listed(names)}
+    return [other.name for other in benchmark.settings.dataset.others if not learnt & {other.name, ALL}]

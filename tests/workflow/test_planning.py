@@ -179,6 +179,14 @@ def test_configuration_error_is_one_line(override: str, expected: str, tmp_path:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(("learnt", "warns"), [("[[]]", True), ("all", False)])
+def test_a_plan_names_targets_that_no_network_learns(learnt: str, warns: bool, tmp_path: Path) -> None:
+    data = "dataset={source: bundled, name: mp_dielectric_index, other_targets: [band_gap]}"
+    grid = f"grid=[{{model: {{kind: sitenet_radial}}, training: {{other_targets: {learnt}}}}}]"
+    run = snakemake("-n", "--config", data, grid, directory=tmp_path)
+    assert ("no network learns band_gap of dataset.other_targets" in run.stderr) == warns
+
+
 def test_an_environment_in_a_folder_with_a_blank_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "my venv").symlink_to(sys.prefix)
     python = tmp_path / "my venv" / "bin" / "python"
