@@ -115,6 +115,17 @@ def test_networks_that_may_have_seen_the_test_crystals_are_refused(finished: Pat
         ship("other", finished / "data", [finished / "seed0"], pretrained)
 
 
+def test_networks_of_a_part_of_the_training_crystals_are_refused(
+    finished: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    inputs = Inputs(finished / "features.arrow", finished / "data/folds/fold0/train.parquet", [], FEATURES)
+    job = inputs.job(tmp_path / "seed0", RADIAL_NETWORK, max_crystals=50, max_epochs=1)
+    train(job)
+    (job.folder / "result.json").write_bytes((job.folder / "run.json").read_bytes())
+    with pytest.raises(UserError, match="learnt from a part of the training crystals: max_crystals must be null"):
+        ship("gap", finished / "data", [job.folder], pretrained)
+
+
 def test_damaged_models_are_refused(finished: Path, pretrained: Path) -> None:
     ship("gap", finished / "data", [finished / "seed0"], pretrained)
     network, card = pretrained / "gap/seed0.pt", pretrained / "gap/card.json"
