@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -61,6 +62,16 @@ def test_other_settings_and_durations_of_one_size_make_families() -> None:
         f"sitenet, cutoff = {cutoff}, max_epochs = {epochs}" for cutoff in ("5.0", "null") for epochs in (5, 6)
     ]
     assert all(sorted(family.trials.values(), key=str) == [10, None] for family in families)
+
+
+def test_batches_that_suit_the_size_do_not_divide_a_family() -> None:
+    cutoff = yaml.safe_load((Path(__file__).parents[2] / "configs/cutoff.yaml").read_text())
+    grid = expand_grid(cutoff["grid"])
+    families = trial_families(PlannedRuns({id_: trial.settings for id_, trial in grid.items()}, (1,), (0,)))
+    assert [family.name for family in families] == [
+        f"sitenet, cutoff = {cutoff}, max_sites = {sites}" for sites in (100, 50) for cutoff in ("null", "5.0")
+    ]
+    assert all(list(family.trials.values()) == [1000, 10000] for family in families)
 
 
 def test_lines_join_means_over_seeds_and_folds_of_the_test_error(runs: list[Run]) -> None:

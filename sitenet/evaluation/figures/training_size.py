@@ -22,7 +22,8 @@ from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.models.registry import is_network
 
-DURATION = ("training.max_epochs", "training.max_minutes", "training.patience")
+# What a grid may fit to the number of training crystals.
+FITTED = ("training.max_epochs", "training.max_minutes", "training.patience", "training.batch_pairs")
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's palette
 STYLES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.")  # most training crystals first
 Settings = Mapping[str, Any]
@@ -30,7 +31,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Family:
-    """Trials of one network that differ only in the number of training crystals and in the training time.
+    """Trials of one network that differ only in the number of training crystals, training time and batches.
 
     Attributes:
         name: Model kind, and the settings that distinguish the family from others of the kind.
@@ -42,13 +43,14 @@ class Family:
 
 
 def trial_families(planned: PlannedRuns) -> list[Family]:
-    """Families of the planned network trials; a family with two trials of the same size is split by time limit."""
+    """Families of the planned network trials; one with two trials of the same size is split by time and batches."""
     families = []
     for kind, trials in planned.trials_by_kind().items():
         if is_network(kind):
-            groups = [own for loose in _grouped(trials, (SIZE, *DURATION)) for own in _one_for_each_size(loose)]
+            groups = [own for loose in _grouped(trials, (SIZE, *FITTED)) for own in _one_for_each_size(loose)]
             first = {str(i): next(iter(group.values())) for i, group in enumerate(groups)}
-            varying = [name for name in varying_settings(first) if name != SIZE]
+            fitted = {name for group in groups for name in varying_settings(group)}
+            varying = [name for name in varying_settings(first) if name not in fitted | {SIZE}]
             for group, settings in zip(groups, first.values(), strict=True):
                 name = ", ".join([kind, *(f"{short(name)} = {plain(settings[name])}" for name in varying)])
                 families.append(Family(name, {trial: own[SIZE] for trial, own in group.items()}))
