@@ -13,14 +13,15 @@ def interval_by_loops(folds: list[list[list[float]]], level: float = 0.95) -> tu
     centres = [sum(own) / len(own) for own in means]
     replicates = sum(len(own) - 1 for own in means)
     pooled = sum((m - c) ** 2 for own, c in zip(means, centres, strict=True) for m in own) / replicates
-    terms = [(sum(pooled / len(own) for own in means), replicates)]
+    over_crystals, freedom = 0.0, 0
     for fold, centre in zip(folds, centres, strict=True):
         crystals = [sum(row[c] for row in fold) / len(fold) for c in range(len(fold[0]))]
-        variance = sum((d - centre) ** 2 for d in crystals) / (len(crystals) - 1)
-        terms.append((variance / len(crystals), len(crystals) - 1))
+        over_crystals += sum((d - centre) ** 2 for d in crystals) / (len(crystals) - 1) / len(crystals)
+        freedom += len(crystals) - 1
+    terms = [(sum(pooled / len(own) for own in means), replicates), (over_crystals, freedom)]
     total = sum(variance for variance, _ in terms)
-    freedom = total**2 / sum(variance**2 / own for variance, own in terms)
-    margin = t.ppf((1 + level) / 2, freedom) * math.sqrt(total) / len(folds)
+    effective = total**2 / sum(variance**2 / own for variance, own in terms)
+    margin = t.ppf((1 + level) / 2, effective) * math.sqrt(total) / len(folds)
     value = sum(centres) / len(centres)
     return value, value - margin, value + margin
 
@@ -91,6 +92,20 @@ def test_groups_of_unequal_size_have_the_interval_of_a_cluster_sample() -> None:
         interval = paired_difference({0: values[None]}, {0: np.repeat(np.arange(30), sizes).astype(str).tolist()})
         covered.append(interval.low <= 0.1 <= interval.high)
     assert 0.92 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize(("n_folds", "copies"), [(5, 1), (5, 5), (2, 20)])
+def test_groups_that_are_in_several_folds_are_not_independent(n_folds: int, copies: int) -> None:
+    """Coverage where the polymorphs of a formula are dealt to the folds at random."""
+    rng, covered, groups = np.random.default_rng(5), [], np.repeat(np.arange(100), copies)
+    for _ in range(600):
+        crystals = rng.normal(0.1, 1.0, 100)[groups] + rng.normal(0, 1.0, len(groups))
+        fold = rng.permutation(len(groups)) % n_folds
+        names = {k: groups[fold == k].astype(str).tolist() for k in range(n_folds)}
+        interval = paired_difference({k: crystals[fold == k][None] for k in range(n_folds)}, names)
+        covered.append(interval.low <= 0.1 <= interval.high)
+    # Binomial standard deviation 0.009. With the folds as independent samples the second case has 0.80, the third 0.83.
+    assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_one_group_alone_has_no_interval() -> None:

@@ -137,8 +137,8 @@ def _ablation_notes(table: pd.DataFrame, task: Task) -> str:
         "withheld or runs are missing. Training time is relative to the reference's in the same runs.",
         "Intervals: Student's t with Welch-Satterthwaite degrees of freedom. The variance has two terms: the variance "
         "of the mean over seeds (of the difference of each fold and seed, pooled over folds), and the variance of the "
-        "mean over test crystals (of the difference averaged over seeds, within each fold, crystals of one formula "
-        "together). The intervals account for the choice of seeds and test crystals. A seed also draws the subset of "
+        "mean over test crystals (of the difference averaged over seeds, within each fold; crystals of one formula "
+        "count as one draw, also where they are in several folds). The intervals account for the choice of seeds and test crystals. A seed also draws the subset of "
         "the training crystals, if their number is limited. With few seeds the intervals are wide. With one seed the "
         "variation between trainings is unknown and not included.",
         f"The intervals are not adjusted for multiple comparisons: of {n_compared} trials without any effect, "
