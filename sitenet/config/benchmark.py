@@ -12,7 +12,7 @@ from sitenet.config.grid import expand_grid, search_spaces
 from sitenet.config.pretrained import pretrained_names, starting_network
 from sitenet.config.search import Search, searches
 from sitenet.config.targets import check_classes, check_other_targets
-from sitenet.config.trial import Trial, feature_id, short_hash
+from sitenet.config.trial import Trial, family, feature_id, short_hash
 from sitenet.data.sources import DatasetSettings
 from sitenet.errors import UserError
 from sitenet.models.predictions.settings import MATBENCH
@@ -70,6 +70,7 @@ class Benchmark:
         self.trials: dict[str, Trial] = expand_grid(self.settings.grid)
         self.searches: dict[str, Search] = searches(search_spaces(self.settings.grid), self.settings.search)
         self._check_splits()
+        self._check_names()
         self.folds = self._planned_folds()
         check_classes(self)
         check_other_targets(self)
@@ -110,6 +111,19 @@ class Benchmark:
                 f"configuration key '{key}' has the value '{value}', but the grid has predictions of a Matbench "
                 f"submission, {source}: they are for the official folds (valid: {valid})"
             )
+
+    def _check_names(self) -> None:
+        """Trials of one command have one row in the leaderboard, and so one name."""
+        first: dict[str, str] = {}
+        for trial in self.external.values():
+            model = trial.settings["model"]
+            name = first.setdefault(family(trial.settings), model["name"])
+            if model["name"] != name:
+                raise UserError(
+                    f"configuration key 'model.name' has the values {name!r} and {model['name']!r} for trials of one "
+                    f"command, {model['command']!r} in {model['folder']}: validation chooses among them, and the "
+                    "chosen one has the row, so they need one name; a row of its own needs a command of its own"
+                )
 
     def _planned_folds(self) -> tuple[int, ...]:
         folds = self.settings.folds if self.settings.folds is not None else self.available_folds

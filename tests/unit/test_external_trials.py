@@ -78,3 +78,12 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pyt
         benchmark.check_model_files(trial)
     (tmp_path / "models/mine").mkdir(parents=True)
     benchmark.check_model_files(trial)
+
+
+def test_trials_of_one_command_have_one_name() -> None:
+    values = config("seeds", value=[0])
+    entries = [{"model": {"kind": "external", "parameters": {"depth": n}, "name": f"depth {n}"}} for n in (3, 4)]
+    with pytest.raises(UserError, match=r"'model.name' has the values 'depth 3' and 'depth 4' for trials of one"):
+        Benchmark(values | {"grid": entries})
+    entries[1]["model"]["command"] = "python deep.py"
+    assert len(Benchmark(values | {"grid": entries}).external) == 2

@@ -138,9 +138,9 @@ def _ablation_notes(table: pd.DataFrame, task: Task) -> str:
         "Intervals: Student's t with Welch-Satterthwaite degrees of freedom. The variance has two terms: the variance "
         "of the mean over seeds (of the difference of each fold and seed, pooled over folds), and the variance of the "
         "mean over test crystals (of the difference averaged over seeds, within each fold; crystals of one formula "
-        "count as one draw, also where they are in several folds). The intervals account for the choice of seeds and test crystals. A seed also draws the subset of "
-        "the training crystals, if their number is limited. With few seeds the intervals are wide. With one seed the "
-        "variation between trainings is unknown and not included.",
+        "count as one draw, also where they are in several folds). The intervals account for the choice of seeds and "
+        "test crystals. A seed also draws the subset of the training crystals, if their number is limited. With few "
+        "seeds the intervals are wide. With one seed the variation between trainings is unknown and not included.",
         f"The intervals are not adjusted for multiple comparisons: of {n_compared} trials without any effect, "
         f"{0.05 * n_compared:.1f} are expected to have an interval that excludes 0.",
     ]
