@@ -1,5 +1,6 @@
 """Finished runs and planned runs of a benchmark, and the rows of the leaderboard."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -175,6 +176,13 @@ class LeaderboardRow:
         errors = self.runs[fold][0].task.crystal_errors
         own = [errors(frame["target"], frame["prediction"]) for frame in self.fold_predictions(fold)]
         return own[0] if self.is_ensemble else pd.concat(own, axis=1).mean(axis=1, skipna=False)
+
+    @property
+    def compared(self) -> str:
+        """The number of candidates; "1 of 4" where only one has a finished run, on the fold with most."""
+        finished = {(run.result.key.fold, run.result.key.trial) for run in self.search}
+        most = max(Counter(fold for fold, _ in finished).values(), default=self.candidates)
+        return f"{most} of {self.candidates}" if most < self.candidates else str(self.candidates)
 
     @property
     def is_refitted(self) -> bool:

@@ -1,6 +1,7 @@
 """The whole workflow on real crystals, through the installed commands."""
 
 import json
+import re
 import shutil
 from base64 import b64encode
 from pathlib import Path
@@ -191,6 +192,9 @@ def test_tables_so_far_say_what_is_missing(finished: Path, tmp_path: Path) -> No
     leaderboard = table(folder, "so_far/leaderboard.csv").set_index("model")
     assert leaderboard["folds_scored"].to_dict() == {"sitenet": 1, "dummy (mean)": 2, "random_forest": 2}
     assert (leaderboard["folds_planned"] == 2).all()
+    assert re.search(
+        r"Missing: 1 of \d+ planned runs", (folder / "results/tables/small/so_far/leaderboard.md").read_text()
+    )
     assert leaderboard["rank"].isna().to_dict() == {"sitenet": True, "dummy (mean)": False, "random_forest": False}
 
 

@@ -52,6 +52,16 @@ def test_rows_are_ranked_by_test_error_and_selected_by_validation(tmp_path: Path
     assert table.loc[0, "trial"] == FOREST
 
 
+def test_tables_say_how_many_trials_were_compared_and_how_many_runs_are_missing(tmp_path: Path) -> None:
+    runs = [run for run in write_benchmark(tmp_path) if run.result.key.trial not in SITENET[1:]]
+    found = results(runs)
+    assert rows_of(found)["sitenet"]["trial"] == f"best of 1 of 4 by validation: {SITENET[0]} in 2"
+    write_tables(found, tmp_path, ablation=False)
+    assert "\n- Missing: 6 of 14 planned runs;" in (tmp_path / "leaderboard.md").read_text()
+    write_tables(results(write_benchmark(tmp_path / "all")), tmp_path, ablation=False)
+    assert "Missing: " not in (tmp_path / "leaderboard.md").read_text()
+
+
 def test_a_budget_of_time_stands_beside_the_trial(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     limited = runs[2].result.model_copy(

@@ -117,7 +117,7 @@ def _chosen_trials(row: LeaderboardRow) -> str:
     if row.candidates == 1:
         return next(iter(row.chosen.values()), "")
     chosen = ", ".join(f"{trial} in {n}" for trial, n in Counter(row.chosen.values()).most_common())
-    return f"best of {row.candidates} by validation" + (f": {chosen}" if chosen else "")
+    return f"best of {row.compared} by validation" + (f": {chosen}" if chosen else "")
 
 
 _FIRST = (

@@ -16,6 +16,7 @@ def footer(results: Results) -> str:
     """What a reader needs to judge the leaderboard: data, splits, failures, statistics and hardware."""
     manifest, standings = results.manifest, results.standings
     lines = [
+        *_missing(results),
         _data(manifest),
         *_targets(manifest),
         *_splits(results.splits, results.planned.folds),
@@ -34,6 +35,16 @@ def footer(results: Results) -> str:
         _hardware(results.runs),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _missing(results: Results) -> list[str]:
+    """Of tables so far, that they are; those of a finished benchmark have all runs."""
+    grid, finished = results.planned.grid, {run.result.key for run in results.runs}
+    planned = len(grid.trials) * len(grid.folds) * len(grid.seeds)
+    missing = planned - sum(key.trial in grid.trials for key in finished)
+    if not missing:
+        return []
+    return [f"Missing: {missing:,} of {planned:,} planned runs; the best trials are the best of the others."]
 
 
 def _data(manifest: Manifest) -> str:
