@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import HTTPError
 
 from sitenet.errors import UserError
@@ -55,7 +56,7 @@ def fetch(location: str, path: Path, sha256: str | None, key: str = KEY) -> None
             part.unlink()
             _download(location, part, path)
     else:
-        _copy(Path(location), part)
+        _copy(Path(location).expanduser(), part)
     try:
         if sha256:
             check_sha256(part, sha256, location, key)
@@ -90,6 +91,8 @@ def _download(url: str, part: Path, path: Path) -> None:
     for attempt in range(ATTEMPTS):
         try:
             return _continue(url, part)
+        except (InvalidSchema, MissingSchema, InvalidURL):
+            raise UserError(f"cannot download {url}: dataset.mirror is a folder or an address of http(s)") from None
         except (requests.RequestException, HTTPError, _Retry) as error:
             reason = error
             wait = max(2.0**attempt, getattr(error, "wait", 0))

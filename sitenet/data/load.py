@@ -132,6 +132,8 @@ def _check_target(value: float | None, target: Target) -> None:
     """Raises BadCrystal with the reason if a value is known and cannot be used."""
     if value is None:
         return
+    if isinstance(value, bool) and target.task != "classification":
+        raise BadCrystal(f"bad target: {value} is a class: set dataset.task to classification")
     if not (isinstance(value, int | float) and math.isfinite(value)):
         raise BadCrystal(f"bad target: {value} is not a finite number")
     if abs(value) > MAX_TARGET:

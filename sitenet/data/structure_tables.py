@@ -1,6 +1,8 @@
 """One Parquet or JSON file that holds structures and targets."""
 
 import json
+import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,10 +14,13 @@ import pyarrow.parquet as pq
 from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.sources.base import SourceRow
+from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import TARGET, TargetColumns, parse_group
 from sitenet.errors import UserError
 from sitenet.files import RepeatedKey, unrepeated
+
+log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 4096
 CHUNK = 2**20  # characters
@@ -69,7 +74,8 @@ def _items(file: TextIO) -> Iterator[Any]:
         try:
             start = _skip_blanks(text, at)
             if text[start : start + 1] == "]":
-                return
+                rest = text[start + 1 :]
+                break
             if not is_first:
                 if text[start : start + 1] != ",":
                     raise ValueError("no comma after an item of the list")
@@ -87,6 +93,10 @@ def _items(file: TextIO) -> Iterator[Any]:
         else:
             more = file.read(max(CHUNK, len(text) - at))
             text, at, at_end = text[at:] + more, 0, not more
+    while not rest.strip() and (rest := file.read(CHUNK)):
+        pass
+    if rest.strip():
+        raise ValueError("something follows the list")
 
 
 def _skip_blanks(text: str, at: int) -> int:
@@ -157,16 +167,25 @@ def _cast(batch: pa.RecordBatch, path: Path) -> pa.Table:
 def _row(row: dict[str, Any], number: int, columns: TargetColumns | None) -> SourceRow:
     no_id = row.get("id") in (None, "")
     id_ = f"row {number}" if no_id else str(row["id"])
-    read = _from_columns if "frac_coords" in row else _from_json
     try:
         if columns is None:
-            return SourceRow(id_, read(id_, row), None)
+            return SourceRow(id_, _crystal(id_, row), None)
         if no_id:
             raise BadCrystal("missing id: the field is empty")
         target, others = columns.read(row)
-        return SourceRow(id_, read(id_, row), target, parse_group(row.get("group")), others=others)
+        return SourceRow(id_, _crystal(id_, row), target, parse_group(row.get("group")), others=others)
     except BadCrystal as reason:
         return SourceRow(id_, reason, None)
+
+
+def _crystal(id_: str, row: dict[str, Any]) -> Crystal:
+    """The crystal of a row, with every site once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        crystal = without_images((_from_columns if "frac_coords" in row else _from_json)(id_, row))
+    for warning in caught:
+        log.warning("%s: %s", id_, warning.message)
+    return crystal
 
 
 def _from_columns(id_: str, row: dict[str, Any]) -> Crystal:

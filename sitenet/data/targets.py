@@ -148,8 +148,9 @@ def read_targets(content: bytes, name: str, others: Sequence[str] = ()) -> list[
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     try:
+        next(reader, None)  # the header
         for fields in reader:
-            if reader.line_num > 1 and any(field.strip() for field in fields):
+            if any(field.strip() for field in fields):
                 if len(fields) != len(header):
                     raise UserError(
                         f"{name}: line {reader.line_num} has {len(fields)} fields, the header {len(header)} "

@@ -66,7 +66,7 @@ def _symmetry(structure: Structure) -> tuple[int, Structure]:
         try:
             analyzer = SpacegroupAnalyzer(structure, SYMPREC)
             return analyzer.get_space_group_number(), analyzer.find_primitive() or structure
-        except SymmetryUndeterminedError:
+        except (SymmetryUndeterminedError, ValueError):  # pymatgen's, and that of a primitive cell that is not found
             return 0, structure
 
 

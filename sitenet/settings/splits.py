@@ -18,8 +18,9 @@ class _Splits(Section):
     Attributes:
         seed: Random seed of the folds and of the validation parts.
         validation_share: Fraction of each training part that is held out for validation.
-        max_train: Use a random subset of at most this many crystals of each training part, validation included.
-            It is the same for all models, and subsets of one seed are nested. Null uses all.
+        max_train: Use a random subset of at most this many crystals of each training part, validation included unless
+            the folds bring a validation part. It is the same for all models, and subsets of one seed are nested. Null
+            uses all.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0

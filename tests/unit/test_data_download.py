@@ -128,6 +128,12 @@ def test_a_folder_serves_as_mirror(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+def test_an_address_of_another_kind_is_refused_at_once(tmp_path: Path, waits: list[float]) -> None:
+    with pytest.raises(UserError, match=r"dataset\.mirror is a folder or an address of http"):
+        fetch("file:///mirror/file", tmp_path / "file", SHA256)
+    assert not waits
+
+
 def test_a_folder_without_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot copy .*nowhere.*\(dataset\.mirror\)"):
         fetch(str(tmp_path / "nowhere"), tmp_path / "file", SHA256)

@@ -247,6 +247,27 @@ def test_refetching_shows_what_changed_and_keeps_the_old(service: Service, tmp_p
     assert fetch(tmp_path).version.endswith("2026.09.01")
 
 
+def test_refetching_one_version_twice_keeps_every_snapshot(service: Service, tmp_path: Path) -> None:
+    fetch(tmp_path)
+    kept = [(tmp_path / "mine.jsonl.gz").read_bytes()]
+    for _ in range(2):
+        service.documents = service.documents[:-1]
+        refetch(Query(settings().name, settings().target, settings().criteria), tmp_path)
+        kept.append((tmp_path / "mine.jsonl.gz").read_bytes())
+    names = ("mine.2026.04.13", "mine.2026.04.13-2", "mine")
+    assert [(tmp_path / f"{name}.jsonl.gz").read_bytes() for name in names] == kept
+    assert len(set(kept)) == 3
+
+
+def test_true_and_false_are_no_numbers(service: Service, tmp_path: Path) -> None:
+    for document in service.documents:
+        document["is_metal"] = True
+    with pytest.raises(UserError, match="60 bad target"):
+        fetch(tmp_path, target="is_metal", unit="1")
+    listed = (tmp_path / "out" / "unusable.csv").read_text()
+    assert "bad target: True is a class: set dataset.task to classification" in listed
+
+
 def test_further_fields_can_be_targets_beside(service: Service, tmp_path: Path) -> None:
     no_gap, no_modulus, neither, *_ = service.documents
     del no_gap["band_gap"], no_modulus["bulk_modulus"], neither["band_gap"], neither["bulk_modulus"]

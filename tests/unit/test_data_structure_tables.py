@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from sitenet.data.formula import reduced_formula
 from sitenet.data.table import CrystalTable, crystal_columns
@@ -104,6 +105,29 @@ def test_a_bad_row_of_columns_fails_alone(tmp_path: Path, column: str, change: C
     for read, real in zip(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals(), others, strict=True):
         assert np.array_equal(read.frac_coords, real.frac_coords)
         assert np.array_equal(read.lattice, real.lattice)
+
+
+@pytest.mark.parametrize("write", [write_json, write_parquet])
+def test_sites_are_checked_as_in_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, write: Callable[[Path, list], Path]
+) -> None:
+    """A site that is listed again is merged; overlapping sites and cells without room for atoms are refused."""
+    rows, cell = records(), Lattice.cubic(5.64)
+    again = Structure(cell, ["Na", "Cl", "Na"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [1.0, 0.0, 0.0]])
+    near = Structure(cell, ["Cs", "Cs"], [[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
+    flat = Structure(Lattice.orthorhombic(0.02, 5, 5), ["Na"], [[0, 0, 0]])
+    far = Structure(cell, ["Na"], [[1e20, 0, 0]])
+    for row, crystal in zip(rows, (again, near, flat, far), strict=False):
+        row["structure"] = crystal.as_dict()
+    load(write(tmp_path / "data", rows), tmp_path / "out")
+    assert reasons(tmp_path / "out") == {
+        REAL[1].id: "unphysical: sites 0 (Cs) and 1 (Cs) are 0.564 angstrom apart",
+        REAL[2].id: "unphysical: two faces of the cell are 0.02 angstrom apart",
+        REAL[3].id: "unreadable: a fractional coordinate is larger than 1,000,000",
+    }
+    merged = next(iter(CrystalTable.open(tmp_path / "out" / "structures.parquet").crystals()))
+    assert merged.atomic_numbers.tolist() == [11, 17]
+    assert f"{REAL[0].id}: 1 of 3 sites are images of others and are merged with them" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,15 @@ def test_a_json_list_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> None:
     assert load(tmp_path / "data.json", tmp_path / "out").counts.kept == 3
 
 
+def test_a_header_may_hold_a_line_break_in_quotes() -> None:
+    assert read_targets(b'"file","target","two\nlines"\na.cif,1,x\n', "targets.csv")[0]["target"] == "1"
+
+
+def test_blanks_may_follow_a_json_list(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text(json_list() + " \n" * 2_000_000)
+    assert load(tmp_path / "data.json", tmp_path / "out").counts.kept == 3
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_chunks_of_a_json_list_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr("sitenet.data.structure_tables.CHUNK", chunk)
@@ -201,6 +210,8 @@ def test_chunks_of_a_json_list_may_end_anywhere(tmp_path: Path, monkeypatch: pyt
         (lambda text: text[:-1] + ",]", "after 3 crystals: Expecting value"),
         (lambda text: text.replace('"id"', '"id', 1), "after 0 crystals: "),
         (lambda text: "[" * 100_000, "after 0 crystals: "),
+        (lambda text: text + "\n" + text, "after 3 crystals: something follows the list"),
+        (lambda text: text + " " * 3_000_000 + "garbage{", "after 3 crystals: something follows the list"),
     ],
 )
 def test_a_damaged_json_list_says_where(tmp_path: Path, change: Any, message: str) -> None:

@@ -121,6 +121,13 @@ def test_an_element_that_sevennet_has_never_seen_is_a_reason_of_this_crystal() -
     assert bad == "descriptors: SevenNet does not know Po"
 
 
+def test_an_element_that_chgnet_has_never_seen_is_a_reason_of_this_crystal() -> None:
+    americium = replace(POLONIUM, atomic_numbers=np.full_like(POLONIUM.atomic_numbers, 95))
+    good, bad = _described([SOME[0], americium], descriptor("chgnet"))
+    assert isinstance(good, SiteDescriptors)
+    assert bad == "descriptors: CHGNet does not know Am"
+
+
 @every_descriptor
 def test_crystals_in_a_batch_do_not_see_each_other(name: DescriptorName) -> None:
     ours = descriptor(name)

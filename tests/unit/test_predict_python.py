@@ -78,6 +78,30 @@ def test_what_cannot_be_used_is_a_row_with_its_reason(model: Model) -> None:
         model.predict([structure(REAL[0]).as_dict()])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize(
+    ("atoms", "reason"),
+    [
+        (Atoms("Au", cell=[4, 4, 4], pbc=True, info={"occupancy": {"0": {"Cu": 0.5, "Au": 0.5}}}), "Cu 0.5, Au 0.5"),
+        (
+            Atoms("Ti", cell=[4, 4, 4], pbc=True, info={"occupancy": {0: {"Ti": 0.5}}}),
+            "disordered: a site holds Ti 0.5",
+        ),
+        (Atoms(numbers=[119], cell=[4, 4, 4], pbc=True), "unknown element: atomic number 119 is not in 1..118"),
+        (Atoms(cell=[4, 4, 4], pbc=True), "empty: the structure has no sites"),
+    ],
+)
+def test_atoms_that_are_no_ordered_crystal_are_rows_with_their_reason(model: Model, atoms: Atoms, reason: str) -> None:
+    frame = model.predict([atoms, structure(REAL[0])])
+    assert reason in frame["reason"][0]
+    assert frame["reason"].isna().tolist() == [False, True]
+
+
+def test_full_occupancies_beside_atoms_are_no_disorder(model: Model) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.64)
+    atoms.info["occupancy"] = {"0": {"Na": 1.0}, "1": {"Cl": 1.0}}
+    assert model.predict(atoms)["reason"].isna().all()
+
+
 def test_a_network_that_gives_no_number_costs_one_crystal(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = prepare([Item(crystal.id, crystal) for crystal in REAL], model.features)
     whole = model.frame(prepared)["prediction"]

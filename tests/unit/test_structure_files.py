@@ -79,6 +79,7 @@ BAD_LISTS = {
         "Po\n1\n0.5 0 0\n0 4 0\n0 0 4\nPo\n1\nDirect\n0 0 0\n",
         "unphysical: sites 0 (Po) and 0 (Po) are 0.500 angstrom apart",
     ),
+    "POSCAR_more": (poscar(*DIRECT, "0.5 0 0 Cl"), "contradictory: 2 sites are announced, more lines of coordinates"),
     "POSCAR_flat": (poscar(*DIRECT, scale="1e-3"), "unreadable: the cell has no volume"),
     "pbc.extxyz": (extxyz(f'Lattice="{CELL}" pbc="F F F"'), "not periodic: pbc is [False, False, False]"),
     "words.extxyz": (extxyz(f'Lattice="{CELL}" pbc="maybe"'), "unreadable: pbc is 'maybe', neither true nor false"),
@@ -90,6 +91,10 @@ BAD_LISTS = {
     "other_z.extxyz": (
         extxyz(f'Lattice="{CELL}" Properties=Z:I:1:species:S:1:pos:R:3', "11 Cl 0 0 0", "17 Cl 2 2 2"),
         "contradictory: line 3 names no element, or two",
+    ),
+    "alloy.extxyz": (
+        extxyz(f'Lattice="{CELL}" occupancy="_JSON {{\\"0\\": {{\\"Na\\": 0.5, \\"K\\": 0.5}}}}"'),
+        "disordered: a site holds Na 0.5, K 0.5",
     ),
     "dummy.extxyz": (extxyz(f'Lattice="{CELL}"', "X 0 0 0"), "unknown element: 'X' names no element"),
     "columns.extxyz": (extxyz(f'Lattice="{CELL}"', "Na 0 0"), "unreadable: line 3 has 3 columns, Properties names 4"),

@@ -167,7 +167,7 @@ def _records(file: IO[bytes]) -> Iterator[Any]:
     while True:
         place = BETWEEN.match(text, place).end()  # type: ignore[union-attr] # matches nothing, too
         if text.startswith("]", place):
-            return
+            break
         try:
             record, place = decoder.raw_decode(text, place)
         except ValueError:
@@ -178,6 +178,8 @@ def _records(file: IO[bytes]) -> Iterator[Any]:
             continue
         number += 1
         yield record
+    if (text[place + 1 :] + reader.read(CHUNK)).strip():
+        raise ValueError(f"something follows its list of {number} records")
 
 
 def _row(number: int, record: Any, column: str, others: tuple[str, ...]) -> SourceRow | LeftOut:

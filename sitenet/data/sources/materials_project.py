@@ -44,7 +44,7 @@ class MaterialsProjectDataset(StatedTarget):
     needs_download: ClassVar[bool] = True
     source: Literal["materials_project"]
     name: Identifier
-    target: Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
+    target: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
     unit: str
     non_negative: bool = False
     energy_above_hull: Annotated[float, Field(ge=0)] | None = None

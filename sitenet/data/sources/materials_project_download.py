@@ -85,8 +85,8 @@ def _described(query: Query) -> str:
 def refetch(query: Query, folder: Path) -> Changes:
     """Replaces a snapshot by what the database holds now.
 
-    The old snapshot is kept beside it under its database version; the changes are logged and written to
-    `{name}.changes.json`.
+    The old snapshot is kept beside it under its database version, numbered where one of that version is there; the
+    changes are logged and written to `{name}.changes.json`.
 
     Raises:
         UserError: There is no snapshot yet, or the service cannot be asked.
@@ -96,7 +96,11 @@ def refetch(query: Query, folder: Path) -> Changes:
         raise UserError(f"{path} does not exist: there is nothing to refetch")
     _fetch(query, new_path)
     changes = _compare(path, new_path)
-    path.rename(folder / f"{query.name}.{changes.old_version}.jsonl.gz")
+    kept, number = folder / f"{query.name}.{changes.old_version}.jsonl.gz", 1
+    while kept.exists():
+        number += 1
+        kept = folder / f"{query.name}.{changes.old_version}-{number}.jsonl.gz"
+    path.rename(kept)
     new_path.rename(path)
     changes.write(folder / f"{query.name}.changes.json")
     counts = f"{len(changes.added)} crystals added, {len(changes.removed)} removed, {len(changes.changed)} changed"

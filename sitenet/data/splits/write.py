@@ -112,8 +112,9 @@ def used_fold(
     _check(fold, number, absent)
     unused = _size(planned) - _size(fold)
     if unused:
-        text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s"
-        log.warning(text, number, unused, _size(planned), absent)
+        limit = "" if splits.max_train is None else ", or beyond splits.max_train"
+        text = "fold %d: %d of %d crystals are not used: failed, left out or no target%s%s"
+        log.warning(text, number, unused, _size(planned), limit, absent)
     return fold
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.data.crystal import BadCrystal, Crystal, check_crystal
 from sitenet.data.structures.contacts import distinct_sites
 
 _AGREEMENT = 1e-5  # angstrom
@@ -46,14 +46,9 @@ def without_images(crystal: Crystal) -> Crystal:
     """The crystal with every site once; sites that are periodic images of others are left out, and the log tells.
 
     Raises:
-        BadCrystal: Sites are nearer to each other than atoms can be, or there is no cell.
+        BadCrystal: Sites are nearer to each other than atoms can be, or `check_crystal` refuses the crystal.
     """
-    if not np.isfinite(crystal.lattice).all() or abs(np.linalg.det(crystal.lattice)) < 1e-3:
-        raise BadCrystal("unreadable: the cell has no volume")
-    if not np.isfinite(crystal.frac_coords).all():
-        raise BadCrystal("unreadable: coordinates are not finite")
-    if len(crystal.atomic_numbers) == 0:
-        raise BadCrystal("empty: the structure has no sites")
+    check_crystal(crystal, max_sites=None)
     keep = distinct_sites(crystal.lattice, crystal.atomic_numbers, crystal.frac_coords)
     if keep.all():
         return crystal

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from sitenet.data.crystal import BadCrystal
+from sitenet.data.crystal import BadCrystal, check_cell
 from sitenet.settings.elements import SYMBOLS
 
 # Angstrom. Below this distance, two sites of one element are one site, listed twice or in rounded coordinates.
@@ -14,8 +14,6 @@ SAME_PLACE = 0.05
 # in 16,549 crystals of matbench_mp_gap the smallest share is 0.68 and the shortest distance 0.744 angstrom; under
 # the pressure of planets, atoms of caesium and lithium have been computed at 0.39.
 SHORTEST_SHARE, SHORTEST = 0.3, 0.5
-MIN_HEIGHT = 0.3  # angstrom between two faces of the cell
-MIN_VOLUME = 0.2  # cubic angstrom a site, sites that are listed several times included
 _RADII = np.array([0.0, *(gemmi.Element(symbol).covalent_r for symbol in SYMBOLS)])
 
 
@@ -35,12 +33,7 @@ def distinct_sites(
     Raises:
         BadCrystal: Two elements share a place, or two sites are nearer to each other than atoms can be.
     """
-    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    if not heights.min() >= MIN_HEIGHT:
-        raise BadCrystal(f"unphysical: two faces of the cell are {heights.min():.2g} angstrom apart")
-    volume = abs(np.linalg.det(lattice)) / len(frac_coords)
-    if not volume >= MIN_VOLUME:
-        raise BadCrystal(f"unphysical: a site has {volume:.2g} cubic angstrom")
+    heights = check_cell(lattice, len(frac_coords))
     radii = _RADII[atomic_numbers]
     reach = max(SHORTEST, 2 * SHORTEST_SHARE * radii.max())
     i, j, distances = _pairs(lattice, frac_coords % 1, reach, reach / heights)

@@ -7,6 +7,7 @@ import numpy as np
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.pymatgen_json import from_dict
+from sitenet.data.structures.species import check_occupancy
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,8 +27,10 @@ def from_atoms(id_: str, atoms: "Atoms") -> Crystal:
     """Converts atoms of ASE.
 
     Raises:
-        BadCrystal: They are not periodic in all three directions, or sites overlap.
+        BadCrystal: They are not periodic in all three directions, no elements, a site is only partly occupied, or sites
+            overlap.
     """
+    check_occupancy(atoms.info.get("occupancy"))
     if not atoms.pbc.all():
         raise BadCrystal(f"not periodic: pbc is {' '.join(map(str, atoms.pbc))}")
     lattice = np.array(atoms.cell, dtype=float)

@@ -40,6 +40,8 @@ def read_poscar(id_: str, text: str) -> Crystal:
     if n_sites == 0 or len(lines) < first + n_sites:
         raise BadCrystal(f"unreadable: {n_sites} sites are announced, {max(len(lines) - first, 0)} lines follow")
     sites = np.array([_numbers(lines, row) for row in range(first, first + n_sites)])
+    if _is_a_site(lines[first + n_sites : first + n_sites + 1]):
+        raise BadCrystal(f"contradictory: {n_sites} sites are announced, more lines of coordinates follow")
     behind = _symbols_behind([line.split()[3 + 3 * selective :] for line in lines[first : first + n_sites]])
     atomic_numbers = [element_of_type(name) for name in _names(symbols, counts, behind)]
     names = [SYMBOLS[number - 1] for number in atomic_numbers]
@@ -54,6 +56,15 @@ def read_poscar(id_: str, text: str) -> Crystal:
         if not np.array_equal(read.atomic_numbers, atomic_numbers):
             raise BadCrystal("undecided: the readers see other elements than the file names")
     return agreed(id_, "ASE", by_ase, "pymatgen", by_pymatgen)
+
+
+def _is_a_site(lines: list[str]) -> bool:
+    """Whether the next line begins with three numbers; velocities come behind a blank line, or one with their mode."""
+    values = lines[0].split()[:3] if lines else []
+    try:
+        return len([float(value) for value in values]) == 3
+    except ValueError:
+        return False
 
 
 def _mode(lines: list[str], row: int) -> tuple[bool, bool]:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from pymatgen.core import Composition
 
 from sitenet.data.crystal import BadCrystal
+from sitenet.data.structures.pymatgen_json import FULL
 from sitenet.settings.elements import SYMBOLS
 
 Formula = Mapping[int, float]  # amounts by atomic number
@@ -54,6 +56,18 @@ def _element(letters: str, symbol: str, formula: Formula | None, ambiguous: set[
     if letters != spelt and letters in ambiguous and (formula is None or number not in formula):
         raise BadCrystal(f"unknown element: '{symbol[:40]}' may be {spelt} or a group of atoms")
     return number
+
+
+def check_occupancy(occupancy: Any) -> None:
+    """Refuses partial occupancies, which ASE keeps beside its atoms: {"0": {"Cu": 0.5, "Au": 0.5}}, full ones too.
+
+    Raises:
+        BadCrystal: A kind of sites holds several elements, or one in part.
+    """
+    for amounts in occupancy.values() if isinstance(occupancy, Mapping) else ():
+        if len(amounts) != 1 or any(not abs(float(amount) - 1) <= FULL for amount in amounts.values()):
+            found = ", ".join(f"{symbol} {amount:g}" for symbol, amount in amounts.items())
+            raise BadCrystal(f"disordered: a site holds {found}")
 
 
 @lru_cache(maxsize=10_000)

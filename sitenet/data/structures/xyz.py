@@ -11,7 +11,7 @@ from pymatgen.io.xyz import XYZ
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import Sites, agreed
-from sitenet.data.structures.species import element_of_type
+from sitenet.data.structures.species import check_occupancy, element_of_type
 from sitenet.data.structures.text import number
 
 MAX_SITES = 20_000
@@ -42,6 +42,7 @@ def read_extxyz(id_: str, text: str) -> Crystal:
         raise BadCrystal(f"unreadable: pbc is '{info['pbc']}', neither true nor false three times")
     if not periodic.all():
         raise BadCrystal(f"not periodic: pbc is {info['pbc']}")
+    check_occupancy(info.get("occupancy"))
     numbers, positions = _columns(lines, str(info.get("Properties", "species:S:1:pos:R:3")))
     (atoms,) = read_xyz(io.StringIO("\n".join(lines) + "\n"), index=slice(0, 1))
     by_ase = Sites(np.array(atoms.cell), atoms.numbers, atoms.get_scaled_positions(wrap=False))

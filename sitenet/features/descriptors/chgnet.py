@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
-from sitenet.data.crystal import Crystal
+from sitenet.data.crystal import BadCrystal, Crystal
+from sitenet.settings.elements import SYMBOLS
 
 WEIGHTS = "0.3.0"
+N_ELEMENTS = 94  # hydrogen to plutonium
 
 
 class ChgnetSites:
@@ -36,7 +38,14 @@ class ChgnetSites:
         self._reach, self._bond, self._device = converter.atom_graph_cutoff, converter.bond_graph_cutoff, device
 
     def __call__(self, cells: Sequence[Crystal]) -> list[NDArray[np.float32]]:
-        """(P, 64) features of each cell's sites; see `Describe`."""
+        """(P, 64) features of each cell's sites; see `Describe`.
+
+        Raises:
+            BadCrystal: CHGNet has never seen an element.
+        """
+        for cell in cells:
+            if (last := int(cell.atomic_numbers.max())) > N_ELEMENTS:
+                raise BadCrystal(f"descriptors: CHGNet does not know {SYMBOLS[last - 1]}")
         graphs = [crystal_graph(cell, self._reach, self._bond).to(self._device) for cell in cells]
         with torch.no_grad():
             found = self._model(graphs, task="e", return_atom_feas=True)["atom_fea"]
