@@ -28,7 +28,8 @@ from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
 from sitenet.tasks import TASKS, Task
 
-Index = Annotated[int, Field(ge=0)]
+Index = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what all generators of random numbers take
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -39,7 +40,7 @@ class BenchmarkSettings(Section):
     dataset: DatasetSettings
     splits: SplitSettings
     folds: tuple[Index, ...] | None = None
-    seeds: tuple[Index, ...] = (0,)
+    seeds: tuple[Seed, ...] = (0,)
     shards: Annotated[int, Field(ge=1, le=1000)] = 4
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     compare_to: Name | None = None

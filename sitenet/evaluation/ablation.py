@@ -84,18 +84,27 @@ def compare_trials(runs: Sequence[Run], planned: PlannedRuns, groups: Mapping[st
     changes = []
     for kind, trials in planned.trials_by_kind().items():
         if is_network(kind) and len(trials) > 1:
-            for among, own in _comparable(trials).items():
-                changes += _compare(kind, among, own, by_trial, groups or {})
+            for size, own in _comparable(trials).items():
+                changes += _compare(kind, _among(size, own, by_trial), own, by_trial, groups or {})
     return changes
 
 
-def _comparable(trials: Mapping[str, Settings]) -> dict[str, dict[str, Settings]]:
-    """Trials by what they share, their number of training crystals; all of them where every trial has another one."""
-    sizes: dict[str, dict[str, Settings]] = {}
+def _comparable(trials: Mapping[str, Settings]) -> dict[int | None, dict[str, Settings]]:
+    """Trials by the limit on the number of training crystals; all of them, by 0, where every trial has another one."""
+    sizes: dict[int | None, dict[str, Settings]] = {}
     for trial, settings in trials.items():
-        size = settings[SIZE]
-        sizes.setdefault(f"{size:,} training crystals" if size else "all training crystals", {})[trial] = settings
-    return sizes if 1 < len(sizes) < len(trials) else {"": dict(trials)}
+        sizes.setdefault(settings[SIZE], {})[trial] = settings
+    return sizes if 1 < len(sizes) < len(trials) else {0: dict(trials)}
+
+
+def _among(size: int | None, trials: Mapping[str, Settings], runs: Mapping[str, Mapping[Place, Run]]) -> str:
+    """What trials share that are limited to `size` crystals; there may be fewer."""
+    if size == 0:
+        return ""
+    used = max((run.result.n_train or 0 for trial in trials for run in runs[trial].values()), default=0)
+    if size is None or 0 < used < size:
+        return "all training crystals"
+    return f"{size:,} training crystals"
 
 
 def _compare(

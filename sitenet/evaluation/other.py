@@ -1,5 +1,8 @@
 """The benchmark that errors are compared with: its errors, and whether it is finished; light to import for planning."""
 
+import csv
+import gzip
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +40,13 @@ def check_other(name: str, tables: Path, dataset: Mapping[str, Any]) -> None:
         found = differing("dataset", dataset, other)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
         raise UserError(f"{where}: {tables / RECORD} cannot be read; run that benchmark again") from None
+    try:
+        with gzip.open(tables / PREDICTIONS, "rt", encoding="utf-8", newline="") as predictions:
+            columns = next(csv.reader(predictions), [])
+    except (OSError, EOFError, ValueError, csv.Error, zlib.error):
+        columns = []
+    if not {"id", "model", "error"} <= set(columns):
+        raise UserError(f"{where}: {tables / PREDICTIONS} cannot be read; run that benchmark again")
     if found:
         raise UserError(f"{where}, which has another data set: {', '.join(found)}")
 
@@ -59,17 +69,26 @@ class OtherBenchmark:
 
     @classmethod
     def read(cls, tables: Path) -> "OtherBenchmark":
-        """Reads the tables of a benchmark from their folder, which `check_other` has found to be there."""
+        """Reads the tables of a benchmark from their folder, which `check_other` has found to be there.
+
+        Raises:
+            UserError: Its predictions are damaged.
+        """
         import pandas as pd
 
         config = yaml.safe_load((tables / RECORD).read_text("utf-8"))
-        frame = pd.read_csv(
-            tables / PREDICTIONS,
-            usecols=["id", "model", "error"],
-            dtype={"id": str, "model": str, "error": float},
-            keep_default_na=False,  # "NA" may be an id
-            na_values={"error": [""]},
-        ).dropna(subset="error")
+        try:
+            frame = pd.read_csv(
+                tables / PREDICTIONS,
+                usecols=["id", "model", "error"],
+                dtype={"id": str, "model": str, "error": float},
+                keep_default_na=False,  # "NA" may be an id
+                na_values={"error": [""]},
+            ).dropna(subset="error")
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise UserError(
+                f"{tables / PREDICTIONS} cannot be read ({error}); run the benchmark {config['name']} again"
+            ) from None
         errors = {str(model): own.groupby("id")["error"].agg(_mean_absolute) for model, own in frame.groupby("model")}
         return cls(config["name"], config["splits"]["kind"], frozenset(config["trials"]), errors)
 

@@ -1,13 +1,12 @@
 """What the Snakemake report begins with: the leaderboard. Light to import, as planning imports it."""
 
 import html
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from sitenet.errors import UserError
-from sitenet.evaluation.tables.summary import summary_lines
+from sitenet.evaluation.tables.summary import read_board
 
 
 def front_page(introduction: str, leaderboard: Path) -> str:
@@ -18,17 +17,15 @@ def front_page(introduction: str, leaderboard: Path) -> str:
         leaderboard: `leaderboard.json` of the benchmark.
 
     Raises:
-        UserError: The benchmark has not run in this folder.
+        UserError: The benchmark has not run in this folder, or its leaderboard is damaged.
     """
-    try:
-        board = json.loads(leaderboard.read_text("utf-8"))
-    except OSError:
+    if not leaderboard.exists():
         finished = sorted(path.parent.name for path in leaderboard.parents[1].glob("*/leaderboard.json"))
         raise UserError(
             f"there is no leaderboard of '{leaderboard.parent.name}' to report: name the configuration that has run, "
             f"snakemake --report report.html --configfile FILE (finished here: {', '.join(finished) or 'none'})"
-        ) from None
-    head, *rows = summary_lines(board)
+        )
+    board, (head, *rows) = read_board(leaderboard)
     lines = [_line("th", head), *(_line("td", row) for row in rows)]
     table = "\n".join(f"   {line}" for line in ["<table>", *lines, "</table>"])
     link = (

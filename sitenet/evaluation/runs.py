@@ -14,6 +14,7 @@ from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.statistics.metrics import METRICS_OF, compute_metrics
 from sitenet.history import FILE as HISTORY
 from sitenet.history import read_history
+from sitenet.models.predictions.settings import MATBENCH
 from sitenet.models.registry import is_selected, model_kinds
 from sitenet.models.sklearn.settings import FEATURE_TABLES
 from sitenet.records import Metrics, RunResult
@@ -275,7 +276,17 @@ def _baseline_name(settings: Mapping[str, Any], trials: Mapping[str, Mapping[str
     varying = varying_settings({id_: other for id_, other in trials.items() if other.get("model.name") == named})
     details = [named] if named else []
     for name, value in own.items():
-        if isinstance(value, str) and (not named or name in varying):
+        if name == "model.path" and not named:
+            details.append(_short_path(value, [other[name] for other in trials.values()]))
+        elif isinstance(value, str) and (not named or name in varying):
             details.append(value.rpartition(".")[2] if name == "model.estimator" else value)
     details += [f"{n.split('.')[-1]}={own[n]}" for n in varying if n in own and not isinstance(own[n], str)]
     return f"{settings['model.kind']} ({', '.join(details)})" if details else settings["model.kind"]
+
+
+def _short_path(path: str, every: Sequence[str]) -> str:
+    """The end of a path that tells it from the others; Matbench's files have one name, and folders that say more."""
+    parts, others = Path(path).parts, [Path(other).parts for other in every if other != path]
+    least = 2 if path.endswith(MATBENCH) else 1
+    ends = (parts[-n:] for n in range(least, len(parts)))
+    return str(Path(*next((end for end in ends if all(other[-len(end) :] != end for other in others)), parts)))

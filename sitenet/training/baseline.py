@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sitenet.config.trial import Trial
 from sitenet.evaluation.statistics.metrics import error_of
+from sitenet.evaluation.tables.rounding import measured
 from sitenet.tasks import REGRESSION, Task
 
 logger = logging.getLogger("sitenet")
@@ -64,7 +65,7 @@ def fit_baseline(
     first, second = (trial.build_baseline(task, seed, threads) for _ in range(2))
     validated = _fit_predict(first, fitting, validation["id"], features, non_negative)
     error = error_of(task, validation["target"].to_numpy(dtype=float), validated)
-    found = f"{task.error.label} {error:.3f}"
+    found = f"{task.error.label} {measured(error)}"
     logger.info("%s: validation %s; fits again to %d crystals", trial.kind, found, len(labelled))
     predicted = _fit_predict(second, labelled, test_ids, features, non_negative)
     return BaselineRun(

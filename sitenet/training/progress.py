@@ -1,5 +1,6 @@
 """How far a training is, as one line of its log."""
 
+from sitenet.evaluation.tables.rounding import measured
 from sitenet.training.trainer import Trainer
 
 
@@ -10,17 +11,20 @@ def progress_line(trainer: Trainer, unit: str) -> str:
     left = _minutes(_seconds_left(trainer))
     if epoch.batches:
         done, rate = 100 * epoch.seen // len(trainer.data.train), epoch.seen / epoch.seconds
-        error = score.amount(f"{epoch.error / max(epoch.crystals, 1):.3f}", unit)
+        error = score.amount(measured(epoch.error / max(epoch.crystals, 1)), unit)
         head = f"epoch {state.epochs + 1}{total} {done} % done, train {score.label} {error}"
         return f"{head}, {rate:.0f} crystals/s, {left} left"
     row, best = state.history[-1], state.best
     assert best is not None
-    train = "not known" if row.train_error is None else f"{row.train_error:.3f}"
-    averaged = "" if row.validation_error_ema is None else f", with averaged weights {row.validation_error_ema:.3f}"
-    validation = score.amount(f"{row.validation_error:.3f}{averaged}", unit)
+    train = "not known" if row.train_error is None else measured(row.train_error)
+    averaged = (
+        "" if row.validation_error_ema is None else f", with averaged weights {measured(row.validation_error_ema)}"
+    )
+    validation = score.amount(measured(row.validation_error) + averaged, unit)
+    lowest = measured(best.validation_error)
     return (
         f"epoch {row.epoch}{total}, train {score.label} {train}, validation {score.label} {validation} "
-        f"(best {best.validation_error:.3f} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, {left} left"
+        f"(best {lowest} at {best.epoch}), {row.crystals_per_second:.0f} crystals/s, {left} left"
     )
 
 

@@ -119,6 +119,8 @@ def read_training_data(
             f"{path}: {len(train)} crystals with features are in the part 'train' and {len(validation)} in "
             "'validation'; both need at least one"
         )
+    if max_crystals is not None and max_crystals > len(train):
+        logger.warning("max_crystals is %d, and there are %d training crystals: all are used", max_crystals, len(train))
     learnt = frame[frame["id"].isin(subset(train["id"], max_crystals, seed)) | (frame["part"] == "beside")]
     for name in others:
         if learnt[name].isna().all():

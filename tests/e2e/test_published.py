@@ -120,7 +120,7 @@ def test_published_predictions_and_ensembles_are_rows_of_the_leaderboard(finishe
 
 
 def file_of(finished: Path) -> str:
-    return f"predictions ({finished / 'mirror' / SUBMISSION / 'results.json.gz'})"
+    return f"predictions ({SUBMISSION}/results.json.gz)"
 
 
 def test_predictions_of_a_file_are_rows_like_others(finished: Path) -> None:

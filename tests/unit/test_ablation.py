@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from sitenet.config.grid import expand_grid
 from sitenet.errors import UserError
 from sitenet.evaluation.ablation import Change, ablation_table, compare_trials
 from sitenet.evaluation.figures import ablation as figure_module
@@ -17,6 +18,7 @@ from sitenet.evaluation.statistics.paired import paired_difference
 from sitenet.evaluation.tables.markdown import ablation_markdown
 from sitenet.evaluation.tables.rounding import measured
 from sitenet.evaluation.tables.write import write_tables
+from tests.unit import benchmark_runs
 from tests.unit.benchmark_runs import FOREST, SITENET, planned, results_of, write_run
 
 REFERENCE, BETTER, SAME, WORSE = SITENET
@@ -85,6 +87,15 @@ def test_every_number_of_training_crystals_has_its_reference(runs: list[Run]) ->
     ]
     text = ablation_markdown(ablation_table(changes, sized), "eV")
     assert "| reference: 1,000 training crystals |" in " ".join(text.split())
+
+
+def test_numbers_of_crystals_that_no_run_reached_are_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = [{"model": {"kind": "sitenet"}, "training": {"max_crystals": [50, 5000], "learning_rate": [1e-3, 2e-3]}}]
+    trials = {id_: trial.settings for id_, trial in expand_grid(grid).items()}  # 90 crystals are there
+    monkeypatch.setattr(benchmark_runs, "ALL_TRIALS", trials)
+    runs = [write_run(tmp_path, trial, 0, np.ones(4)) for trial in trials]
+    changes = compare_trials(runs, replace(PLANNED, trials=trials))
+    assert {change.among for change in changes} == {"50 training crystals", "all training crystals"}
 
 
 def test_difference_is_paired_in_folds_seeds_and_crystals(runs: list[Run]) -> None:

@@ -85,6 +85,19 @@ def test_intervals_are_those_of_the_leaderboard(results: Results) -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == [row.model for row in standings.rows]
 
 
+def test_long_names_leave_room_for_the_axes(results: Results) -> None:
+    rows = [
+        replace(row, model=f"external (a network with a long name, {row.model * 5})") for row in results.standings.rows
+    ]
+    named = replace(results, standings=replace(results.standings, rows=rows))
+    for draw in (leaderboard_figure, parity_figure):
+        figure = draw(named)
+        figure.draw_without_rendering()
+        assert min(axes.get_position().width * figure.get_figwidth() for axes in figure.axes[:4]) > 2
+    left, right = (axes._left_title.get_window_extent() for axes in figure.axes[:2])  # type: ignore[attr-defined]
+    assert not left.overlaps(right)
+
+
 def test_both_errors_of_a_model_and_their_difference(results: Results) -> None:
     here = results.standings.rows[0]
     errors = {here.model: pd.concat([here.fold_errors(fold) for fold in here.runs]) / 2}

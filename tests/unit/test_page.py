@@ -81,6 +81,8 @@ def test_outliers_do_not_stretch_an_axis() -> None:
     assert values.max() < high < 10
     assert parity_range(values, np.append(values[:-1], 1e5))[1] < 10
     assert shown_range([]) == (0, 1)
+    low, high = shown_range(0.1 + np.random.default_rng(0).normal(0, 1e-17, 9))
+    assert len(np.histogram([], bins=60, range=(low, high))[1]) == 61  # rounding is no range
     assert shown_range([2.0, 2.0])[0] < 2 < shown_range([2.0, 2.0])[1]
 
 

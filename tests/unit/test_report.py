@@ -15,7 +15,7 @@ ROW = {"rank": 1, "mae": 0.5, "mae_low": 0.4, "mae_high": 0.6, "verdict": "best"
 
 def write_board(path: Path, model: str) -> Path:
     path.parent.mkdir(parents=True)
-    board = {"benchmark": "gaps", "target": "band_gap", "unit": "eV", "models": [ROW | {"model": model}]}
+    board = {"format": 1, "benchmark": "gaps", "target": "band_gap", "unit": "eV", "models": [ROW | {"model": model}]}
     path.write_text(json.dumps(board))
     return path
 
@@ -48,4 +48,13 @@ def test_a_benchmark_that_has_not_run_is_one_line(tmp_path: Path) -> None:
     write_board(tmp_path / "gaps" / "leaderboard.json", "m")
     with pytest.raises(UserError, match=r"no leaderboard of 'other'.*--configfile.*finished here: gaps") as caught:
         front_page("", tmp_path / "other" / "leaderboard.json")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['{"benchm', "[]", '{"format": 99}', "{}"])
+def test_a_damaged_leaderboard_is_one_line(tmp_path: Path, text: str) -> None:
+    path = write_board(tmp_path / "gaps" / "leaderboard.json", "m")
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"leaderboard\.json (is no leaderboard|has format 99)") as caught:
+        front_page("", path)
     assert "\n" not in str(caught.value)

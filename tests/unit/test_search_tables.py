@@ -101,6 +101,13 @@ def test_what_decides_the_error_is_important_and_the_rest_is_not(results: Result
     pd.testing.assert_frame_equal(importances(results, 5), importances(results, 5))
 
 
+def test_a_perfect_trial_has_a_logarithm(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = search_progress(results)
+    progress.loc[progress["search"] != GRID, "validation_error"] *= [0.0, *[1.0] * 38]
+    monkeypatch.setattr("sitenet.evaluation.search.search_progress", lambda _: progress)
+    assert importances(results, 5)["importance"].between(0, 1).all()
+
+
 def test_drawn_trials_are_candidates_and_no_ablation(results: Results) -> None:
     leaderboard = leaderboard_table(results)
     (best,) = results.stages[-1].trials

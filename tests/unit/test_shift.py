@@ -182,3 +182,17 @@ def test_missing_and_damaged_tables_are_one_line(own: Results, tmp_path: Path) -
         (tmp_path / "tables" / "config.yaml").write_text(text)
         with pytest.raises(UserError, match=r"config.yaml cannot be read; run that benchmark again"):
             check_other("random", tmp_path / "tables", DATASET)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", gzip.compress(b"id,model\na,m\n")])
+def test_damaged_predictions_are_named_before_anything_runs(own: Results, tmp_path: Path, content: bytes) -> None:
+    write_other(tmp_path / "random", own, list(TRIALS))
+    check_other("random", tmp_path / "random", DATASET)
+    path = tmp_path / "random/predictions.csv.gz"
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"predictions\.csv\.gz cannot be read; run that benchmark again"):
+        check_other("random", tmp_path / "random", DATASET)
+    path.write_bytes(whole[:-20])
+    with pytest.raises(UserError, match=r"predictions\.csv\.gz cannot be read .*; run the benchmark random again"):
+        OtherBenchmark.read(tmp_path / "random")

@@ -139,6 +139,17 @@ def test_models_without_a_common_fold_have_no_difference() -> None:
     assert np.isnan(bootstrapped(errors, n_resamples=10).difference(0, 1)).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_what_is_less_than_rounding_is_no_difference(scale: float) -> None:
+    """Three seeds that predict the same, and their mean, which differs in the last bit; errors that are all equal."""
+    errors = scale * np.random.default_rng(3).gamma(2.0, 0.5, size=90)
+    nearly = {0: np.stack([errors, errors * (1 + 1e-16 * np.arange(90)), np.full(90, 0.1 * scale)], axis=1)}
+    bootstrap = bootstrapped(nearly, 100)
+    assert bootstrap.difference(0, 1) == (0, 0, 0)
+    assert bootstrap.score(2).low == bootstrap.score(2).high == bootstrap.score(2).value
+    assert bootstrap.score(0).high > bootstrap.score(0).low
+
+
 def test_percentile_interval_cuts_equal_tails() -> None:
     low, high = percentile_interval(np.arange(1001.0), level=0.9)
     assert (low, high) == pytest.approx((50.0, 950.0))

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, number_logs
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, number_logs, wrapped
 from sitenet.evaluation.results import Results
 
 MANY_TIMES = 20
@@ -22,13 +22,16 @@ def leaderboard_figure(results: Results) -> Figure:
     bars = np.stack([value - scores[:, 1], scores[:, 2] - value])
     folds = [(one, y + 0.25) for y, (_, row) in enumerate(scored) for one in row.fold_scores(score.key).values()]
     with mpl.rc_context(FIGURE_STYLE):
-        figure = Figure(figsize=(6.0, 0.9 + 0.4 * len(scored)), layout="constrained")
+        labels = [wrapped(row.model + ("" if standings.is_complete(i) else " (folds missing)")) for i, row in scored]
+        lines = [line for label in labels for line in label.split("\n")]
+        width = max(6.0, 3.5 + 0.075 * max(map(len, lines), default=0))
+        figure = Figure(
+            figsize=(width, 0.9 + 0.4 * len(scored) + 0.1 * (len(lines) - len(scored))), layout="constrained"
+        )
         axes = figure.subplots()
         axes.errorbar(value, places, xerr=bars, fmt="o", color=BLUE, capsize=3, label="mean over folds, 95 % interval")
         axes.plot(*np.array(folds).reshape(-1, 2).T, ".", color=GREY, label="one fold")
-        axes.set_yticks(
-            places, [row.model + ("" if standings.is_complete(i) else " (folds missing)") for i, row in scored]
-        )
+        axes.set_yticks(places, labels)
         axes.set(ylim=(max(len(scored), 1) - 0.5, -0.5), xlabel=f"test {score.header(results.unit)}")
         positive = value[value > 0]
         if score.better == "higher":

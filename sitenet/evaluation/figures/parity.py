@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, ORANGE, panel_grid
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, ORANGE, panel_grid, wrapped
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow, Run, mean_predictions
 from sitenet.evaluation.statistics.ranges import parity_range
@@ -35,7 +35,7 @@ def parity_figure(results: Results) -> Figure:
         panels[0].set(xlim=limits, ylim=limits)
         for axes, (i, row), frame in zip(panels, rows, points, strict=False):
             _draw_parity(axes, frame, limits)
-            axes.set_title(f"{row.model}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
+            axes.set_title(f"{wrapped(row.model)}\nMAE {measured(*standings.score(i))} {unit}", loc="left")
         _add_colour_bar(figure, panels)
         name = results.manifest.target.replace("_", " ")
         figure.supxlabel(f"reference {name} ({unit})", fontsize="medium")

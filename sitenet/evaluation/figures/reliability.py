@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, panel_grid
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, panel_grid, wrapped
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import LeaderboardRow
 from sitenet.evaluation.statistics.classification import BINS, reliability
@@ -22,7 +22,7 @@ def reliability_figure(results: Results) -> Figure:
         for axes, row in zip(panels, rows, strict=False):
             _draw(axes, row)
             error = float(np.mean(list(row.fold_scores("ece").values())))
-            axes.set_title(f"{row.model}\ncalibration error {error:.3f}", loc="left")
+            axes.set_title(f"{wrapped(row.model)}\ncalibration error {error:.3f}", loc="left")
         figure.supxlabel("predicted probability of class 1", fontsize="medium")
         figure.supylabel("share of class 1", fontsize="medium")
     return figure

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, panel_grid
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, panel_grid, wrapped
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.runs import Run
 from sitenet.evaluation.statistics.classification import THRESHOLD, roc_curve
@@ -23,7 +23,7 @@ def roc_figure(results: Results) -> Figure:
         figure, panels = panel_grid(max(len(rows), 1))
         for axes, (i, row) in zip(panels, rows, strict=False):
             _draw(axes, [frame for fold in row.runs for frame in row.fold_predictions(fold)])
-            axes.set_title(f"{row.model}\n{label} {measured(*standings.score(i))}", loc="left")
+            axes.set_title(f"{wrapped(row.model)}\n{label} {measured(*standings.score(i))}", loc="left")
         figure.supxlabel("false positive rate", fontsize="medium")
         figure.supylabel("true positive rate", fontsize="medium")
     return figure

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, wrapped
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.shift import shifts, sides
 from sitenet.evaluation.tables.rounding import measured
@@ -19,7 +19,7 @@ def shift_figure(results: Results) -> Figure:
         axes.hlines(places, [s.other_mae for s in found], [s.mae for s in found], color=GREY, linewidth=1.5, zorder=1)
         axes.plot([s.other_mae for s in found], places, "o", color=GREY, markerfacecolor="white", label=names.there)
         axes.plot([s.mae for s in found], places, "o", color=BLUE, label=names.here)
-        axes.set_yticks(places, [s.model for s in found])
+        axes.set_yticks(places, [wrapped(s.model) for s in found])
         axes.set(ylim=(max(len(found), 1) - 0.5, -0.5), xlabel=f"test {results.task.error.header(results.unit)}")
         axes.set_xlim(0, 1.05 * max((error for s in found for error in (s.mae, s.other_mae)), default=1))
         axes.grid(axis="x", color="#E0E0E0", linewidth=0.6)

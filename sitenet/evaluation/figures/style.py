@@ -1,5 +1,6 @@
 """Style of all figures: colours, panels, axes, and reproducible files."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def save_figure(figure: Figure, paths: Sequence[Path | str]) -> None:
         metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[suffix]
         with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "sitenet", "svg.fonttype": "none"}):
             figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata)
+
+
+def wrapped(name: str, width: int = 40) -> str:
+    """A name on lines of at most so many characters."""
+    return "\n".join(textwrap.wrap(name, width, break_on_hyphens=False))
 
 
 def panel_grid(n: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 # From fewer groups no interval is given: docs/statistics.md shows how often such intervals contain the truth.
 MIN_GROUPS = 50
+ROUNDING = 1e-12  # a difference this small, seen from the scores themselves, is none
 _CHUNK_WEIGHTS = 10_000_000  # weights in memory at once, 80 MB
 
 
@@ -53,14 +54,15 @@ class Bootstrap:
     def score(self, model: int) -> Estimate:
         """Mean over the model's folds of its score of the fold."""
         folds = ~np.isnan(self.observed[:, model])
-        return self._estimate(self.observed[:, model], self.replicates[:, folds, model], folds)
+        observed = self.observed[:, model]
+        return self._estimate(observed, self.replicates[:, folds, model], folds, observed)
 
     def difference(self, model: int, other: int) -> Estimate:
         """Score of `model` minus score of `other` on the folds that both have."""
         observed = self.observed[:, model] - self.observed[:, other]
         folds = ~np.isnan(observed)
         replicates = self.replicates[:, folds, model] - self.replicates[:, folds, other]
-        return self._estimate(observed, replicates, folds)
+        return self._estimate(observed, replicates, folds, self.observed[:, [model, other]])
 
     def of_fold(self, place: int) -> "Bootstrap":
         """The same resamples of one fold alone, by its place among the F folds."""
@@ -81,13 +83,17 @@ class Bootstrap:
     def _counts(self) -> dict[bytes, int]:
         return {}
 
-    def _estimate(self, observed: Floats, replicates: Floats, folds: NDArray[np.bool_]) -> Estimate:
+    def _estimate(self, observed: Floats, replicates: Floats, folds: NDArray[np.bool_], scores: Floats) -> Estimate:
+        """The mean over `folds` with its interval; what is less than the rounding of the `scores` behind it is zero."""
         if not folds.any():
             return Estimate(np.nan, np.nan, np.nan)
+        rounding = ROUNDING * float(np.abs(scores[folds]).max())
         value = float(observed[folds].mean())
+        value = 0.0 if abs(value) <= rounding else value
         if self.n_groups(folds) < MIN_GROUPS:
             return Estimate(value, np.nan, np.nan)
-        return Estimate(value, *percentile_interval(replicates.mean(axis=1), self.level))
+        low, high = percentile_interval(replicates.mean(axis=1), self.level)
+        return Estimate(value, low, high) if high - low > rounding else Estimate(value, value, value)
 
 
 def bootstrap_scores(

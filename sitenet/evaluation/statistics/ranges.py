@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+ROUNDING = 1e-9  # a range this small, seen from its ends, is none
+
 
 def shown_range(values: ArrayLike) -> tuple[float, float]:
     """Range of an axis that a few outliers do not stretch: at most thrice as wide as the central 95 % of the values.
@@ -42,7 +44,8 @@ def parity_range(reference: ArrayLike, prediction: ArrayLike) -> tuple[float, fl
 
 
 def _with_margin(low: float, high: float) -> tuple[float, float]:
-    margin = 0.03 * (high - low) or abs(high) * 0.05 or 0.5
+    width = high - low if high - low > ROUNDING * max(abs(low), abs(high)) else 0.0
+    margin = 0.03 * width or abs(high) * 0.05 or 0.5
     return float(low - margin), float(high + margin)
 
 

@@ -20,7 +20,7 @@ def column(table: pd.DataFrame, form: Format, *names: str) -> list[str]:
 def error_digits(errors: pd.Series) -> int:
     """Decimals that show three significant digits of the smallest positive error."""
     positive = errors[errors > 0]
-    return int(np.clip(2 - math.floor(math.log10(positive.min())), 0, 6)) if len(positive) else 3
+    return int(np.clip(2 - math.floor(math.log10(positive.min())), 0, 15)) if len(positive) else 3
 
 
 def text(value: Any) -> str:

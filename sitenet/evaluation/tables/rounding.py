@@ -3,12 +3,13 @@
 A value with an interval has as many decimals as show two significant digits of half the interval's width, and so have
 the interval's ends: 0.5032 with [0.4719, 0.5334] is 0.503 [0.472, 0.533]. This is the rule of the Guide to the
 Expression of Uncertainty in Measurement (JCGM 100:2008, 7.2.6). A value without an interval has three significant
-digits.
+digits. Numbers of more than `MOST_PLACES` decimals have exponents: 8.2e-11.
 """
 
 import math
 
 MISSING = "-"
+MOST_PLACES = 8
 _UNITS = (("s", 60), ("min", 60), ("h", 24), ("d", math.inf))
 
 
@@ -26,6 +27,9 @@ def places(value: float, low: float | None, high: float | None) -> int:
 
 def rounded(value: float, places: int, sign: str = "") -> str:
     """A number with so many decimals; `sign` "+" shows its sign."""
+    if places > MOST_PLACES and value:
+        digits = max(places + math.floor(math.log10(abs(value))), 0)
+        return f"{value:{sign}.{digits}e}"
     return f"{round(value, places) + 0.0:{sign},.{max(places, 0)}f}"
 
 

@@ -36,8 +36,8 @@ def summary_lines(board: Mapping[str, Any]) -> list[list[str]]:
     return [headings(board["unit"], task), *(cells(row, task) for row in board["models"])]
 
 
-def summary_table(path: Path | str) -> str:
-    """The summary of a `leaderboard.json` as lines of text, columns aligned for a terminal.
+def read_board(path: Path | str) -> tuple[dict[str, Any], list[list[str]]]:
+    """The content of a `leaderboard.json`, and the lines of its summary.
 
     Raises:
         UserError: The file is missing, damaged or of a newer format.
@@ -52,7 +52,16 @@ def summary_table(path: Path | str) -> str:
         raise UserError(f"{path} is no leaderboard: {type(error).__name__} {error}; remove it and run again") from None
     if not lines:
         raise UserError(f"{path} has format {found}, this version reads format {FORMAT}")
-    return aligned(lines)
+    return board, lines
+
+
+def summary_table(path: Path | str) -> str:
+    """The summary of a `leaderboard.json` as lines of text, columns aligned for a terminal.
+
+    Raises:
+        UserError: The file is missing, damaged or of a newer format.
+    """
+    return aligned(read_board(path)[1])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ class PredictionsSettings(Section):
     Attributes:
         path: CSV (or `.csv.gz`) or Parquet file with the columns id and prediction, and if wanted fold, seed and
             uncertainty; or Matbench's `results.json` (or `.json.gz`), for the official folds.
-        name: What the row of the leaderboard is called; the path when left out.
+        name: What the row of the leaderboard is called; the name of the file when left out.
     """
 
     kind: Literal["predictions"] = "predictions"
