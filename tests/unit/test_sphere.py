@@ -96,7 +96,7 @@ def test_a_shell_that_noise_spreads_over_the_radius_is_complete() -> None:
 @pytest.mark.parametrize(
     ("lattice", "radius", "reason"),
     [
-        (0.1, 20.0, "overlapping atoms: 0.100 angstrom between a site and its periodic image"),
+        (0.1, 20.0, r"unphysical: two faces of the cell are 0\.1 angstrom apart"),
         (0.7, 20.0, r"too large: up to 9\d,\d{3} sites within 20"),
     ],
 )

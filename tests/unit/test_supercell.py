@@ -238,7 +238,7 @@ def test_cells_that_are_too_large_are_refused_before_the_search(numbers: list[in
         primitive_cell(random_atoms(numbers, spacing=0), 0.5)
 
 
-@pytest.mark.parametrize("cell", [[0.5, 0.5, 0.5], [0.5, 4.0, 4.0], [4.0, 4.0, 0.5]])
+@pytest.mark.parametrize("cell", [[0.5, 0.6, 0.7], [0.5, 4.0, 4.0], [4.0, 4.0, 0.5]])
 @pytest.mark.parametrize("features", [FeatureSettings(), FeatureSettings(radius=4.0)])
 def test_a_lattice_vector_of_half_an_angstrom_is_an_overlap(cell: list[float], features: FeatureSettings) -> None:
     crystal = Crystal("short", np.diag(cell), np.array([84]), np.zeros((1, 3)))
