@@ -72,4 +72,13 @@ def test_trials_of_published_tables_are_planned(name: str, count: int) -> None:
 
 def test_all_published_tables_are_known() -> None:
     found = {str(path.relative_to(RESULTS)) for path in RESULTS.glob("**/*.csv")}
-    assert found == set(TABLES)
+    assert found == {*TABLES, "cutoff/effect.csv"}
+
+
+def test_what_a_cutoff_changes_is_in_both_tables() -> None:
+    """The comparison with all pairs of 100 sites, by the workflow and over all sizes."""
+    effect = pd.read_csv(RESULTS / "cutoff/effect.csv").query("sites == 100")["difference"]
+    tables = pd.concat([pd.read_csv(RESULTS / f"cutoff/{name}.csv") for name in ("cutoff", "cutoff_gpu")])
+    assert sorted(effect) == pytest.approx(
+        sorted(tables.query("changes == 'cutoff: null -> 5.0'")["difference"]), abs=1e-6
+    )

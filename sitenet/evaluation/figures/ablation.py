@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sitenet.evaluation.ablation import Change, compare_trials, plain, short
-from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE
+from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, wrapped
 from sitenet.evaluation.results import Results
 
 MAX_ROWS = 60  # for each reference
 DARK = "#404040"
 VERDICTS = {BLUE: "better", ORANGE: "worse", DARK: "undecided at 95 %"}
 FARTHEST = 10  # times the median difference: what is farther away is a number at the edge
-_LABEL_WIDTH = 44  # characters
+TITLE, _LABEL_WIDTH = 55, 44  # characters
 
 
 def ablation_figure(results: Results) -> Figure:
@@ -36,7 +36,7 @@ def ablation_figure(results: Results) -> Figure:
     lines = [line for own in rows for change in own[:MAX_ROWS] for line in _label(change).split("\n")]
     width = max(6.5, 4.0 + 0.075 * max(map(len, lines), default=0))
     with mpl.rc_context(FIGURE_STYLE):
-        figure = Figure(figsize=(width, 0.9 + sum(0.5 + 0.34 * height for height in heights)), layout="constrained")
+        figure = Figure(figsize=(width, 0.9 + sum(0.6 + 0.34 * height for height in heights)), layout="constrained")
         panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, reference, own in zip(panels, references, rows, strict=True):
             _draw_rows(axes, own[:MAX_ROWS])
@@ -56,7 +56,7 @@ def _title(reference: Change, rows: Sequence[Change], results: Results) -> str:
     if not rows:
         return f"{name}: no test scores to compare with trial {reference.trial}"
     error = results.task.crystal_error.amount(f"{reference.test_error:.3g}", results.unit)
-    title = f"{name} against trial {reference.trial} ({error})"
+    title = wrapped(f"{name} against trial {reference.trial} ({error})", TITLE)
     return title + (f"\nthe best {MAX_ROWS} of {len(rows)} trials" if len(rows) > MAX_ROWS else "")
 
 
