@@ -28,8 +28,8 @@ from sitenet.settings.splits import SplitSettings
 from sitenet.settings.tracking import TrackingSettings
 from sitenet.tasks import TASKS, Task
 
-Index = Annotated[int, Field(ge=0, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # what all generators of random numbers take
+Index = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what all generators of random numbers take
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 

@@ -48,7 +48,6 @@ def trial(**sections: dict) -> Trial:
         (["seeds"], [-1], "greater than or equal to 0"),
         (["seeds"], [1, 1], "none may be repeated"),
         (["seeds"], [2**32], "less than 4294967296"),
-        (["seeds"], [True, 2], "valid integer"),
         (["shards"], 0, "'shards' has the value 0"),
         (["dataset", "name"], "mp_dielectrc_gap", "did you mean 'mp_dielectric_gap'?"),
         (["dataset", "source"], "bundle", "did you mean 'bundled'?"),
