@@ -23,6 +23,7 @@ TABLES = {
     "long_range/long_range.csv": 17,
     "fine_tuning/fine_tuning.csv": 8,
     "input_scaling/input_scaling.csv": 4,
+    "input_scaling/recipe.csv": 4,
 }
 
 
