@@ -276,9 +276,9 @@ def _baseline_name(settings: Mapping[str, Any], trials: Mapping[str, Mapping[str
     varying = varying_settings({id_: other for id_, other in trials.items() if other.get("model.name") == named})
     details = [named] if named else []
     for name, value in own.items():
-        if name == "model.path" and not named:
-            details.append(_short_path(value, [other[name] for other in trials.values()]))
-        elif isinstance(value, str) and (not named or name in varying):
+        if isinstance(value, str) and (not named or name in varying):
+            if name == "model.path":
+                value = _short_path(value, [other[name] for other in trials.values()])
             details.append(value.rpartition(".")[2] if name == "model.estimator" else value)
     details += [f"{n.split('.')[-1]}={own[n]}" for n in varying if n in own and not isinstance(own[n], str)]
     return f"{settings['model.kind']} ({', '.join(details)})" if details else settings["model.kind"]

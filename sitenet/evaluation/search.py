@@ -121,8 +121,8 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
         finite = first[np.isfinite(first["validation_error"])].copy()
         if len(finite) < MIN_TRIALS:
             continue
-        lowest = finite["validation_error"].where(finite["validation_error"] > 0).min()  # an error may be exactly 0
-        finite["value"] = np.log(finite["validation_error"].clip(lower=lowest))
+        positive = finite.loc[finite["validation_error"] > 0, "validation_error"]  # an error may be exactly 0
+        finite["value"] = np.log(finite["validation_error"].clip(lower=positive.min() if len(positive) else 1.0))
         finite["value"] -= finite.groupby("fold")["value"].transform("median")
         drawn = {trial: v for stage in results.stages if stage.search == search for trial, v in stage.drawn.items()}
         estimates = _importances(finite["trial"].tolist(), drawn, finite["value"].to_numpy(), resamples, seed)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sitenet.config.grid import expand_grid
 from sitenet.errors import UserError
 from sitenet.evaluation.results import Results
-from sitenet.evaluation.runs import Run
+from sitenet.evaluation.runs import PlannedRuns, Run, leaderboard_rows
 from sitenet.evaluation.selection import Selection
 from sitenet.evaluation.standings import Standings
 from sitenet.evaluation.tables.leaderboard import comparison_table, leaderboard_table
@@ -310,3 +311,18 @@ def test_comparisons_are_antisymmetric_in_sign_and_complete(tmp_path: Path) -> N
 def test_tables_do_not_depend_on_the_order_of_the_runs(tmp_path: Path) -> None:
     runs = write_benchmark(tmp_path)
     pd.testing.assert_frame_equal(leaderboard_table(results(runs)), leaderboard_table(results(runs[::-1])))
+
+
+@pytest.mark.parametrize(
+    ("paths", "shown"),
+    [
+        (["/home/me/mine.csv"], ["mine.csv"]),
+        (["a/mine.csv", "b/mine.csv"], ["a/mine.csv", "b/mine.csv"]),
+        (["mine.csv", "b/mine.csv"], ["mine.csv", "b/mine.csv"]),
+        (["/home/me/alignn/results.json.gz"], ["alignn/results.json.gz"]),
+    ],
+)
+def test_a_file_of_predictions_is_called_by_the_end_of_its_path(paths: list[str], shown: list[str]) -> None:
+    grid = expand_grid([{"model": {"kind": "predictions", "path": path}} for path in paths])
+    rows = leaderboard_rows([], {}, PlannedRuns({id_: trial.settings for id_, trial in grid.items()}, (0,), (0,)))
+    assert [row.model for row in rows] == [f"predictions ({name})" for name in shown]
