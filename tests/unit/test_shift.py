@@ -184,7 +184,7 @@ def test_missing_and_damaged_tables_are_one_line(own: Results, tmp_path: Path) -
             check_other("random", tmp_path / "tables", DATASET)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", gzip.compress(b"id,model\na,m\n")])
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", gzip.compress(b"id,model\na,m\n", mtime=0)])
 def test_damaged_predictions_are_named_before_anything_runs(own: Results, tmp_path: Path, content: bytes) -> None:
     write_other(tmp_path / "random", own, list(TRIALS))
     check_other("random", tmp_path / "random", DATASET)
