@@ -1,9 +1,9 @@
 """Base class and field types of all configuration sections."""
 
 from collections.abc import Mapping
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from sitenet.errors import plain
 
@@ -12,9 +12,26 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable; unknown keys, infinity and NaN are errors."""
+    """Base of all sections: immutable; unknown keys, infinity, NaN and truth values for numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: cls._without_truth(name, value) for name, value in values.items()}
+
+    @classmethod
+    def _without_truth(cls, name: str, value: Any) -> Any:
+        """For a number, true as text: Pydantic would take it for 1, and refuses text with the key."""
+        types = _types(cls.model_fields[name].annotation) if name in cls.model_fields else []
+        if bool in types or not {int, float}.intersection(types):
+            return value
+        if isinstance(value, list | tuple):
+            return [cls._without_truth(name, item) for item in value]
+        return str(value).lower() if isinstance(value, bool) else value
 
     @classmethod
     def mappings(cls) -> frozenset[str]:
@@ -23,6 +40,11 @@ class Section(BaseModel):
 
     def check_with(self, sections: Mapping[str, "Section"]) -> None:
         """Raises ValueError where the section contradicts others of its trial, given by name; by default never."""
+
+
+def _types(annotation: Any) -> list[Any]:
+    members = get_args(annotation)
+    return [type_ for member in members for type_ in _types(member)] if members else [annotation]
 
 
 def _input_path(path: str) -> str:
