@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.formula import standard_formula
@@ -26,6 +28,7 @@ from sitenet.settings.elements import PAPER_PROPERTIES
 from sitenet.training.training_data import read_fold, subset
 
 SHORTLIST, NEAREST = 200, 8
+BAR: Any = {"unit": " crystals", "leave": False, "disable": None}  # shown where someone watches
 Floats = NDArray[np.float64]
 
 
@@ -88,18 +91,24 @@ def _shortlist(
     predictor: Predictor, crystal: Crystal, data: Path, targets: "pd.Series[float]"
 ) -> list[tuple[Crystal, PointSet]]:
     """The crystals with targets whose composition is most similar, with their features."""
-    wanted = [one for one in CrystalTable.open(data / "structures.parquet").crystals() if one.id in targets.index]
     properties = standardised_properties(PAPER_PROPERTIES)
     own = _composition(properties[crystal.atomic_numbers])
-    far = np.array([np.linalg.norm(_composition(properties[one.atomic_numbers]) - own) for one in wanted])
+    table = CrystalTable.open(data / "structures.parquet")
+    wanted, far = [], []
+    for one in tqdm(table.crystals(), "comparing with training crystals", len(table), **BAR):
+        if one.id in targets.index:
+            wanted.append(one)
+            far.append(np.linalg.norm(_composition(properties[one.atomic_numbers]) - own))
     found: list[tuple[Crystal, PointSet]] = []
-    for place in np.argsort(far, kind="stable"):
-        try:
-            found.append((wanted[place], featurize(wanted[place], predictor.trial.features)))
-        except BadCrystal:  # it was in no batch of the training either
-            continue
-        if len(found) == SHORTLIST:
-            break
+    with tqdm(desc="featurizing the most similar", total=min(SHORTLIST, len(wanted)), **BAR) as progress:
+        for place in np.argsort(far, kind="stable"):
+            try:
+                found.append((wanted[place], featurize(wanted[place], predictor.trial.features)))
+            except BadCrystal:  # it was in no batch of the training either
+                continue
+            progress.update()
+            if len(found) == SHORTLIST:
+                break
     return found
 
 
