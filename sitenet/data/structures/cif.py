@@ -2,38 +2,27 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from typing import cast
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from sitenet.data.crystal import BadCrystal
+from sitenet.data.structures.cif_symmetry import operators, space_group, states_symmetry
+from sitenet.data.structures.cif_tags import MISSING, Tags, first, read_tags
 from sitenet.data.structures.pymatgen_json import FULL
 from sitenet.data.structures.species import Formula, element_of_label, element_of_type, parse_formula
 from sitenet.data.structures.text import line_of, number
 
-MAX_SITES, MAX_OPERATORS, MAX_OPERATOR = 20_000, 1000, 100
-_MISSING = ("", ".", "?")
+MAX_SITES = 20_000
 _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
 _COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
-_OPERATORS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
-_MAGNETIC = ("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz")
-_HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
-_HM = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_name_h-m_full")
-_NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number")
 _MULTIPLICITY = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
 _DENSITY = ("_exptl_crystal_density_diffrn",)
-_VALUE = r"(?:[xyz]|\d+(?:\.\d*)?(?:/\d+)?|\.\d+)"
-_COMPONENT = rf"[+-]?{_VALUE}(?:[+-]{_VALUE})*"
-_OPERATOR = re.compile(rf"{_COMPONENT},{_COMPONENT},{_COMPONENT}")
-
-Tags = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -78,26 +67,27 @@ def read_content(text: str) -> CifContent:
         BadCrystal: It is no CIF, holds no structure or several, or one that is incomplete or disordered.
     """
     block = _one_block(text)
-    tags = _tags(block)
+    tags = read_tags(block)
     if any("cell_modulation_dimension" in tag or "cell_wave_vector" in tag for tag in tags):
         raise BadCrystal("not periodic: the structure is modulated")
     cell = [_parameter(tags, text, tag) for tag in (*_LENGTHS, *_ANGLES)]
     if not all(length > 0 for length in cell[:3]) or not all(0 < angle < 180 for angle in cell[3:]):
         raise BadCrystal(f"unreadable: no cell has the lengths and angles {' '.join(f'{value:g}' for value in cell)}")
-    formula_text = _first(tags, ("_chemical_formula_sum",))
+    formula_text = first(tags, ("_chemical_formula_sum",))
     formula = parse_formula(formula_text) if formula_text else None
     labels = tags.get("_atom_site_label", [])
     _check_complete(tags, labels)
+    hall, hm, group_number = space_group(tags)
     return CifContent(
         block=block,
         cell=tuple(cell),
         labels=labels,
         atomic_numbers=np.array(_elements(tags, labels, formula), dtype=np.uint8),
         frac_coords=_coordinates(tags, labels, text),
-        operators=_operators(tags, text),
-        hall=_first(tags, _HALL),
-        hm=_first(tags, _HM),
-        number=_first(tags, _NUMBER),
+        operators=operators(tags, text),
+        hall=hall,
+        hm=hm,
+        number=group_number,
         formula=formula,
         formula_text=formula_text,
         z=_formula_units(tags, formula),
@@ -114,8 +104,8 @@ def _one_block(text: str) -> gemmi.cif.Block:
         raise BadCrystal(_why_no_cif(text, str(error))) from None
     holders = [block for block in document if block.find_value("_cell_length_a") or _has(block, "_atom_site_fract_x")]
     if len(holders) == 1:
-        elsewhere = next((block.name for block in document if len(document) > 1 and _has_symmetry(block)), None)
-        if elsewhere is not None and not _has_symmetry(holders[0]):
+        elsewhere = next((block.name for block in document if len(document) > 1 and states_symmetry(block)), None)
+        if elsewhere is not None and not states_symmetry(holders[0]):
             raise BadCrystal(f"contradictory: the block '{elsewhere}' has the symmetry, '{holders[0].name}' the sites")
         return holders[0]
     if any(_has(block, tag) for block in document for tag in ("_cell.length_a", "_atom_site.Cartn_x", "_entry.id")):
@@ -134,48 +124,13 @@ def _why_no_cif(text: str, error: str) -> str:
     return "unreadable: no CIF: " + re.sub(r"^(?:string:)?(\d+):\d+\(\d+\): ", r"line \1: ", error.splitlines()[0])
 
 
-def _has_symmetry(block: gemmi.cif.Block) -> bool:
-    return any(_has(block, tag) for tag in (*_OPERATORS, *_HALL, *_HM, *_NUMBER))
-
-
 def _has(block: gemmi.cif.Block, tag: str) -> bool:
     return len(block.find_values(tag)) > 0
 
 
-def _tags(block: gemmi.cif.Block) -> Tags:
-    """Values by data name in lower case, with the dots of newer dictionaries as underscores."""
-    wanted = ("_cell", "_atom_site", "_symmetry", "_space_group", "_chemical_formula", "_exptl_crystal_density")
-    tags: Tags = {}
-    for item in block:
-        if item.pair is not None:
-            tag, value = cast(tuple[str, str], item.pair)
-            columns = [(tag, [value])]
-        elif item.loop is not None and any(tag.lower().startswith(wanted) for tag in item.loop.tags):
-            n_columns, values = len(item.loop.tags), item.loop.values
-            columns = [(tag, values[n::n_columns]) for n, tag in enumerate(item.loop.tags)]
-        else:
-            continue
-        for tag, column in columns:
-            name = tag.lower().replace(".", "_")
-            if name.startswith(wanted):
-                found = [gemmi.cif.as_string(value).strip() for value in column]
-                before, empty = tags.get(name), [[word] for word in _MISSING]
-                if before is None or before in empty:
-                    tags[name] = found
-                elif found not in empty and found != before:
-                    raise BadCrystal(f"unreadable: {tag} is given twice")
-    return tags
-
-
-def _first(tags: Tags, names: Iterable[str]) -> str:
-    """The first value that is given under one of several names."""
-    values = (value for name in names for value in tags.get(name, [])[:1])
-    return next((value for value in values if value not in _MISSING), "")
-
-
 def _optional(tags: Tags, names: Sequence[str]) -> float | None:
     """A positive number, None if it is left out; what is none is told, since it is only to check others."""
-    written = _first(tags, names)
+    written = first(tags, names)
     try:
         value = number(written, "", uncertainty=True)
     except BadCrystal:
@@ -188,7 +143,7 @@ def _optional(tags: Tags, names: Sequence[str]) -> float | None:
 def _formula_units(tags: Tags, formula: Formula | None) -> float | None:
     """Z, how many sum formulas the cell holds; 1 where the sum formula is that of the cell, as pymatgen writes it."""
     z = _optional(tags, ("_cell_formula_units_z",))
-    structural = parse_formula(_first(tags, ("_chemical_formula_structural",)))
+    structural = parse_formula(first(tags, ("_chemical_formula_structural",)))
     if z is None or formula is None or structural is None:
         return z
     same = all(abs(z * structural.get(n, 0) - formula.get(n, 0)) < 1e-6 for n in {*structural, *formula})
@@ -197,7 +152,7 @@ def _formula_units(tags: Tags, formula: Formula | None) -> float | None:
 
 def _parameter(tags: Tags, text: str, tag: str) -> float:
     values = tags.get(tag, [])
-    if len(values) != 1 or values[0] in _MISSING:
+    if len(values) != 1 or values[0] in MISSING:
         raise BadCrystal(f"unreadable: {tag} is missing")
     return number(values[0], f"{tag} in {line_of(text, values[0])}", uncertainty=True)
 
@@ -209,7 +164,7 @@ def _check_complete(tags: Tags, labels: list[str]) -> None:
         raise BadCrystal(wrong if labels else "unreadable: no _atom_site_label lists the sites")
     for tag in ("_atom_site_occupancy", "_atom_site_attached_hydrogens", "_atom_site_calc_flag"):
         for label, value in zip(labels, tags.get(tag, []), strict=False):
-            if value.lower() in _MISSING:
+            if value.lower() in MISSING:
                 continue
             if tag == "_atom_site_calc_flag":
                 if value.lower() == "dum":
@@ -231,13 +186,13 @@ def _check_alternatives(tags: Tags) -> None:
     assemblies = tags.get("_atom_site_disorder_assembly", ["."] * len(groups))
     found: dict[str, str] = {}
     for assembly, group in zip(assemblies, groups, strict=False):
-        if group not in _MISSING and found.setdefault(assembly, group) != group:
+        if group not in MISSING and found.setdefault(assembly, group) != group:
             raise BadCrystal(f"disordered: of the sites of groups {found[assembly]} and {group} only one is there")
 
 
 def _elements(tags: Tags, labels: list[str], formula: Formula | None) -> list[int]:
     types = tags.get("_atom_site_type_symbol")
-    if types is None or any(symbol in _MISSING for symbol in types):
+    if types is None or any(symbol in MISSING for symbol in types):
         return [element_of_label(label, formula) for label in labels]
     return [element_of_type(symbol, formula) for symbol in types]
 
@@ -249,46 +204,13 @@ def _coordinates(tags: Tags, labels: list[str], text: str) -> NDArray[np.float64
         if len(values) != len(labels):
             raise BadCrystal(f"incomplete structure: {len(labels)} sites have {len(values)} values of {tag}")
         for row, (label, value) in enumerate(zip(labels, values, strict=True)):
-            if value in _MISSING:
+            if value in MISSING:
                 raise BadCrystal(f"incomplete structure: the site {label} has no coordinates")
             try:
                 frac_coords[row, axis] = number(value, "", uncertainty=True)
             except BadCrystal:
                 number(value, f"{tag} of {label} in {line_of(text, value)}", uncertainty=True)
     return frac_coords
-
-
-def _operators(tags: Tags, text: str) -> tuple[str, ...]:
-    """The ordinary operators; those of a magnetic group are ordinary ones without their reversal of time."""
-    for tag in _OPERATORS:
-        listed = [value for value in tags.get(tag, []) if value not in _MISSING]
-        if listed:
-            return _checked_operators(listed, text)
-    magnetic, centring = ([_without_time(value) for value in tags.get(tag, [])] for tag in _MAGNETIC)
-    if not magnetic:
-        return ()
-    group = [gemmi.Op(operator) for operator in _checked_operators(magnetic, text)]
-    shifts = [gemmi.Op(operator) for operator in _checked_operators(centring or ["x,y,z"], text)]
-    return tuple(dict.fromkeys((shift * operator).wrap().triplet() for shift in shifts for operator in group))
-
-
-def _without_time(operator: str) -> str:
-    return ",".join(operator.split(",")[:3])
-
-
-def _checked_operators(listed: list[str], text: str) -> tuple[str, ...]:
-    if len(listed) > MAX_OPERATORS:
-        raise BadCrystal(f"too large: the file lists {len(listed)} operators, the limit is {MAX_OPERATORS}")
-    for operator in listed:
-        if not _is_operator(operator):
-            where = line_of(text, operator)
-            raise BadCrystal(f"unreadable: '{operator[:40]}' in {where} is no symmetry operator such as -x,y+1/2,-z")
-    return tuple("".join(operator.split()).lower() for operator in listed)
-
-
-@lru_cache(maxsize=10_000)
-def _is_operator(text: str) -> bool:
-    return len(text) <= MAX_OPERATOR and _OPERATOR.fullmatch("".join(text.split()).lower()) is not None
 
 
 def _multiplicities(tags: Tags) -> list[int] | None:

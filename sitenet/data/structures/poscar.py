@@ -125,9 +125,13 @@ def _is_symbol(word: str) -> bool:
 
 
 def _symbols_behind(rests: list[list[str]]) -> list[str]:
-    """Symbols behind the coordinates, none unless every site has one."""
-    symbols = [rest[0] for rest in rests if rest and _is_symbol(rest[0])]
+    """Symbols behind the coordinates, none unless every site has one; `F F F` are flags that nothing announces."""
+    symbols = [rest[0] for rest in rests if rest and _is_symbol(rest[0]) and not _are_flags(rest[:3])]
     return symbols if len(symbols) == len(rests) else []
+
+
+def _are_flags(words: list[str]) -> bool:
+    return len(words) == 3 and {*words} <= {"T", "F"}
 
 
 def _names(symbols: list[str], counts: list[int], behind: list[str]) -> list[str]:

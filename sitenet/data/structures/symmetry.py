@@ -16,6 +16,7 @@ from pymatgen.core.operations import SymmOp
 
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.structures.cif import CifContent
+from sitenet.data.structures.cif_symmetry import symbol_and_setting
 
 # Translations are written with few digits (0.3333), and no two of a space group are nearer.
 _TRANSLATION = 1e-3
@@ -141,7 +142,7 @@ def _gemmi_named(hall: str, hm: str, number: str) -> list[tuple[str, tuple[str, 
 
     A Hall symbol of another space group than the Hermann-Mauguin symbol does not outdo it.
     """
-    symbol, setting = _symbol_and_setting(hm)
+    symbol, setting = symbol_and_setting(hm)
     known = gemmi.find_spacegroup_by_name(symbol) if symbol else None
     if not hall and not hm and number.isdecimal():
         known = gemmi.find_spacegroup_by_number(int(number[:9]))
@@ -163,16 +164,6 @@ def _operators_of(group: gemmi.GroupOps) -> tuple[str, ...]:
     return tuple(op.wrap().triplet() for op in group)
 
 
-def _symbol_and_setting(hm: str) -> tuple[str, str]:
-    """`P 21/c` of `P2(1)/c` or `P 2_1/c`; `F d -3 m` and `2` of `F d -3 m :2` or of ICSD's `F d -3 m Z`."""
-    symbol = re.sub(r"\((\d)\)", r"\1", hm).replace("_", "").strip()
-    found = re.fullmatch(r"(.*?)\s*:\s*([12HRhr])|(.*[^\s]) ?([SZHR])", symbol)
-    if found is None:
-        return symbol, ""
-    setting = (found[2] or found[4]).upper()
-    return found[1] or found[3], {"S": "1", "Z": "2"}.get(setting, setting)
-
-
 @cache
 def _pymatgen_table() -> list[dict[str, Any]]:
     """The table of settings that pymatgen's CIF reader looks names up in."""
@@ -183,7 +174,7 @@ def _pymatgen_table() -> list[dict[str, Any]]:
 @lru_cache(maxsize=1024)
 def _pymatgen_named(hall: str, hm: str, number: str) -> list[tuple[str, tuple[str, ...]]]:
     """Space groups of pymatgen's table with a Hall symbol, or a Hermann-Mauguin symbol, or a number."""
-    symbol, setting = _symbol_and_setting(hm)
+    symbol, setting = symbol_and_setting(hm)
     known = gemmi.find_spacegroup_by_name(symbol) if symbol else None
     spelt = {_bare(symbol), _bare(known.hm) if known else ""} - {""}
     rows = [row for row in _pymatgen_table() if "(" not in row["universal_h_m"]]
