@@ -110,16 +110,16 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
 
     The importance is the share of the variance of log(validation error) over the space that the hyperparameter explains
     by itself, in a random forest (functional ANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014). The error is the first
-    one of each trial, after equally many epochs, relative to the median of its fold. `low` and `high` are the 95 %
-    interval of a bootstrap over trials. Trials that diverged are left out and counted; searches with fewer than
-    `MIN_TRIALS` others have no row.
+    one of each trial, with halving after equally many epochs, relative to the median of its fold. `low` and `high` are
+    the 95 % interval of a bootstrap over trials. Trials that diverged on a fold are left out there and counted;
+    searches with fewer than `MIN_TRIALS` others have no row.
     """
     rows: list[dict[str, Any]] = []
     progress = search_progress(results)
     for search, frame in progress[progress["search"] != GRID].groupby("search", sort=False):
         first = frame.drop_duplicates(["trial", "fold"]).copy()
         finite = first[np.isfinite(first["validation_error"])].copy()
-        if len(finite) < MIN_TRIALS:
+        if finite["trial"].nunique() < MIN_TRIALS:  # on several folds a trial is still one
             continue
         positive = finite.loc[finite["validation_error"] > 0, "validation_error"]  # an error may be exactly 0
         finite["value"] = np.log(finite["validation_error"].clip(lower=positive.min() if len(positive) else 1.0))
@@ -127,7 +127,8 @@ def importances(results: Results, resamples: int = RESAMPLES, seed: int = 0) -> 
         drawn = {trial: v for stage in results.stages if stage.search == search for trial, v in stage.drawn.items()}
         estimates = _importances(finite["trial"].tolist(), drawn, finite["value"].to_numpy(), resamples, seed)
         common = {"search": search, "kind": frame["kind"].iloc[0]}
-        counts = {"trials": len(finite), "diverged": len(first) - len(finite)}
+        diverged = first.loc[~np.isfinite(first["validation_error"]), "trial"].nunique()
+        counts = {"trials": finite["trial"].nunique(), "diverged": diverged}
         rows += [common | {"setting": name, **own} | counts for name, own in estimates.items()]
     frame = pd.DataFrame(rows, columns=[*IMPORTANCE])
     return frame.sort_values(["search", "importance"], ascending=[True, False], ignore_index=True)

@@ -61,6 +61,18 @@ def crystals_of(results: Results) -> TestCrystals:
     return TestCrystals(facts, {fold: frozenset({"NaCl"}) for fold in range(3)})
 
 
+def test_formulas_of_crystals_that_teach_other_targets_alone_are_not_in_training(tmp_path: Path) -> None:
+    facts = pd.DataFrame({"id": ["a", "b", "c"], "formula": ["NaCl", "KBr", "Si"]})
+    facts.to_parquet(tmp_path / "facts.parquet")
+    facts[["id"]].to_parquet(tmp_path / "targets.parquet")
+    part = ["train", "beside", "validation"]
+    pd.DataFrame({"id": ["a", "b", "c"], "part": part}).to_parquet(tmp_path / "train.parquet")
+    crystals = TestCrystals.read(
+        tmp_path / "facts.parquet", tmp_path / "targets.parquet", {0: tmp_path / "train.parquet"}
+    )
+    assert crystals.training_formulas == {0: {"NaCl", "Si"}}
+
+
 def config_of(results: Results) -> dict[str, Any]:
     return {"name": results.benchmark, "dataset": {"source": "bundled"}, "trials": dict(results.planned.trials)}
 

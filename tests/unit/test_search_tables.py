@@ -12,6 +12,7 @@ from sitenet.config.trial import Trial
 from sitenet.evaluation.ablation import compare_trials
 from sitenet.evaluation.figures.search_importance import search_importance_figure
 from sitenet.evaluation.figures.search_progress import search_progress_figure
+from sitenet.evaluation.page.training import setting_charts
 from sitenet.evaluation.results import Results, chosen_trials
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.search import GRID, importances, search_progress
@@ -99,6 +100,23 @@ def test_what_decides_the_error_is_important_and_the_rest_is_not(results: Result
     assert set(table["diverged"]) == {1}
     assert importances(replace(results, runs=results.runs[:5])).empty
     pd.testing.assert_frame_equal(importances(results, 5), importances(results, 5))
+
+
+def test_a_trial_on_several_folds_is_one(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = search_progress(results)
+    progress = progress[(progress["search"] != GRID) & np.isfinite(progress["validation_error"])]
+    for n_trials, rows in ((7, 0), (8, 4)):
+        some = progress[progress["trial"].isin(progress["trial"].unique()[:n_trials])]
+        folds = pd.concat([some, some.assign(fold=1)])
+        monkeypatch.setattr("sitenet.evaluation.search.search_progress", lambda _, folds=folds: folds)
+        table = importances(results, 5)
+        assert len(table) == rows
+        assert set(table["trials"]) <= {n_trials}
+
+
+def test_charts_by_setting_leave_out_trials_that_a_search_has_stopped(results: Results) -> None:
+    (chart,) = setting_charts(results).values()
+    assert len(chart.data[1]["x"]) == 2  # those of the grid
 
 
 @pytest.mark.parametrize("perfect", [1, 39])

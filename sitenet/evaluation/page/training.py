@@ -150,12 +150,15 @@ def _curve(curve: "pd.Series[float]", name: str, line: dict[str, Any]) -> dict[s
 
 
 def setting_charts(results: Results) -> dict[str, Chart]:
-    """For each setting that the grid varies, by "kind: setting": the validation error of every trial by its value."""
+    """For each setting that the grid varies, by "kind: setting": the validation error of its trials by its value.
+
+    Trials of searches are left out, as most of them were stopped early.
+    """
     errors: dict[str, list[float]] = {}
     for run in results.runs:
         errors.setdefault(run.result.key.trial, []).append(run.result.validation_error)
     charts = {}
-    for kind, trials in results.planned.trials_by_kind().items():
+    for kind, trials in results.planned.grid.trials_by_kind().items():
         done = {trial: settings for trial, settings in trials.items() if trial in errors}
         for setting in varying_settings(done) if is_network(kind) else []:
             values = {trial: plain(settings[setting]) for trial, settings in done.items()}

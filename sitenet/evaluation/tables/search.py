@@ -72,8 +72,8 @@ def _mattered(mattered: pd.DataFrame, error: str) -> str:
     notes = (
         f"Importance: share of the variance of log(validation {error}) over the space that a hyperparameter explains "
         "by itself, in a random forest (functional ANOVA). The rest is due to hyperparameters together, and to chance. "
-        f"The {error} is the first one of each trial, so that all have trained equally long. Intervals: bootstrap over "
-        "trials. `tpe` draws where it expects low errors and covers the rest of the space badly: draw at random to "
-        "study importance."
+        f"The {error} is the first one of each trial; with halving, all have trained equally long then. Intervals: "
+        "bootstrap over trials. `tpe` draws where it expects low errors and covers the rest of the space badly: draw "
+        "at random to study importance."
     )
     return f"{markdown(pd.DataFrame(columns), text_columns=2)}\n\n{notes}"
