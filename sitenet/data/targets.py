@@ -121,9 +121,8 @@ TARGET = TargetColumns()
 
 
 def parse_group(value: Any) -> str | None:
-    """A group as text; None where it is missing (null, NaN or blank)."""
-    missing = value is None or value != value  # NaN alone differs from itself
-    return None if missing else str(value).strip() or None
+    """A group as text; None where it is missing, as targets may be."""
+    return None if is_missing(value) else str(value).strip()
 
 
 def read_targets(content: bytes, name: str, others: Sequence[str] = ()) -> list[dict[str, str]]:

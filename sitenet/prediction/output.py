@@ -1,5 +1,6 @@
 """Tables of predictions, written while they are made: for people, CSV, JSON Lines and Parquet."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -82,9 +83,17 @@ def _csv(file: IO[str]) -> Callable[[pd.DataFrame], None]:
 
 def _json_lines(file: IO[str]) -> Callable[[pd.DataFrame], None]:
     def write(frame: pd.DataFrame) -> None:
-        frame.to_json(file, orient="records", lines=True, force_ascii=False)
+        for row in frame.to_dict("records"):
+            print(json.dumps({name: _plain(value) for name, value in row.items()}, ensure_ascii=False), file=file)
 
     return write
+
+
+def _plain(value: object) -> object:
+    """A value for JSON: numbers as in CSV, and null for what is missing."""
+    if not isinstance(value, float):
+        return value
+    return float(_DIGITS % value) if value == value else None
 
 
 @contextmanager

@@ -28,7 +28,7 @@ import psutil
 from sitenet.data.manifest import EXPORTED_PARTS as PARTS
 from sitenet.errors import UserError
 from sitenet.evaluation.statistics.metrics import error_of
-from sitenet.files import write_bytes, write_text
+from sitenet.files import sha256_of, write_bytes, write_text
 from sitenet.models.external.settings import ExternalSettings, digest
 from sitenet.models.predictions.files import Wanted, read_predictions
 from sitenet.tasks import TASKS, TaskName
@@ -159,7 +159,8 @@ def _prepare(job: ExternalJob) -> dict[str, Any]:
     given |= {"task": job.task} if job.task != "regression" else {}
     contents = [(job.parts / name).read_bytes() for name in PARTS]
     sums = [hashlib.sha256(content).hexdigest() for content in contents]
-    same = {"given": given, "digest": digest(job.settings.folder), "command": job.settings.command, "parts": sums}
+    sums += [sha256_of(path) for path in job.structures]
+    same = {"given": given, "digest": digest(job.settings.folder), "command": job.settings.command, "files": sums}
     state = _read_state(_state_file(job))
     if job.work.is_dir() and {name: state.get(name) for name in same} == same:
         state["restarts"] += 1

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sitenet.data.formula import standard_formula
 from sitenet.data.table import CrystalTable
 from sitenet.errors import UserError
 from tests.own_files import (
@@ -48,10 +49,11 @@ def test_every_format_is_read(tmp_path: Path, pack: Callable[[Path, dict], Path]
         assert sorted_distances(read) == pytest.approx(sorted_distances(real), abs=1e-6)
 
 
-def test_ids_groups_and_a_table_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["", "nan", "None", "NULL"])
+def test_ids_groups_and_a_table_elsewhere(tmp_path: Path, missing: str) -> None:
     folder = as_folder(tmp_path / "data", {name: GOOD[name] for name in ("a.cif", "f.json")})
     header = ("id", "file", "target", "group")
-    rows = [["first", "a.cif", "1", "g"], ["second", "f.json", " 2e-1 ", ""]]
+    rows = [["first", "a.cif", "1", "g"], ["second", "f.json", " 2e-1 ", missing]]
     (tmp_path / "mine.csv").write_bytes(b"\xef\xbb\xbf" + table_of(rows, header).encode())
     load(folder, tmp_path / "out", targets=str(tmp_path / "mine.csv"))
     table = pq.read_table(tmp_path / "out" / "targets.parquet").to_pydict()
@@ -59,7 +61,7 @@ def test_ids_groups_and_a_table_elsewhere(tmp_path: Path) -> None:
     assert table["file"] == ["a.cif", "f.json"]
     assert table["target"] == [1.0, 0.2]
     assert table["group"][0] == "g"
-    assert table["group"][1] not in ("", "g")
+    assert table["group"][1] == standard_formula(REAL[list(GOOD).index("f.json")].atomic_numbers.tolist())
 
 
 def nacl(formula: str = "Na Cl", occupancy: str = "1", symbol: str = "Cl") -> str:

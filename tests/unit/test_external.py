@@ -236,7 +236,7 @@ write(json.loads((work / "settings.json").read_text())["restarts"])
 """
 
 
-def test_an_interrupted_command_goes_on_in_its_folder_and_a_changed_one_begins_anew(job: ExternalJob) -> None:
+def test_an_interrupted_command_goes_on_in_its_folder_and_one_with_other_files_begins_anew(job: ExternalJob) -> None:
     command(job, STEPS)
     for _ in range(2):
         with pytest.raises(UserError, match="interrupted"):
@@ -249,6 +249,11 @@ def test_an_interrupted_command_goes_on_in_its_folder_and_a_changed_one_begins_a
     assert (job.work / "steps").read_text() == "1"
     command(job, STEPS + "\n# another version\n")
     with pytest.raises(UserError, match="interrupted"):
+        run_external(job)
+    assert (job.work / "steps").read_text() == "1"
+    structures = job.structures[0]
+    structures.write_text(structures.read_text().replace("Lattice", "Lattice ", 1))
+    with pytest.raises(UserError, match="interrupted"):  # other structures of the same ids and targets
         run_external(job)
     assert (job.work / "steps").read_text() == "1"
 

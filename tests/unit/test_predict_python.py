@@ -1,10 +1,12 @@
 """The model in Python: data frame, estimator and calculator, with the networks that come with the package."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ase import Atoms
@@ -23,6 +25,7 @@ from sitenet.prediction.inputs import items
 from sitenet.prediction.inputs.items import Item
 from sitenet.prediction.model import Model, Predicted, Prepared, columns_of, prepare
 from sitenet.prediction.networks import find_networks
+from sitenet.prediction.output import choose_format, writing
 from sitenet.prediction.wrappers import CrystalCalculator, CrystalRegressor
 from tests.own_files import GOOD, REAL, as_folder, structure
 
@@ -50,6 +53,19 @@ def test_predicting_imports_only_what_every_prediction_needs() -> None:
     code = f"import sys, sitenet.prediction.command; print([n for n in {late} if n in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_json_lines_have_the_digits_of_csv(model: Model, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "ü/b"], "prediction": [3.2109876543e-13, np.nan], "reason": [None, "why"]})
+    for name in ("a.csv", "a.jsonl"):
+        with writing(tmp_path / name, choose_format(tmp_path / name, None), model) as write:
+            write(frame)
+    assert (tmp_path / "a.csv").read_text().splitlines()[1] == "a,3.210988e-13,"
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert rows == [
+        {"id": "a", "prediction": 3.210988e-13, "reason": None},
+        {"id": "ü/b", "prediction": None, "reason": "why"},
+    ]
 
 
 def test_structures_atoms_and_paths_are_predicted_alike(model: Model, tmp_path: Path) -> None:

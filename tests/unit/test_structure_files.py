@@ -30,6 +30,7 @@ VALID_LISTS = {
     "POSCAR_plain": poscar(*DIRECT),
     "POSCAR_all_T": poscar("Selective dynamics", "Direct", "0 0 0 T T T", "0.5 0.5 0.5 T T T"),
     "POSCAR_selective": poscar(" s", "d", "0 0 0 .TRUE. F t", "0.5 0.5 0.5 F F F Cl"),
+    "POSCAR_flags": poscar("Direct", "0 0 0 F F F", "0.5 0.5 0.5 F F F"),
     "POSCAR_remarks": poscar(
         "Direct ! mode", "0 0 0 first", "0.5 0.5 0.5 ! second", scale="1.0 scale", counts="1 1 # counts"
     ),
@@ -68,6 +69,7 @@ BAD_LISTS = {
         poscar("Direct", "0 0 0 Cl", "0.5 0.5 0.5 Na"),
         "contradictory: site 0 is Na, the symbol behind it says Cl",
     ),
+    "POSCAR_flags": (poscar("Direct", "0 0 0 F F F", "0.5 0.5 0.5 F T F", symbols=""), "unreadable: no symbols"),
     "POSCAR_counts": (poscar(*DIRECT, symbols="Na Cl O"), "unreadable: 3 symbols and 2 numbers of sites"),
     "POSCAR_short": (poscar(*DIRECT[:2]), "unreadable: 2 sites are announced, 1 lines follow"),
     "POSCAR_no_mode": (poscar(*DIRECT[1:], "0.1 0.1 0.1"), "unreadable: line 8 says neither Direct nor Cartesian"),

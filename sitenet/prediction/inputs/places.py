@@ -12,6 +12,7 @@ from typing import IO
 from sitenet.data.containers import Archive, Folder, is_hidden, read_limited
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.materials_project_client import MaterialsProject
+from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.parse import is_structure_file
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError, plain
@@ -173,7 +174,7 @@ def _material_items(ids: Sequence[str]) -> Iterator[Item]:
             try:
                 if document.get("structure") is None:
                     raise BadCrystal("missing structure: the Materials Project has none of this id")
-                yield Item(id_, from_dict(id_, document["structure"]))
+                yield Item(id_, without_images(from_dict(id_, document["structure"])))
             except BadCrystal as reason:
                 yield Item(id_, reason)
     except UserError as error:

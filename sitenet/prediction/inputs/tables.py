@@ -14,6 +14,7 @@ from sitenet.data.crystal import BadCrystal
 from sitenet.data.matbench_task import official_task
 from sitenet.data.sources.matbench import MATBENCH_TARGETS
 from sitenet.data.structure_tables import parquet_rows
+from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError, plain
 from sitenet.prediction.inputs.items import Item, path_id
@@ -67,7 +68,7 @@ def json_table_items(path: Path) -> Iterator[Item]:
             for n, row in enumerate(ijson.items(file, "data.item", use_float=True), start=1):
                 id_ = official_task(task).id(n - 1) if task in MATBENCH_TARGETS else f"{path_id(path)}#{n}"
                 try:
-                    yield Item(id_, from_dict(id_, row[place]))
+                    yield Item(id_, without_images(from_dict(id_, row[place])))
                 except BadCrystal as reason:
                     yield Item(id_, reason)
     except (ijson.JSONError, gzip.BadGzipFile, EOFError, zlib.error) as error:
