@@ -153,7 +153,7 @@ def stage_at(path):
 
 @cache
 def read_stage(path, changed):
-    return Stage.read(path)
+    return checked(Stage.read, path)
 
 
 def trained_before(wildcards):

@@ -115,8 +115,9 @@ def _explain(args: argparse.Namespace) -> None:
     from sitenet.prediction.explain.explanation import explain
     from sitenet.prediction.explain.page import write_explanation
 
-    out = args.out or Path(f"{Path(args.crystal).name}.html")
-    write_explanation(explain(args.crystal, args.model or DEFAULT, args.training), out)
+    explanation = explain(args.crystal, args.model or DEFAULT, args.training)
+    out = args.out or Path(f"{explanation.id}.html")
+    write_explanation(explanation, out)
     print(out)
 
 

@@ -173,15 +173,19 @@ class Benchmark:
         Raises:
             UserError: There is no such file or model.
         """
+        wanted = {name: list(self.settings.seeds) for search in self.searches.values() for name in search.space.starts}
         for id_, trial in self.networks.items():
-            name = trial.training.start_from
-            for seed in self.settings.seeds if name else ():
+            for seed in self.settings.seeds if trial.training.start_from else ():
                 runs = (record.format(trial=id_, fold=fold, seed=seed) for fold in self.folds)
-                if not starting_network(str(name), seed).is_file() and not all(Path(run).exists() for run in runs):
-                    raise UserError(
-                        f"configuration key 'training.start_from' has the value '{name}': there is no such file in "
-                        f"{Path.cwd()}, and the models of the package are {', '.join(pretrained_names())}"
-                    )
+                if not all(Path(run).exists() for run in runs):
+                    wanted.setdefault(str(trial.training.start_from), []).append(seed)
+        for name, seeds in wanted.items():
+            if not all(starting_network(name, seed).is_file() for seed in seeds):
+                where = "" if Path(name).is_absolute() else f" in {Path.cwd()}"
+                raise UserError(
+                    f"configuration key 'training.start_from' has the value '{name}': there is no such file{where}, "
+                    f"and the models of the package are {', '.join(pretrained_names())}"
+                )
 
     @property
     def name(self) -> str:

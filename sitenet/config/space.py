@@ -12,6 +12,7 @@ from sitenet.errors import UserError
 from sitenet.models.registry import is_network
 from sitenet.settings.features import FeatureSettings
 from sitenet.settings.problems import unknown, validate
+from sitenet.settings.section import with_numbers
 
 RANGES = ("uniform", "log_uniform", "integer", "log_integer")
 KINDS = (*RANGES, "choice")
@@ -45,6 +46,7 @@ class Distribution:
         ((kind, values),) = value.items()
         if kind not in KINDS:
             raise UserError(unknown(f"configuration key '{key}': distribution", kind, KINDS))
+        values = with_numbers(values)
         problem = _problem(kind, values)
         if problem:
             raise UserError(f"configuration key '{key}.{kind}' has the value {values!r}: {problem}")
@@ -132,6 +134,11 @@ class Space:
         if name in self.distributions:
             return self.distributions[name].values
         return (self.fixed[name],) if name in self.fixed else ()
+
+    @property
+    def starts(self) -> list[str]:
+        """The networks from which its trainings may start."""
+        return [str(name) for name in self.values_of("training.start_from") if name is not None]
 
     @property
     def feature_sets(self) -> list[FeatureSettings]:

@@ -45,7 +45,7 @@ def check_other(name: str, tables: Path, dataset: Mapping[str, Any]) -> None:
             columns = next(csv.reader(predictions), [])
     except (OSError, EOFError, ValueError, csv.Error, zlib.error):
         columns = []
-    if not {"id", "model", "error"} <= set(columns):
+    if not {"id", "model", "target", "error"} <= set(columns):
         raise UserError(f"{where}: {tables / PREDICTIONS} cannot be read; run that benchmark again")
     if found:
         raise UserError(f"{where}, which has another data set: {', '.join(found)}")
@@ -60,12 +60,14 @@ class OtherBenchmark:
         splits: Its kind of splits.
         trials: Ids of its trials.
         errors: Absolute error of each labelled test crystal by id, averaged over runs, by model.
+        targets: Target of each of these crystals by id.
     """
 
     name: str
     splits: str
     trials: frozenset[str]
     errors: Mapping[str, "pd.Series[float]"]
+    targets: "pd.Series[float]"
 
     @classmethod
     def read(cls, tables: Path) -> "OtherBenchmark":
@@ -80,17 +82,33 @@ class OtherBenchmark:
         try:
             frame = pd.read_csv(
                 tables / PREDICTIONS,
-                usecols=["id", "model", "error"],
-                dtype={"id": str, "model": str, "error": float},
+                usecols=["id", "model", "target", "error"],
+                dtype={"id": str, "model": str, "target": float, "error": float},
                 keep_default_na=False,  # "NA" may be an id
-                na_values={"error": [""]},
+                na_values={"target": [""], "error": [""]},
             ).dropna(subset="error")
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise UserError(
                 f"{tables / PREDICTIONS} cannot be read ({error}); run the benchmark {config['name']} again"
             ) from None
         errors = {str(model): own.groupby("id")["error"].agg(_mean_absolute) for model, own in frame.groupby("model")}
-        return cls(config["name"], config["splits"]["kind"], frozenset(config["trials"]), errors)
+        targets = frame.drop_duplicates("id").set_index("id")["target"]
+        return cls(config["name"], config["splits"]["kind"], frozenset(config["trials"]), errors, targets)
+
+    def check_targets(self, targets: "pd.Series[float]") -> None:
+        """Compares its targets with others by id: errors of other targets are no comparison.
+
+        Raises:
+            UserError: A crystal has another target.
+        """
+        own = targets.reindex(self.targets.index)
+        different = own.notna() & ((own - self.targets).abs() > 1e-6 * self.targets.abs())
+        if different.any():
+            id_ = str(different.idxmax())
+            raise UserError(
+                f"configuration key 'compare_to' has the value '{self.name}', where {id_} has the target "
+                f"{self.targets[id_]:g}, and here {own[id_]:g}: run that benchmark again with these data"
+            )
 
 
 def _mean_absolute(errors: "pd.Series[float]") -> float:

@@ -19,7 +19,7 @@ from sitenet.search.stage import Stage, with_stages
 from sitenet.tasks import Task
 
 Paths = Sequence[Path | str]
-GROUPS = "targets.parquet"
+TARGETS = "targets.parquet"  # and groups
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,12 @@ def read_results(
     decided = [Stage.read(path) for path in stages]
     planned, runs = PlannedRuns.of(with_stages(config, decided)), [Run.read(path) for path in records]
     chosen = chosen_trials([run.result for run in runs], planned.folds, selections)
-    manifest = Manifest.read(data, check=[FAILURES, GROUPS])
-    table = pd.read_parquet(Path(data).with_name(GROUPS), columns=["id", "group"])
-    groups = dict(zip(table["id"], table["group"], strict=True))
+    manifest = Manifest.read(data, check=[FAILURES, TARGETS])
+    table = pd.read_parquet(Path(data).with_name(TARGETS), columns=["id", "group", "target"]).set_index("id")
+    compared = OtherBenchmark.read(Path(other[0]).parent) if other else None
+    if compared:
+        compared.check_targets(table["target"])
+    groups = dict(zip(table.index, table["group"], strict=True))
     standings = compute_standings(runs, chosen, planned, groups, config["resamples"], task=manifest.judged)
     sets = {Path(path): FeatureManifest.read(path, check=[FAILURES]) for path in features}
     return Results(
@@ -110,7 +113,7 @@ def read_results(
         {path.parent.name: record.changed for path, record in sets.items()},
         groups,
         decided,
-        OtherBenchmark.read(Path(other[0]).parent) if other else None,
+        compared,
     )
 
 

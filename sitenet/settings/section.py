@@ -1,5 +1,6 @@
 """Base class and field types of all configuration sections."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
@@ -9,6 +10,7 @@ from sitenet.errors import plain
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=4096)]
+_EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 
 
 class Section(BaseModel):
@@ -42,6 +44,13 @@ class Section(BaseModel):
         """Raises ValueError where the section contradicts others of its trial, given by name; by default never."""
 
 
+def with_numbers(value: Any) -> Any:
+    """A value, or a list, in which 1e-4 is a number: YAML 1.1 takes it for text, since it has no point."""
+    if isinstance(value, list):
+        return [with_numbers(item) for item in value]
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
 def _types(annotation: Any) -> list[Any]:
     members = get_args(annotation)
     return [type_ for member in members for type_ in _types(member)] if members else [annotation]
@@ -55,6 +64,6 @@ def _input_path(path: str) -> str:
     return path
 
 
-InputPath = Annotated[str, AfterValidator(_input_path)]
+InputPath = Annotated[str, Field(min_length=1), AfterValidator(_input_path)]
 # What a user calls a model; tables, figures and the page show it.
 RowName = Annotated[str, Field(pattern=r"^[\w.+-]([\w.+ -]{0,58}[\w.+-])?$")]

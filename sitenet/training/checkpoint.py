@@ -114,13 +114,20 @@ def load_best(path: Path) -> tuple[RunDescription, Best | None, dict[str, torch.
     return description, best, weights
 
 
-def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None:
-    """Writes everything that a killed run needs to resume and end with the same result."""
+def save_last(path: Path, description: RunDescription, trainer: Trainer, is_done: bool) -> None:
+    """Writes everything that a run needs to resume and end with the same result.
+
+    Args:
+        path: The file.
+        description: Description of the run.
+        trainer: Its state.
+        is_done: Whether training has ended, or a search has stopped it.
+    """
     tensors = trainer.tensors()  # brings the state up to date
     metadata = {
         "description": description.model_dump(mode="json"),
         "progress": trainer.state.to_dict(),
-        "finished": trainer.finished,
+        "finished": is_done,
     }
     _save(path, metadata, tensors)
 
@@ -128,8 +135,8 @@ def save_last(path: Path, description: RunDescription, trainer: Trainer) -> None
 def restore(path: Path, description: RunDescription, trainer: Trainer) -> RunDescription:
     """Loads the state in `last.pt` into a new trainer.
 
-    A finished run with another description, of other splits for example, is outdated: the trainer stays as it is. A
-    run that goes on with other kernels than before, or with torch in their place, says so in a warning.
+    A run that is done and has another description, of other splits for example, is outdated: the trainer stays as it
+    is. A run that goes on with other kernels than before, or with torch in their place, says so in a warning.
 
     Returns:
         The description of the run. For a finished run it has the versions of the packages that made its weights, and

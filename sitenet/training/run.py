@@ -186,10 +186,15 @@ class _Recorder:
 
     def after_epoch(self) -> None:
         """Writes the history; saves a checkpoint when one is due or training ends here."""
-        if self._due or self._trainer.finished or self._trainer.state.epochs == self._job.epochs:
+        if self._due or self._is_done:
             self._save()
         write_history(self._job.folder, self._trainer.state.history)
         self._log()
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether training ends here, or a search stops it here."""
+        return self._trainer.finished or self._trainer.state.epochs == self._job.epochs
 
     @property
     def _due(self) -> bool:
@@ -198,7 +203,7 @@ class _Recorder:
     def _save(self) -> None:
         state = self._trainer.state
         state.peak_memory_mb = max(state.peak_memory_mb, peak_memory_mb())
-        save_last(self._last, self.description, self._trainer)
+        save_last(self._last, self.description, self._trainer, self._is_done)
         self._saved = monotonic()
 
     def _log(self) -> None:

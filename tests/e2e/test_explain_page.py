@@ -136,6 +136,12 @@ def test_the_page_says_what_was_computed(browser: Browser, folder: Path) -> None
         assert "spread" not in tab.locator("#prediction .answer").inner_text()
 
 
+def test_the_page_is_called_as_the_structure_file(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.cif").write_text((folder / "two/a.cif").read_text())
+    run(tmp_path, ".", "--model", str(folder / "radial1/best.pt"))
+    assert [path.name for path in tmp_path.glob("*.html")] == ["a.cif.html"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

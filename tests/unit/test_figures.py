@@ -102,7 +102,8 @@ def test_both_errors_of_a_model_and_their_difference(results: Results) -> None:
     here = results.standings.rows[0]
     errors = {here.model: pd.concat([here.fold_errors(fold) for fold in here.runs]) / 2}
     trials = frozenset(here.chosen.values())
-    figure = shift_figure(replace(results, other=OtherBenchmark("before", "grouped_kfold", trials, errors)))
+    other = OtherBenchmark("before", "grouped_kfold", trials, errors, pd.Series(dtype=float))
+    figure = shift_figure(replace(results, other=other))
     (axes,) = figure.axes
     drawn = np.ravel([line.get_xdata() for line in axes.get_lines()])
     mae = results.standings.score(0).value

@@ -149,6 +149,7 @@ def test_tensors_that_do_not_fit(
         ({"Interaction_Features": []}, "'Interaction_Features' has the value []"),
         ({"embedding_size": "wide"}, "embedding_width"),
         ({"distance_cutoff": "far"}, "supported is a number"),
+        ({"distance_cutoff": float("nan")}, "supported is a number"),
         ({"h5_file": "mine.hdf5"}, "add --max-sites"),
     ],
 )

@@ -42,6 +42,8 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "mine.parquet")
     frame = read_predictions(tmp_path / "mine.parquet", PART)
     assert frame.to_dict("list") == {"id": IDS, "prediction": [1.0, 2.0, 3.0], "uncertainty": [0.5] * 3}
+    table.set_index("id").to_parquet(tmp_path / "index.parquet")
+    assert read_predictions(tmp_path / "index.parquet", PART).equals(frame)
     table.astype({"id": "category"}).to_parquet(tmp_path / "category.parquet")
     assert read_predictions(tmp_path / "category.parquet", PART).equals(frame)
     table.assign(id=[1.0, 2.0, 3.0, 4.0]).to_parquet(tmp_path / "floats.parquet")

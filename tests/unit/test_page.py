@@ -186,7 +186,7 @@ def compared(tmp_path: Path) -> Results:
     """Two held-out elements, against random folds in which each error is half of that here."""
     results = results_of(write_benchmark(tmp_path / "runs", n_crystals=60))
     errors = {row.model: pd.concat([row.fold_errors(k) for k in row.runs]) / 2 for row in results.standings.rows[:2]}
-    other = OtherBenchmark("random", "kfold", frozenset(results.planned.trials), errors)
+    other = OtherBenchmark("random", "kfold", frozenset(results.planned.trials), errors, pd.Series(dtype=float))
     return replace(results, splits=SPLITS.model_copy(update={"kind": "element", "held_out": ("O", "S")}), other=other)
 
 

@@ -50,6 +50,8 @@ def changed(section: str, **values: Any) -> dict[str, Any]:
         (config(changed("model", blocks={"integer": [1.0, 4]})), "two integers"),
         (config(changed("model", blocks={"choice": [2]})), "at least two values are needed"),
         (config(changed("model", blocks={"choice": [2, 2]})), "none may be repeated"),
+        (config(changed("training", ema_decay={"choice": ["1e-1", 0.1]})), "none may be repeated"),
+        (config(changed("training", start_from={"choice": [None, ""]})), "at least 1 character"),
         (config(changed("model", heads=[4, 8])), r"is a scan in an entry with distributions: write \{choice"),
         (config(changed("features", radius={"uniform": [3, 8]})), "features need a choice"),
         (config(changed("training", max_epochs={"integer": [3, 9]})), "'grid.0.training.max_epochs' is a distribution"),
@@ -66,6 +68,20 @@ def test_what_is_wrong_is_one_line(values: dict[str, Any], message: str) -> None
     with pytest.raises(UserError, match=message) as error:
         Benchmark(values)
     assert "\n" not in str(error.value)
+
+
+def test_networks_to_start_from_are_there_before_anything_runs(tmp_path: Path) -> None:
+    for start in ("nofile.pt", {"choice": [None, str(tmp_path)]}):
+        benchmark = Benchmark(config(changed("training", start_from=start)))
+        with pytest.raises(UserError, match=r"'training.start_from' has the value '\S+': there is no such file"):
+            benchmark.check_starts("none")
+    Benchmark(config(changed("training", start_from={"choice": [None, "band-gap"]}))).check_starts("none")
+
+
+def test_numbers_without_a_point_are_numbers() -> None:
+    """YAML reads 1e-4 as text."""
+    (search,) = Benchmark(config(changed("training", learning_rate={"log_uniform": ["1e-4", 0.01]}))).searches.values()
+    assert search.space.distributions["training.learning_rate"].values == (1e-4, 0.01)
 
 
 def test_rungs_of_halving() -> None:
@@ -250,6 +266,16 @@ def test_a_stopped_training_goes_on_with_the_same_bits(inputs: Inputs, tmp_path:
     assert [record.epochs for record in maes] == [1, 2, 4]
     assert maes[0].validation_error >= maes[1].validation_error >= maes[2].validation_error == final.validation_error
     assert maes[0].cost.seconds < maes[1].cost.seconds < maes[2].cost.seconds <= final.cost.seconds
+
+
+def test_a_stopped_training_begins_anew_where_the_data_have_changed(
+    inputs: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a search most trainings are stopped; nobody removes their checkpoints by hand."""
+    job = replace(inputs.job(tmp_path, max_epochs=3), epochs=1)
+    train(job)
+    assert train(replace(job, data_checksum="b" * 64)).epochs == 1
+    assert "starts from scratch" in caplog.text
 
 
 def test_a_record_that_was_lost_is_written_as_it_was(inputs: Inputs, tmp_path: Path) -> None:

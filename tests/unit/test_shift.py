@@ -174,6 +174,16 @@ def test_another_data_set_is_refused(change: dict, expected: str, own: Results, 
     assert expected in str(error.value)
 
 
+def test_other_targets_of_the_same_crystals_are_refused(own: Results, tmp_path: Path) -> None:
+    other = write_other(tmp_path / "tables", own, [])
+    other.check_targets(other.targets)
+    other.check_targets(other.targets[:3])
+    with pytest.raises(
+        UserError, match=r"'compare_to' has the value 'random', where mp-0-1 has the target 1, and here 2"
+    ):
+        other.check_targets(other.targets * 2)
+
+
 def test_missing_and_damaged_tables_are_one_line(own: Results, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'compare_to' has the value 'random': there is no .*run that benchmark first"):
         check_other("random", tmp_path / "tables", DATASET)

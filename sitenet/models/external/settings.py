@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from sitenet.errors import UserError
-from sitenet.settings.section import InputPath, RowName, Section
+from sitenet.settings.section import InputPath, RowName, Section, with_numbers
 
 MAX_FILES, MAX_BYTES = 1000, 100 * 2**20
 
@@ -41,7 +41,7 @@ class ExternalSettings(Section):
             json.dumps(parameters, allow_nan=False)
         except (TypeError, ValueError):
             raise ValueError("finite numbers, text, true, false, null, lists and mappings are needed") from None
-        return parameters
+        return {name: with_numbers(value) for name, value in parameters.items()}
 
 
 def digest(folder: Path | str) -> str:

@@ -155,7 +155,7 @@ def _parquet_table(path: Path) -> pd.DataFrame:
                 raise UserError(f"{path}: the column {name} has the type {table.schema.field(name).type}, not text")
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"cannot read {path} as Parquet (model.path): {' '.join(str(error).split())[:200]}") from None
-    frame = table.to_pandas(integer_object_nulls=True)
+    frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)  # id stays a column where it is the index
     return frame.assign(**{name: frame[name].astype(str) for name in ("id", *PLACES) if name in frame})
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from sitenet.settings.descriptors import DESCRIPTORS, check_installed
 from sitenet.settings.problems import unknown
-from sitenet.settings.section import RowName, Section
+from sitenet.settings.section import RowName, Section, with_numbers
 
 PACKAGES = ("sklearn", "xgboost", "lightgbm")
 # The tables of features that a regressor reads, by what is chosen.
@@ -72,7 +72,7 @@ class SklearnSettings(Section):
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError):
                 raise ValueError(f"{name} needs a finite number, text, true, false, null or a list of them") from None
-        return parameters
+        return {name: with_numbers(value) for name, value in parameters.items()}
 
 
 def check_estimator(estimator: str) -> None:

@@ -77,7 +77,7 @@ def _orders(n_classes: int) -> NDArray[np.int64]:
     affordable = max(FEWEST, 2 * BUDGET // n_classes**2)
     random, n_rotations = np.random.default_rng(0), min(n_classes, MOST_ROTATIONS, affordable)
     starts = np.arange(n_rotations) * n_classes // n_rotations
-    drawn = [random.permutation(n_classes) for _ in range(max(1, SAMPLED // n_classes))]
+    drawn = [random.permutation(n_classes) for _ in range(math.ceil(SAMPLED / n_classes))]
     return np.stack([[np.roll(one, -start) for start in starts] for one in drawn])
 
 

@@ -1,5 +1,6 @@
 """Settings of a trial from the configuration of the original implementation."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,7 +135,7 @@ class _Keys:
 
     def number(self, key: str, default: float) -> float:
         value = self._config.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise self.unsupported(key, "a number")
         return value
 
