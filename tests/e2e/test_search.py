@@ -1,6 +1,7 @@
 """A small search through the real Snakemake: killed, resumed, and the same as one that was not disturbed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,18 @@ def test_tables_so_far_ask_for_no_further_trials(killed: Path, config: Path, tmp
     assert not {"search_stage", "train", "train_part"} & job_counts(run).keys()
     snakemake("tables_so_far", "--configfile", config, directory=killed)
     assert (killed / "results/tables/small/so_far/search.md").exists()
+
+
+def test_a_damaged_record_of_a_stage_is_one_line(killed: Path, config: Path, tmp_path: Path) -> None:
+    (record,) = killed.glob("results/search/small/*/fold0/stage1.json")
+    shutil.move(record, tmp_path / "kept")
+    record.write_bytes((tmp_path / "kept").read_bytes()[:100])
+    run = snakemake("-n", "--configfile", config, directory=killed, check=False)
+    shutil.move(tmp_path / "kept", record)
+    assert run.returncode != 0
+    said = f"{record.relative_to(killed)} is damaged: "
+    assert [line for line in (run.stdout + run.stderr).splitlines() if line.startswith(said)]
+    assert "Traceback" not in run.stdout + run.stderr
 
 
 def test_more_trials_train_only_new_ones(killed: Path, tmp_path: Path) -> None:
