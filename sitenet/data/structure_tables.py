@@ -1,8 +1,6 @@
 """One Parquet or JSON file that holds structures and targets."""
 
 import json
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,8 +17,7 @@ from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import TARGET, TargetColumns, parse_group
 from sitenet.errors import UserError
 from sitenet.files import RepeatedKey, unrepeated
-
-log = logging.getLogger(__name__)
+from sitenet.logs import warnings_logged
 
 ROWS_AT_ONCE = 4096
 CHUNK = 2**20  # characters
@@ -180,12 +177,8 @@ def _row(row: dict[str, Any], number: int, columns: TargetColumns | None) -> Sou
 
 def _crystal(id_: str, row: dict[str, Any]) -> Crystal:
     """The crystal of a row, with every site once."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        crystal = without_images((_from_columns if "frac_coords" in row else _from_json)(id_, row))
-    for warning in caught:
-        log.warning("%s: %s", id_, warning.message)
-    return crystal
+    with warnings_logged(id_):
+        return without_images((_from_columns if "frac_coords" in row else _from_json)(id_, row))
 
 
 def _from_columns(id_: str, row: dict[str, Any]) -> Crystal:

@@ -120,13 +120,15 @@ def test_tables() -> None:
     assert list(read("matbench_mp_gap.json.gz"))[:2] == ["mb-mp-gap-000001", "mb-mp-gap-000002"]
 
 
-def test_sites_of_tables_are_checked_as_those_of_files() -> None:
+def test_sites_of_tables_are_checked_as_those_of_files(caplog: pytest.LogCaptureFixture) -> None:
     first = REAL[0]
     twice = Crystal("a", first.lattice, np.tile(first.atomic_numbers, 2), np.tile(first.frac_coords, (2, 1)))
     near = Crystal("b", np.eye(3) * 6, np.array([55, 55]), np.array([[0, 0, 0], [0, 0, 0.15]]))
     Path("mine.json").write_bytes(split_json([twice, near]))
     found = list(read("mine.json").values())
     assert found == [FORMULAS[0], "unphysical: sites 0 (Cs) and 1 (Cs) are 0.900 angstrom apart"]
+    n = len(first.atomic_numbers)
+    assert caplog.messages == [f"mine.json#1: {n} of {2 * n} sites are images of others and are merged with them"]
 
 
 def test_a_damaged_place_is_a_row_and_the_others_are_read() -> None:

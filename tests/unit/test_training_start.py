@@ -1,5 +1,6 @@
 """Fine-tuning: a training that begins with the weights of another one."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -156,6 +157,9 @@ def test_an_interrupted_run_does_not_go_on_from_another_network(inputs: Inputs, 
     source.write_bytes((tmp_path / "first" / "best.pt").read_bytes())
     job = inputs.job(tmp_path / "tuned", RADIAL_NETWORK, start_from=str(source))
     train(type(job)(**vars(job) | {"start": source, "epochs": 1}))
+    last = torch.load(job.folder / "last.pt", weights_only=True)
+    last["metadata"] = json.dumps(json.loads(last["metadata"]) | {"finished": False})  # as if it had been killed
+    torch.save(last, job.folder / "last.pt")
     os.replace(tmp_path / "second" / "best.pt", source)
     with pytest.raises(UserError, match="belongs to another run"):
         train(type(job)(**vars(job) | {"start": source}))

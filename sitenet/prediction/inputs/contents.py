@@ -13,6 +13,7 @@ from sitenet.data.structures.parse import parse_json
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode
 from sitenet.errors import plain
+from sitenet.logs import warnings_logged
 from sitenet.prediction.inputs.items import FileContent, Item
 
 
@@ -88,12 +89,14 @@ def _json_items(file: Item, text: str) -> Iterator[Item]:
     for n, entry in enumerate(entries, start=1):
         own = entry.get("id") or entry.get("material_id") if isinstance(entry, dict) else None
         place = file.id if len(entries) == 1 else f"{file.id}#{plain(str(own or n))}"
-        yield Item(place, _structure(place, entry))
+        yield Item(place, structure_of(place, entry.get("structure", entry) if isinstance(entry, dict) else entry))
 
 
-def _structure(id_: str, entry: Any) -> Crystal | BadCrystal:
+def structure_of(id_: str, content: Any) -> Crystal | BadCrystal:
+    """The structure that pymatgen wrote as JSON, checked like one of a file, or what is wrong with it."""
     try:
-        return without_images(from_dict(id_, entry.get("structure", entry) if isinstance(entry, dict) else entry))
+        with warnings_logged(id_):
+            return without_images(from_dict(id_, content))
     except BadCrystal as reason:
         return reason
 

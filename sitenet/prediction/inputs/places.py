@@ -12,11 +12,9 @@ from typing import IO
 from sitenet.data.containers import Archive, Folder, is_hidden, read_limited
 from sitenet.data.crystal import BadCrystal
 from sitenet.data.sources.materials_project_client import MaterialsProject
-from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.parse import is_structure_file
-from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError, plain
-from sitenet.prediction.inputs.contents import frames, items_of_content, suffix
+from sitenet.prediction.inputs.contents import frames, items_of_content, structure_of, suffix
 from sitenet.prediction.inputs.items import Input, Item, guarded, path_id
 from sitenet.prediction.inputs.tables import count_rows, is_json_table, json_table_items, parquet_items
 
@@ -171,11 +169,9 @@ def _material_items(ids: Sequence[str]) -> Iterator[Item]:
         for document in service.documents(ids, ["structure"]):
             id_ = ids[done]
             done += 1
-            try:
-                if document.get("structure") is None:
-                    raise BadCrystal("missing structure: the Materials Project has none of this id")
-                yield Item(id_, without_images(from_dict(id_, document["structure"])))
-            except BadCrystal as reason:
-                yield Item(id_, reason)
+            if document.get("structure") is None:
+                yield Item(id_, BadCrystal("missing structure: the Materials Project has none of this id"))
+            else:
+                yield Item(id_, structure_of(id_, document["structure"]))
     except UserError as error:
         yield from (Item(id_, BadCrystal(f"unreadable: {plain(str(error))}")) for id_ in ids[done:])

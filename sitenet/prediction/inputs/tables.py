@@ -10,13 +10,11 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sitenet.data.crystal import BadCrystal
 from sitenet.data.matbench_task import official_task
 from sitenet.data.sources.matbench import MATBENCH_TARGETS
 from sitenet.data.structure_tables import parquet_rows
-from sitenet.data.structures.agreement import without_images
-from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.errors import UserError, plain
+from sitenet.prediction.inputs.contents import structure_of
 from sitenet.prediction.inputs.items import Item, path_id
 
 _HEAD = 200  # bytes that tell whether a JSON file is a table
@@ -67,10 +65,7 @@ def json_table_items(path: Path) -> Iterator[Item]:
         with _opened(path) as file:
             for n, row in enumerate(ijson.items(file, "data.item", use_float=True), start=1):
                 id_ = official_task(task).id(n - 1) if task in MATBENCH_TARGETS else f"{path_id(path)}#{n}"
-                try:
-                    yield Item(id_, without_images(from_dict(id_, row[place])))
-                except BadCrystal as reason:
-                    yield Item(id_, reason)
+                yield Item(id_, structure_of(id_, row[place]))
     except (ijson.JSONError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged after {n} crystals: {str(error).splitlines()[0]}") from None
     if n == 0:
