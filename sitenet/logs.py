@@ -6,8 +6,7 @@ The driver reads what its jobs log and shows it (`sitenet.terminal`), on whateve
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +31,6 @@ def run_job(main: Callable[[Any], None], job: Any) -> None:
     except Exception as error:
         logger.critical("%s: %s", type(error).__name__, error, exc_info=True)
         sys.exit(1)
-
-
-@contextmanager
-def warnings_logged(name: str) -> Iterator[None]:
-    """Logs what is warned of within, each message once, with the name of what is read."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for message in dict.fromkeys(plain(str(warning.message)) for warning in caught):
-        logger.warning("%s: %s", name, message)
 
 
 class _Plain(logging.Formatter):

@@ -13,11 +13,11 @@ from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.sources.base import SourceRow
 from sitenet.data.structures.agreement import without_images
+from sitenet.data.structures.parse import warnings_logged
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.targets import TARGET, TargetColumns, parse_group
 from sitenet.errors import UserError
 from sitenet.files import RepeatedKey, unrepeated
-from sitenet.logs import warnings_logged
 
 ROWS_AT_ONCE = 4096
 CHUNK = 2**20  # characters

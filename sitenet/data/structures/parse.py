@@ -1,7 +1,10 @@
 """Any structure file as a crystal, or the one line that says why not."""
 
 import json
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,8 +13,8 @@ from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode, one_line
 from sitenet.files import RepeatedKey, unrepeated
-from sitenet.logs import warnings_logged
 
+log = logging.getLogger(__name__)
 SUFFIXES = (".cif", ".mcif", ".vasp", ".poscar", ".extxyz", ".xyz", ".json")
 
 
@@ -37,12 +40,22 @@ def parse_structure(id_: str, name: str, content: bytes) -> Crystal:
         raise BadCrystal(one_line(f"unreadable: {name} is none of {', '.join(SUFFIXES)}, POSCAR*, CONTCAR*"))
     read = _reader(_unpacked(name).suffix.lower())
     try:
-        with warnings_logged(one_line(name)):
+        with warnings_logged(name):
             return read(id_, decode(name, content))
     except BadCrystal as reason:
         raise BadCrystal(one_line(reason)) from None
     except Exception as error:  # the libraries raise errors of every kind
         raise BadCrystal(one_line(f"unreadable: {name}: {type(error).__name__}: {error}")) from None
+
+
+@contextmanager
+def warnings_logged(name: str) -> Iterator[None]:
+    """Logs what is warned of within, each message once, with the name of what is read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        log.warning("%s", one_line(f"{name}: {message}"))
 
 
 def _unpacked(name: str) -> PurePosixPath:

@@ -9,11 +9,10 @@ from sitenet.data.containers import MAX_FILE
 from sitenet.data.crystal import BadCrystal, Crystal
 from sitenet.data.structures.agreement import without_images
 from sitenet.data.structures.objects import from_atoms
-from sitenet.data.structures.parse import parse_json
+from sitenet.data.structures.parse import parse_json, warnings_logged
 from sitenet.data.structures.pymatgen_json import from_dict
 from sitenet.data.structures.text import decode
 from sitenet.errors import plain
-from sitenet.logs import warnings_logged
 from sitenet.prediction.inputs.items import FileContent, Item
 
 
