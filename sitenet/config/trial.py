@@ -16,6 +16,7 @@ from sitenet.tasks import REGRESSION, Task
 
 _NO_DEFAULT = object()
 NAME = "model.name"
+SHARED = ("features.moments", "features.descriptor")  # settings of models have the same names
 OTHERS = "training.other_targets"  # left out of the settings where it is empty
 Settings = Mapping[str, Mapping[str, Any]]  # settings of a trial by section and name
 
@@ -171,10 +172,20 @@ def trial_names(trials: Mapping[str, Trial]) -> dict[str, str]:
         for id_, values in settings.items():
             called = values.get(NAME)
             varying = varying_settings({k: other for k, other in settings.items() if other.get(NAME) == called})
-            own = [f"{name.rpartition('.')[2]}={_brief(name, values[name])}" for name in varying if name in values]
-            # Model and features may need the same setting with the same value.
-            names[id_] = " ".join([kind, *([called] if called else []), *dict.fromkeys(own)])
+            told = [name for name in varying if name in values and not _is_told_by_model(name, values)]
+            own = [f"{short(name)}={_brief(name, values[name])}" for name in told]
+            names[id_] = " ".join([kind, *([called] if called else []), *own])
     return names
+
+
+def short(setting: str) -> str:
+    """A setting's name without its section, unless a model has one of the same name."""
+    return setting if setting in SHARED else setting.rpartition(".")[2]
+
+
+def _is_told_by_model(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether the model needs the same setting of the features with the same value."""
+    return name in SHARED and values.get(f"model.{name.rpartition('.')[2]}") == values[name]
 
 
 def _brief(name: str, value: Any) -> Any:

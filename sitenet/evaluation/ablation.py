@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sitenet.config.trial import short
 from sitenet.errors import UserError
 from sitenet.evaluation.runs import PlannedRuns, Run
 from sitenet.evaluation.statistics.bootstrap import Estimate
@@ -228,11 +229,6 @@ def _row(change: Change, task: Task) -> dict[str, object]:
         "time_ratio": change.time_ratio,
         **(dict.fromkeys(paired, pd.NA) if change.trial == change.reference else paired),
     }
-
-
-def short(setting: str) -> str:
-    """A setting's name without its section."""
-    return setting.split(".")[-1]
 
 
 def plain(value: object) -> str:

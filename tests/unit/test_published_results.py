@@ -17,6 +17,7 @@ TABLES = {
     "training_size/training_size.csv": 9,
     "ablation/ablation.csv": 11,
     "ablation/regularisation.csv": 8,
+    "ablation/moments.csv": 10,
     "cutoff/cutoff.csv": 8,
     "cutoff/trials.csv": 8,
     "cutoff/cutoff_gpu.csv": 4,

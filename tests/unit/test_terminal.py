@@ -72,6 +72,19 @@ def test_jobs_are_named_in_words() -> None:
     assert job_words("external", place, command, seeds=1) == "external depth=3, fold 0"
 
 
+def test_settings_of_model_and_features_with_one_name_are_told_apart() -> None:
+    radial = {"kind": "sitenet_radial", "cutoff": 4.0, "envelope": True}
+    entries = [
+        {"model": radial | {"moments": moments}, "features": {"radius": 4.0, "moments": kept}}
+        for moments, kept in ((3, 4), (4, 4), (0, 0))
+    ]
+    assert list(trial_names(expand_grid(entries)).values()) == [
+        "sitenet_radial moments=3 features.moments=4",
+        "sitenet_radial moments=4",
+        "sitenet_radial moments=0",
+    ]
+
+
 def test_only_whole_lines_of_this_attempt_are_read_once(tmp_path: Path) -> None:
     log = tmp_path / "job.log"
     log.write_text("10:00:00 ERROR of an earlier attempt\n")

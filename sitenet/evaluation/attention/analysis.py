@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sitenet.config.trial import varying_settings
-from sitenet.evaluation.ablation import plain, short
+from sitenet.config.trial import short, varying_settings
+from sitenet.evaluation.ablation import plain
 from sitenet.evaluation.attention.record import STEP, AttentionOfRun
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.statistics.bootstrap import Estimate

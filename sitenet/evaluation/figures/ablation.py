@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sitenet.evaluation.ablation import Change, compare_trials, plain, short
+from sitenet.config.trial import short
+from sitenet.evaluation.ablation import Change, compare_trials, plain
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, wrapped
 from sitenet.evaluation.results import Results
 

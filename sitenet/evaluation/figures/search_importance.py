@@ -3,7 +3,7 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from sitenet.evaluation.ablation import short
+from sitenet.config.trial import short
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, panel_grid
 from sitenet.evaluation.results import Results
 from sitenet.evaluation.search import importances

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.typing import LineStyleType
 
-from sitenet.config.trial import varying_settings
-from sitenet.evaluation.ablation import SIZE, plain, short
+from sitenet.config.trial import short, varying_settings
+from sitenet.evaluation.ablation import SIZE, plain
 from sitenet.evaluation.figures.epoch_curves import selecting_error
 from sitenet.evaluation.figures.style import BLUE, FIGURE_STYLE, GREY, ORANGE, log_errors, number_logs
 from sitenet.evaluation.results import Results

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sitenet.evaluation.ablation import plain, short
+from sitenet.config.trial import short
+from sitenet.evaluation.ablation import plain
 from sitenet.evaluation.figures.epoch_curves import selecting_error
 from sitenet.evaluation.page.charts import CONTRAST, MAIN, QUIET, TEXT, Chart, axis, log_axis, numbers, style
 from sitenet.evaluation.results import Results
