@@ -56,12 +56,6 @@ VALID_CIF = {
     "name of newer files": (rock_salt("_space_group_name_H-M_alt 'F m -3 m'"), SALT),
     "Hall symbol": (rock_salt("_symmetry_space_group_name_Hall '-F 4 2 3'"), SALT),
     "number": (rock_salt("_space_group_IT_number 225"), SALT),
-    "the same under other data names": (
-        rock_salt("_space_group_name_H-M_alt 'F m -3 m'", f"{H_M} Fm-3m", "_symmetry_Int_Tables_number 225",
-                  operators("F m -3 m"),
-                  operators("F m -3 m").replace("_symmetry_equiv_pos_as", "_space_group_symop_operation")),
-        SALT,
-    ),
     "operators": (rock_salt(operators("F m -3 m")), SALT),
     "operators that are no tabulated setting": (
         cif(cubic(7.0), POLONIUM, "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\nx+1/2,y,z\nx,y+1/2,z\nx+1/2,y+1/2,z"),
@@ -266,26 +260,6 @@ BAD_CIF = {
     "a number of another space group than the operators": (
         rock_salt(operators("F m -3 m"), "_space_group_IT_number 221"),
         "contradictory: the operators are those of space group 225, not 221",
-    ),
-    "two names of different space groups": (
-        rock_salt("_space_group_name_H-M_alt 'P 1'", f"{H_M} 'F m -3 m'"),
-        "contradictory: the space group is P 1 under _space_group_name_h-m_alt and F m -3 m under _symmetry_space_",
-    ),
-    "two Hall symbols of different space groups": (
-        rock_salt("_space_group_name_Hall 'P 1'", "_symmetry_space_group_name_Hall '-F 4 2 3'"),
-        "contradictory: the space group is P 1 under _space_group_name_hall and -F 4 2 3 under",
-    ),
-    "two settings of a space group": (
-        rock_salt("_space_group_name_H-M_alt 'F d -3 m :1'", f"{H_M} 'F d -3 m Z'"),
-        "contradictory: the space group is F d -3 m :1 under",
-    ),
-    "two numbers of space groups": (
-        rock_salt("_space_group_IT_number 1", "_symmetry_Int_Tables_number 225"),
-        "contradictory: the space group is 1 under _space_group_it_number and 225 under",
-    ),
-    "two lists of operators": (
-        rock_salt("_space_group_symop_operation_xyz x,y,z", operators("F m -3 m")),
-        "contradictory: the file lists 1 operators under _space_group_symop_operation_xyz and 192 operators under",
     ),
     "symmetry in another block": (
         f"data_symmetry\n{H_M} 'F m -3 m'\n{rock_salt()}",
