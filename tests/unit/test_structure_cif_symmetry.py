@@ -35,6 +35,14 @@ def test_the_same_under_two_data_names_is_read() -> None:
     assert composition(read("x.cif", rock_salt(*names, operators("F m -3 m"), operators_twice))) == SALT
 
 
+def test_a_data_name_without_value_says_nothing() -> None:
+    nothing = "loop_\n_space_group_name_H-M_alt\n\nloop_\n_space_group_IT_number\n?\n"
+    assert (
+        composition(read("x.cif", nothing.join(["data_x\n", rock_salt(f"{H_M} 'F m -3 m'").partition("\n")[2]])))
+        == SALT
+    )
+
+
 @pytest.mark.parametrize("kind", CONTRADICTIONS)
 def test_what_contradicts_itself_under_two_data_names_is_refused(kind: str) -> None:
     content, reason = CONTRADICTIONS[kind]

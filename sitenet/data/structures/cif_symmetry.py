@@ -7,7 +7,7 @@ from functools import lru_cache
 import gemmi
 
 from sitenet.data.crystal import BadCrystal
-from sitenet.data.structures.cif_tags import MISSING, Tags
+from sitenet.data.structures.cif_tags import MISSING, Tags, first
 from sitenet.data.structures.text import line_of
 
 MAX_OPERATORS, MAX_OPERATOR = 1000, 100
@@ -70,7 +70,7 @@ def operators(tags: Tags, text: str) -> tuple[str, ...]:
 
 def _one(tags: Tags, names: tuple[str, ...], *meanings: Callable[[str], object]) -> str:
     """The first value that is given under one of several names; what others mean must be the same where it is known."""
-    given = {name: tags[name][0] for name in names if tags.get(name, [""])[0] not in MISSING}
+    given = {name: value for name in names if (value := first(tags, (name,)))}
     for meaning in meanings:
         known = {name: meaning(value) for name, value in given.items()}
         known = {name: value for name, value in known.items() if value is not None}
